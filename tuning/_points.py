@@ -1,0 +1,79 @@
+"""A point: one setting of the hyperparameters, with an id that never changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tuning._suggest import did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One setting of the hyperparameters; what a strategy proposes and a trial trains.
+
+    Attributes:
+      id: name within a study, such as the row number in a candidate set. Not empty; stable however
+        many points are drawn and in whatever order they are trained.
+      hyperparameters: name -> finite float, in the order of the search space. Read-only.
+
+    Raises:
+      ValueError: empty id, no hyperparameters, or a value that is not a finite number.
+
+    Example:
+      >>> point = Point("173", {"learning_rate": 0.007, "warmup_fraction": 0.1})
+      >>> point.hyperparameters["learning_rate"]
+      0.007
+      >>> Point.from_json(point.to_json()) == point
+      True
+    """
+
+    id: str
+    hyperparameters: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id:
+            raise ValueError(f"a point's id must be a non-empty string, not {self.id!r}")
+        if not isinstance(self.hyperparameters, Mapping) or not self.hyperparameters:
+            raise ValueError(f"point {self.id}: hyperparameters must be a non-empty mapping of names to numbers")
+        values: dict[str, float] = {}
+        for name, value in self.hyperparameters.items():
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = math.nan
+            if not math.isfinite(number) or isinstance(value, str):
+                raise ValueError(f"point {self.id}: {name} is {value!r}; must be a finite number")
+            values[str(name)] = number
+        object.__setattr__(self, "hyperparameters", MappingProxyType(values))
+
+    # A MappingProxyType can be neither hashed nor pickled, and points travel to worker processes.
+    def __hash__(self) -> int:
+        return hash((self.id, frozenset(self.hyperparameters.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Point, (self.id, dict(self.hyperparameters))
+
+    def to_json(self) -> dict[str, Any]:
+        """The point as plain JSON data: {"id": ..., "hyperparameters": {...}}."""
+        return {"id": self.id, "hyperparameters": dict(self.hyperparameters)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], where: str = "point") -> Point:
+        """Reads what `to_json` wrote; `where` (file and position) opens every error message."""
+        if not isinstance(data, Mapping):
+            raise ValueError(f'{where}: must be an object with "id" and "hyperparameters", not {data!r}')
+        allowed = ("id", "hyperparameters")
+        for key in data:
+            if key not in allowed:
+                raise ValueError(f"{where}: unknown key {key!r}{did_you_mean(key, allowed)}")
+        for key in allowed:
+            if key not in data:
+                raise ValueError(f"{where}: {key!r} is missing")
+        try:
+            return cls(data["id"], data["hyperparameters"])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None

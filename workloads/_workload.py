@@ -1,0 +1,123 @@
+"""What a workload is: pure functions, resident data, and facts.
+
+Everything here is importable without JAX; the functions inside a `Workload` need it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+
+Params = Any  # a pytree of jax.Array
+ModelState = Any  # a pytree of jax.Array; () where the model keeps none
+Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
+
+
+class Regularization(NamedTuple):
+    """Strengths that are hyperparameters, hence traced: a new value never compiles anything."""
+
+    dropout_rate: Any = 0.0  # probability of dropping a unit, in [0, 1)
+    label_smoothing: Any = 0.0  # share of the label's mass spread over all classes, in [0, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """The number a workload is judged by."""
+
+    name: str  # a key of what `Workload.metrics` returns
+    minimize: bool
+
+    def reaches(self, value: Any, target: float) -> Any:
+        """Whether value is at or past the target; NaN never is. Works on floats and arrays."""
+        return value <= target if self.minimize else value >= target
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Which data a result came from. A stand-in is never shown as the real thing."""
+
+    kind: Literal["real", "embedded", "synthetic"]
+    source: str  # what it is and how it was made, in one sentence
+    stands_in_for: str | None = None  # the data set it replaces, if any
+
+    def __str__(self) -> str:
+        replaced = f", in place of {self.stands_in_for}" if self.stands_in_for else ""
+        return f"{self.kind}: {self.source}{replaced}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidentData:
+    """Splits small enough to live on the device as arrays.
+
+    Attributes:
+      splits: split name -> field name -> array [example, ...]; fields of a split agree in length.
+      provenance: where the arrays come from.
+    """
+
+    splits: Mapping[str, Mapping[str, np.ndarray]]
+    provenance: Provenance
+
+    def size(self, split: str) -> int:
+        """Number of examples in a split."""
+        return len(next(iter(self.splits[split].values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What is trained: a model, a loss, data, and when it counts as trained.
+
+    Attributes:
+      name: path-like, such as `taskset/mlp_family_seed12`.
+      family: workloads of one family share a training lane, such as `mlp`, `conv`, `rnn`.
+      summary: one line for people.
+      init: key -> (params, model_state).
+      loss: (params, model_state, batch, key, train, regularization) -> (mean loss over the batch, new model_state).
+        train is a Python bool; key feeds dropout; regularization holds traced scalars.
+      metrics: (params, model_state, batch) -> sums over the batch, each a scalar, with "examples" among them.
+        Sums may be added over batches and devices; metric = sum / examples.
+      data: resident splits; eval_splits says which split plays which role.
+      metric: name and direction.
+      validation_target, test_target: values of the metric, or None where nobody set one yet.
+      step_hint: steps of the full budget; schedules end here.
+      eval_period: steps between evaluations.
+      batch_size: training examples per step.
+      loss_type: AlgoPerf's name of the loss, such as `SOFTMAX_CROSS_ENTROPY`.
+      max_runtime_seconds: AlgoPerf's wall-clock budget, None where there is none.
+      eval_splits: role ("train", "validation", "test") -> split name.
+      eval_examples: at most so many leading examples of the train split are evaluated.
+    """
+
+    name: str
+    family: str
+    summary: str
+    init: Callable[[jax.Array], tuple[Params, ModelState]]
+    loss: Callable[..., tuple[jax.Array, ModelState]]
+    metrics: Callable[[Params, ModelState, Batch], Mapping[str, jax.Array]]
+    data: ResidentData
+    metric: Metric
+    validation_target: float | None
+    test_target: float | None
+    step_hint: int
+    eval_period: int
+    batch_size: int
+    loss_type: str
+    max_runtime_seconds: float | None = None
+    eval_splits: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
+    )
+    eval_examples: int = 512
+
+    def __post_init__(self) -> None:
+        missing = set(self.eval_splits.values()) - set(self.data.splits)
+        if missing:
+            raise ValueError(f"{self.name}: no split {sorted(missing)}; data has {sorted(self.data.splits)}")
+        if self.batch_size > self.data.size("train"):
+            raise ValueError(
+                f"{self.name}: batch_size {self.batch_size} exceeds the {self.data.size('train')} training examples"
+            )
