@@ -1,0 +1,347 @@
+"""List files: hyperparameter points in the order to try them, with where they come from.
+
+A list file is JSON. All keys are required, no others are allowed:
+
+| key | value |
+|---|---|
+| format | 1 |
+| name | what to call the list |
+| update_rule | the optimizer the points are for: a key of `submissions.OPTIMIZERS`, or a submission's name |
+| source | one sentence: paper and table, study or logs |
+| method | "greedy", "exact", or "given" where somebody chose the points and their order |
+| penalty | tau of the cost C_tau by which the list was built; null where another cost or none was used |
+| workloads | names of the workloads the list was built on; [] where they are too many or not known |
+| points | [{"id": ..., "hyperparameters": {name: number, ...}}, ...], first to try first |
+| costs | C_tau on those workloads of the first 1, 2, ... points; [] where it is not known |
+| made_by | {what: text or number, ...}: program, version, command, whatever lets one make it again |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import keyword
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+FORMAT = 1
+METHODS = ("greedy", "exact", "given")
+
+
+@runtime_checkable
+class PointLike(Protocol):
+    """What has an id and hyperparameters: a `ListedPoint`, or a point that was trained."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def hyperparameters(self) -> Mapping[str, float]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedPoint:
+    """One entry of a list.
+
+    Attributes:
+      id: what its makers call it, such as the row number in a candidate set. Not empty.
+      hyperparameters: name -> finite number, at least one. Read-only.
+
+    Raises:
+      ValueError: an empty id, no hyperparameters, or a value that is not a finite number.
+    """
+
+    id: str
+    hyperparameters: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("id: is empty; every point needs one")
+        if not self.hyperparameters:
+            raise ValueError(f"point {self.id!r}: hyperparameters is empty; must hold at least one number")
+        values = {}
+        for name, value in self.hyperparameters.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"point {self.id!r}: {name} is {value!r}; must be a finite number")
+            values[name] = float(value)
+        object.__setattr__(self, "hyperparameters", MappingProxyType(values))
+
+    # A MappingProxyType can be neither hashed nor pickled.
+    def __hash__(self) -> int:
+        return hash((self.id, frozenset(self.hyperparameters.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ListedPoint, (self.id, dict(self.hyperparameters))
+
+
+@dataclasses.dataclass(frozen=True)
+class HyperparameterList:
+    """Points in the order to try them, with where they come from; what a list file holds.
+
+    Attributes:
+      name, update_rule, source, method, penalty, workloads, costs, made_by: see the module's table.
+      points: at least one, with unique ids. Whatever has an id and hyperparameters is taken; kept as
+        `ListedPoint`s.
+
+    Raises:
+      ValueError: an attribute that the table does not allow; the message begins with its name.
+    """
+
+    name: str
+    update_rule: str
+    source: str
+    method: str
+    penalty: float | None
+    workloads: tuple[str, ...]
+    points: tuple[PointLike, ...]
+    costs: tuple[float, ...]
+    made_by: Mapping[str, str | int | float | bool | None]
+
+    def __post_init__(self) -> None:
+        for key in ("name", "update_rule", "source"):
+            if not getattr(self, key).strip():
+                raise ValueError(f"{key}: is empty; say what it is in a few words")
+        if self.method not in METHODS:
+            raise ValueError(f"method: is {self.method!r}; must be one of {', '.join(METHODS)}")
+        if self.penalty is not None and not (math.isfinite(self.penalty) and self.penalty >= 1):
+            raise ValueError(f"penalty: is {self.penalty:g}; must be finite and at least 1, or null")
+        if not self.points:
+            raise ValueError("points: is empty; a list needs at least one point")
+        _check_unique("workloads", self.workloads)
+        _check_unique("points", (point.id for point in self.points))
+        if self.costs and len(self.costs) != len(self.points):
+            raise ValueError(
+                f"costs: has {len(self.costs)} entries for {len(self.points)} points; "
+                "must have one per point, or be empty"
+            )
+        if self.costs and self.penalty is None:
+            raise ValueError("costs: are given but penalty is null; a cost means nothing without its penalty")
+        for k, value in enumerate(self.costs):
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"costs[{k}]: is {value:g}; must be positive and finite")
+        points = tuple(ListedPoint(point.id, point.hyperparameters) for point in self.points)
+        object.__setattr__(self, "points", points)
+        for key, value in self.made_by.items():
+            number = isinstance(value, int | float) and math.isfinite(value)
+            if not (number or value is None or isinstance(value, str)):
+                raise ValueError(f"made_by: {key}: is {value!r}; must be text, a number, true, false or null")
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a list file as plain JSON data."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        points = [{"id": point.id, "hyperparameters": dict(point.hyperparameters)} for point in self.points]
+        return {"format": FORMAT, **data, "points": points, "made_by": dict(self.made_by)}
+
+
+def read_list(path: str | os.PathLike[str]) -> HyperparameterList:
+    """Reads a list file.
+
+    Args:
+      path: a JSON file with the keys of the module's table.
+
+    Returns:
+      The list.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: not JSON, another format, a key missing, unknown or of the wrong kind; the message names
+        the file and the key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such list file; shortlist build-list SOURCE writes one")
+    return parse_list(path.read_bytes(), where=str(path))
+
+
+def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwrite: bool = False) -> None:
+    """Writes a list file; whole or not at all.
+
+    Args:
+      path: where; the folder must exist.
+      content: the list.
+      overwrite: replace a file that is there.
+
+    Raises:
+      FileExistsError: the file is there and overwrite is off.
+      FileNotFoundError: no such folder.
+
+    Example:
+      >>> import tempfile
+      >>> path = Path(tempfile.mkdtemp()) / "mine.json"
+      >>> mine = HyperparameterList(
+      ...     name="mine", update_rule="nadamw_optax", source="the notebook of Tuesday", method="given",
+      ...     penalty=None, workloads=(), points=(ListedPoint("a", {"learning_rate": 0.1}),), costs=(),
+      ...     made_by={"by hand": True},
+      ... )
+      >>> write_list(path, mine)
+      >>> read_list(path) == mine
+      True
+    """
+    _write_json(Path(path), content.to_json(), overwrite)
+
+
+def to_search_space(points: Iterable[PointLike], names: str = "shortlist") -> list[dict[str, float]]:
+    """The points as AlgoPerf's list form of `tuning_search_space.json`: tried in order, one per trial.
+
+    Args:
+      points: at least one, all with the same hyperparameters.
+      names: "shortlist" keeps ours, for submissions packaged by this project. "algoperf" gives the names
+        that AlgoPerf's NAdamW baselines read: warmup_factor for warmup_fraction, one_minus_beta1 for beta1,
+        beta2 for one_minus_beta2. From 0.5 up a beta survives 1 - (1 - beta) to the last bit.
+
+    Returns:
+      One object per point, keys in the order of the first point.
+
+    Raises:
+      ValueError: no points; points that differ in their hyperparameters (AlgoPerf's runner refuses them);
+        a name that cannot be a Python attribute (it becomes one); an unknown `names`.
+
+    Example:
+      >>> to_search_space([ListedPoint("a", {"beta1": 0.75, "warmup_fraction": 0.05})], names="algoperf")
+      [{'one_minus_beta1': 0.25, 'warmup_factor': 0.05}]
+    """
+    if names not in _NAMES:
+        raise ValueError(f"names is {names!r}; must be one of {', '.join(_NAMES)}")
+    points = list(points)
+    if not points:
+        raise ValueError("points is empty; a search space needs at least one point")
+    first = points[0]
+    for name in first.hyperparameters:
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            raise ValueError(
+                f"hyperparameter {name!r} cannot go into a search space: AlgoPerf makes it a Python attribute"
+            )
+    for point in points:
+        if point.hyperparameters.keys() != first.hyperparameters.keys():
+            odd = sorted(point.hyperparameters.keys() ^ first.hyperparameters.keys())
+            raise ValueError(
+                f"points {first.id} and {point.id} differ in having {', '.join(odd)}; "
+                "all points of a search space must have the same hyperparameters"
+            )
+    spelled = [(name, *_NAMES[names].get(name, (name, _same))) for name in first.hyperparameters]
+    return [{theirs: f(point.hyperparameters[ours]) for ours, theirs, f in spelled} for point in points]
+
+
+def write_search_space(
+    path: str | os.PathLike[str],
+    points: Iterable[PointLike],
+    names: str = "shortlist",
+    overwrite: bool = False,
+) -> None:
+    """Writes `to_search_space(points, names)` as a JSON file; whole or not at all.
+
+    Raises:
+      FileExistsError: the file is there and overwrite is off.
+      FileNotFoundError: no such folder.
+      ValueError: see `to_search_space`.
+    """
+    _write_json(Path(path), to_search_space(points, names), overwrite)
+
+
+def _same(value: float) -> float:
+    return value
+
+
+def _one_minus(value: float) -> float:
+    return 1.0 - value
+
+
+# Our name -> the name in the search space, and its value from ours. Names not listed stay.
+_NAMES: dict[str, dict[str, tuple[str, Callable[[float], float]]]] = {
+    "shortlist": {},
+    "algoperf": {
+        "warmup_fraction": ("warmup_factor", _same),
+        "beta1": ("one_minus_beta1", _one_minus),
+        "one_minus_beta2": ("beta2", _one_minus),
+    },
+}
+
+
+class _PointInFile(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    hyperparameters: dict[str, Any]  # checked by ListedPoint, whose message names the hyperparameter
+
+
+class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
+    format: int
+    name: str
+    update_rule: str
+    source: str
+    method: str
+    penalty: float | None
+    workloads: tuple[str, ...]
+    points: tuple[_PointInFile, ...]
+    costs: tuple[float, ...]
+    made_by: dict[str, Any]  # checked by HyperparameterList
+
+
+class _FormatInFile(msgspec.Struct):
+    format: int
+
+
+def parse_list(text: bytes, where: str) -> HyperparameterList:
+    """The list in the text of a list file; `where` opens every error message."""
+    try:
+        # On its own first: a newer format must be called that, not a file with unknown keys.
+        version = msgspec.json.decode(text, type=_FormatInFile).format
+        if version != FORMAT:
+            raise ValueError(f"format: is {version}; this version of shortlist reads format {FORMAT}")
+        read = msgspec.json.decode(text, type=_ListInFile)
+        points = []
+        for k, point in enumerate(read.points):
+            try:
+                points.append(ListedPoint(point.id, point.hyperparameters))
+            except ValueError as error:
+                raise ValueError(f"points[{k}]: {error}") from None
+        fields = {name: getattr(read, name) for name in _ListInFile.__struct_fields__ if name != "format"}
+        return HyperparameterList(**{**fields, "points": tuple(points)})
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}: {_plain(str(error))}") from None
+    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"{where}: cannot be read as JSON: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _plain(message: str) -> str:
+    """Puts the key first: "Expected `str`, got `int` - at `$.name`" -> "name: Expected `str`, got `int`"."""
+    text, _, place = message.partition(" - at `$")
+    place = place.rstrip("`").lstrip(".")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
+    if unknown:
+        allowed = (_PointInFile if place else _ListInFile).__struct_fields__
+        near = difflib.get_close_matches(unknown[1], allowed, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
+    missing = re.fullmatch(r"Object missing required field `(.*)`", text)
+    if missing:
+        text = f"key '{missing[1]}' is missing"
+    return f"{place}: {text}" if place else text
+
+
+def _check_unique(key: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{key}: {name!r} appears more than once; names must be unique")
+        seen.add(name)
+
+
+def _write_json(path: Path, data: Any, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: exists already; choose another name, or ask to overwrite it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder; make it, or write elsewhere")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,44 @@
+"""Lists that others published, as data."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+
+from lists._list_file import HyperparameterList, parse_list
+
+# Metz' list exists in two orders, and "its first 5 points" means different points in each: 743, 342, ...
+# in the paper, 251, 611, ... in the package that was released.
+PUBLISHED = {
+    #  name                 what it is
+    "medapati2025": "5 points for NAdamW, learnt on AlgoPerf (arXiv:2503.03986, Table 10)",
+    "metz2020/appendix_f": "50 points for Metz' NAdamW, learnt on TaskSet (arXiv:2002.11887, Appendix F)",
+    "metz2020/opt_list": "first 50 of the 1000 points that the opt_list package tries, in its own order",
+}
+
+
+def published(name: str) -> HyperparameterList:
+    """A published list, with all hyperparameters and its update rule.
+
+    Point ids are the authors' own numbering: rows of the 200 candidates for Medapati et al.,
+    TaskSet's `nadamw_grid_seed<n>` for Metz et al.
+
+    Args:
+      name: a key of `PUBLISHED`.
+
+    Returns:
+      The list.
+
+    Raises:
+      ValueError: no such list.
+
+    Example:
+      >>> [point.id for point in published("medapati2025").points]
+      ['173', '170', '197', '43', '104']
+    """
+    if name not in PUBLISHED:
+        near = difflib.get_close_matches(name, PUBLISHED, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"no published list '{name}'{hint} (published: {', '.join(PUBLISHED)})")
+    file = resources.files("lists").joinpath("published", *f"{name}.json".split("/"))
+    return parse_list(file.read_bytes(), where=str(file))

@@ -1,0 +1,21 @@
+"""Fixtures shared by all tests. Array types are checked by beartype here, and only here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook(["lists"], "beartype.beartype")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of facts and real logs beside the repository; tests that need it skip where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder of facts and real logs ('shared') beside the repository")
+    return folder

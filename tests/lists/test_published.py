@@ -1,0 +1,132 @@
+"""Published lists as data, and the sampler behind Metz' list."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import lists
+from submissions.nadamw_grid import nadamw_grid
+
+METZ = {
+    "metz2020/appendix_f": "paper_appendix_F_first50 (= old opt_list/nadamw_opt_list.txt, first 50)",
+    "metz2020/opt_list": "current_opt_list_package_and_learned_optimization",
+}
+
+
+def seeds_of(name):
+    return [int(point.id.removeprefix("nadamw_grid_seed")) for point in lists.published(name).points]
+
+
+@pytest.mark.parametrize("name", lists.PUBLISHED)
+def test_every_published_list_opens_and_knows_its_name(name):
+    published = lists.published(name)
+    assert published.name == name
+    assert "arXiv:" in published.source
+
+
+@pytest.mark.parametrize("name", lists.PUBLISHED)
+def test_published_files_are_written_as_the_library_writes(name, tmp_path):
+    from importlib import resources
+
+    lists.write_list(tmp_path / "again.json", lists.published(name))
+    stored = resources.files("lists").joinpath("published", *f"{name}.json".split("/"))
+    assert (tmp_path / "again.json").read_bytes() == stored.read_bytes()
+
+
+def test_the_sampler_matches_tasksets_golden_configurations_exactly(shared):
+    golden = json.loads((shared / "facts" / "optimizers_golden.json").read_text())["nadamw_grid"]
+    assert len(golden) == 50
+    for seed in range(50):
+        assert json.dumps(nadamw_grid(seed)) == json.dumps(golden[f"nadamw_grid_seed{seed}"])
+
+
+def test_the_thousand_entries_have_the_known_make_up():
+    entries = [nadamw_grid(seed) for seed in range(1000)]
+    assert sum(e["warmup_fraction"] > 0 for e in entries) == 516
+    assert sum(e["warmup_fraction"] > e["constant_fraction"] for e in entries) == 3
+    assert sum(e["l2_weight_decay"] > 0 for e in entries) == 641
+    assert sum(e["adamw_weight_decay"] > 0 for e in entries) == 686
+    assert sum(e["use_nesterov"] for e in entries) == 502
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_the_generator_cannot_take_is_refused(seed):
+    with pytest.raises(ValueError, match=r"seed is .*; must be from 0 to 4294952937"):
+        nadamw_grid(seed)
+
+
+@pytest.mark.parametrize("name", METZ)
+def test_metz_hyperparameters_are_the_samplers(name):
+    published = lists.published(name)
+    assert published.update_rule == "nadamw_metz_code"
+    assert len(published.points) == 50
+    for point, seed in zip(published.points, seeds_of(name), strict=True):
+        assert dict(point.hyperparameters) == nadamw_grid(seed)
+
+
+@pytest.mark.parametrize("name", METZ)
+def test_metz_orders_are_the_published_ones(name, shared):
+    orders = json.loads((shared / "facts" / "opt_list_order.json").read_text())
+    assert seeds_of(name) == orders[METZ[name]][:50]
+
+
+def test_the_two_orders_of_metz_list_differ_as_known():
+    paper, package = seeds_of("metz2020/appendix_f"), seeds_of("metz2020/opt_list")
+    assert paper[:5] == [743, 342, 799, 611, 437]
+    assert package[:5] == [251, 611, 799, 209, 739]
+    assert len(set(paper) & set(package)) == 44
+    assert [package.index(seed) for seed in paper[:9]] == [9, 8, 2, 1, 6, 7, 3, 16, 18]
+
+
+def test_medapatis_list_is_the_papers_table_10():
+    published = lists.published("medapati2025")
+    assert published.update_rule == "nadamw_optax"
+    assert published.penalty == 2.0
+    assert [point.id for point in published.points] == ["173", "170", "197", "43", "104"]
+    assert dict(published.points[0].hyperparameters) == {
+        "learning_rate": 0.007188680089024849,
+        "warmup_fraction": 0.1,
+        "beta1": 0.9521079797438937,
+        "beta2": 0.9545645606521953,
+        "weight_decay": 0.020932289532959312,
+        "dropout_rate": 0.0,
+        "label_smoothing": 0.2,
+    }
+
+
+def test_medapatis_point_43_is_row_43_of_algoperfs_quasirandom_points(shared):
+    golden = json.loads((shared / "facts" / "halton_golden.json").read_text())
+    rows = next(rows for key, rows in golden.items() if key.startswith("unshuffled_num_dims_7"))
+    u = rows[43]
+
+    def log_scaled(x, low, high):
+        return low * math.exp(x * math.log(high / low))
+
+    expected = {
+        "learning_rate": log_scaled(u[0], 1e-4, 1e-2),
+        "warmup_fraction": [0.02, 0.05, 0.1][math.floor(u[1] * 3)],
+        "beta1": 1 - log_scaled(u[2], 1e-3, 0.2),
+        "beta2": 1 - log_scaled(u[3], 1e-3, 0.2),
+        "weight_decay": log_scaled(u[4], 1e-4, 0.5),
+        "label_smoothing": [0.0, 0.1, 0.2][math.floor(u[5] * 3)],
+        "dropout_rate": [0.0, 0.1][math.floor(u[6] * 2)],
+    }
+    assert dict(lists.published("medapati2025").points[3].hyperparameters) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("medapati", "; did you mean 'medapati2025'?"),
+        ("metz2020/optlist", "; did you mean 'metz2020/opt_list'?"),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_list_is_answered_with_the_closest_and_all_names(name, hint):
+    with pytest.raises(ValueError) as caught:
+        lists.published(name)
+    names = "medapati2025, metz2020/appendix_f, metz2020/opt_list"
+    assert str(caught.value) == f"no published list '{name}'{hint} (published: {names})"
