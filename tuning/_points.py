@@ -1,4 +1,4 @@
-"""A point: one setting of the hyperparameters, with an id that never changes."""
+"""A point: one setting of the hyperparameters, with an id that never changes; and what became of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-
-from tuning._suggest import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +36,9 @@ class Point:
         if not isinstance(self.id, str) or not self.id:
             raise ValueError(f"a point's id must be a non-empty string, not {self.id!r}")
         if not isinstance(self.hyperparameters, Mapping) or not self.hyperparameters:
-            raise ValueError(f"point {self.id}: hyperparameters must be a non-empty mapping of names to numbers")
+            raise ValueError(
+                f"point {self.id}: hyperparameters must be a non-empty mapping of names to numbers"
+            )
         values: dict[str, float] = {}
         for name, value in self.hyperparameters.items():
             try:
@@ -66,14 +66,28 @@ class Point:
         """Reads what `to_json` wrote; `where` (file and position) opens every error message."""
         if not isinstance(data, Mapping):
             raise ValueError(f'{where}: must be an object with "id" and "hyperparameters", not {data!r}')
-        allowed = ("id", "hyperparameters")
-        for key in data:
-            if key not in allowed:
-                raise ValueError(f"{where}: unknown key {key!r}{did_you_mean(key, allowed)}")
-        for key in allowed:
-            if key not in data:
-                raise ValueError(f"{where}: {key!r} is missing")
+        if set(data) != {"id", "hyperparameters"}:
+            raise ValueError(f"{where}: has the keys {sorted(data)}; must be ['hyperparameters', 'id']")
         try:
             return cls(data["id"], data["hyperparameters"])
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a strategy is told about a point that was trained.
+
+    Attributes:
+      point: as the strategy gave it.
+      value: of the metric; None where training diverged. Anything that is not finite counts as None.
+      minimize: whether smaller values are better.
+    """
+
+    point: Point
+    value: float | None
+    minimize: bool
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            object.__setattr__(self, "value", None)

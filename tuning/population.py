@@ -22,6 +22,11 @@ from workloads import Regularization, Workload
 # The largest number of examples that one evaluation call sees; larger splits are evaluated in chunks.
 EVAL_CHUNK = 2048
 
+# On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
+# matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
+# default, to a program that was no slower (benchmarks/population.py).
+CPU_COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+
 REGULARIZATION = Regularization._fields
 
 OptimizerRule = Callable[[Mapping[str, Any], int], optax.GradientTransformation]
@@ -78,7 +83,8 @@ class Population:
                 f"{self.workload.name}: eval_period {self.eval_period} must lie in 1..{self.total_steps} (total_steps)"
             )
         object.__setattr__(self, "_data", _device_data(self.workload))
-        object.__setattr__(self, "_program", jax.jit(self._train))
+        options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+        object.__setattr__(self, "_program", jax.jit(self._train, compiler_options=options))
 
     @property
     def compilations(self) -> int:

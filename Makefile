@@ -1,0 +1,37 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Each builds .venv from the pinned versions when it is missing or older than what pins it.
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+OUT ?= demo
+
+.PHONY: demo test slow lint types benchmarks clean
+
+demo: $(STAMP)
+	$(VENV)/bin/shortlist demo --out $(OUT)
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest
+
+slow: $(STAMP)
+	$(VENV)/bin/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(STAMP)
+	$(VENV)/bin/pyright
+
+benchmarks: $(STAMP)
+	for file in benchmarks/*.py; do $(VENV)/bin/python $$file || exit 1; done
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) $(OUT)

@@ -1,0 +1,36 @@
+"""What made a result: versions and device, stored with every trial."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from importlib import metadata
+
+PACKAGES = ("shortlist", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of every package that numbers depend on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+@functools.cache
+def device() -> str:
+    """The device that JAX trains on, with the processor behind it, such as `cpu × 1 (AMD EPYC, 2 cores)`."""
+    import os
+
+    import jax
+
+    devices = jax.devices()
+    kind = devices[0].device_kind if devices[0].platform != "cpu" else _processor()
+    return f"{devices[0].platform} × {len(devices)} ({kind}, {os.cpu_count()} cores)"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,164 @@
+"""From what a person asks for to a study's specification: points drawn once and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuning import spaces, strategies
+from tuning._points import Point
+from tuning.studies import StudySpec
+
+DEFAULT_BUDGET = 20
+ROLE_OF = {"quasirandom": "candidates", "medapati-candidates": "candidates"}  # every other strategy is a baseline
+
+
+def plan(
+    *,
+    name: str,
+    workloads: Sequence[str],
+    strategy: str = "quasirandom",
+    budget: int | None = None,
+    optimizer: str | None = None,
+    points: Sequence[Point] | None = None,
+    list_name: str | None = None,
+    space: Path | None = None,
+    weight_decay: float | None = None,
+    order_seed: int | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    width: int = 20,
+    shared_batches: bool = True,
+    steps: int | None = None,
+    title: str | None = None,
+) -> StudySpec:
+    """The specification of a study in which every workload gets the same strategy.
+
+    Args:
+      name: of the study.
+      workloads: what to train.
+      strategy: a name of `strategies.STRATEGIES`.
+      budget: number of points; by default all of a list, 5 of a sweep, 20 otherwise.
+      optimizer: a name of `submissions.OPTIMIZERS`; by default nadamw_optax.
+      points, list_name: for "list", the points in order and what they are called.
+      space: for "quasirandom" and "vizier", a tuning_search_space.json; Medapati et al., Table 1 by default.
+      weight_decay: for "lr-sweep"; 1e-4 by default.
+      order_seed: for "quasirandom", AlgoPerf's shuffle.
+      repeats, seed, width, shared_batches, steps: see `StudySpec`.
+      title: how reports call it; made from the strategy by default.
+
+    Raises:
+      ValueError: an unknown strategy, or an argument that this strategy does not take or needs.
+    """
+    given = {
+        "points": points,
+        "space": None if space is None else _search_space(space),
+        "weight_decay": weight_decay,
+        "order_seed": order_seed,
+    }
+    takes = {
+        "quasirandom": ("space", "order_seed"),
+        "vizier": ("space",),
+        "lr-sweep": ("weight_decay",),
+        "list": ("points",),
+    }.get(strategy, ())
+    for argument, value in given.items():
+        if value is not None and argument not in takes:
+            option = "list" if argument == "points" else argument.replace("_", "-")
+            raise ValueError(f"--{option} does not go with strategy {strategy!r}; leave it out")
+    arguments: dict[str, Any] = {key: _plain(given[key]) for key in takes if given[key] is not None}
+    if strategy == "list":
+        if points is None:
+            raise ValueError("strategy 'list' needs --list: a published name, or a list file")
+        if budget is not None and budget > len(points):
+            raise ValueError(f"--budget {budget}: the list has {len(points)} points; ask for so many or fewer")
+        arguments["points"] = arguments["points"][:budget]
+    elif strategy == "lr-sweep":
+        arguments = {"weight_decay": 1e-4, "budget": budget or 5} | arguments
+    elif strategy == "vizier":
+        arguments |= {"budget": budget or DEFAULT_BUDGET, "seed": seed}
+    else:
+        arguments["budget"] = budget or DEFAULT_BUDGET
+    made = strategies.from_spec({"name": strategy, **arguments})
+    record = strategies.to_spec(made)
+    drawn = None if strategies.STRATEGIES[strategy].asks == "sequential" else made.ask(())
+    if strategy == "list":
+        record = {"name": "list", "list": list_name or name}  # the points themselves stand beside it
+    return StudySpec(
+        name=name,
+        title=title or _title(strategy, arguments, list_name),
+        role=ROLE_OF.get(strategy, "baseline"),
+        optimizer=optimizer or "nadamw_optax",
+        strategy=record,
+        points=None if drawn is None else dict.fromkeys(workloads, drawn),
+        workloads=tuple(workloads),
+        repeats=repeats,
+        seed=seed,
+        width=width,
+        shared_batches=shared_batches,
+        steps=steps,
+    )
+
+
+def plan_leave_one_out(
+    *,
+    name: str,
+    points: Mapping[str, Sequence[Point]],
+    candidates: str,
+    optimizer: str,
+    repeats: int,
+    seed: int,
+    steps: int | None = None,
+    title: str = "leave-one-out list",
+) -> StudySpec:
+    """The specification of a study that reruns, on each workload, the list built without that workload.
+
+    Args:
+      name, title: of the study.
+      points: workload -> the list built without it.
+      candidates: name of the study that the lists were built from.
+      optimizer: that study's.
+      repeats: trainings of every point, for medians.
+      seed: must differ from that study's, so that nothing that chose a list also judges it.
+      steps: that study's.
+    """
+    return StudySpec(
+        name=name,
+        title=title,
+        role="leave-one-out",
+        optimizer=optimizer,
+        strategy={"name": "list", "list": f"built from {candidates} without the workload it is tried on"},
+        points={workload: tuple(chosen) for workload, chosen in points.items()},
+        workloads=tuple(points),
+        repeats=repeats,
+        seed=seed,
+        steps=steps,
+    )
+
+
+def _search_space(path: Path) -> spaces.SearchSpace:
+    read = spaces.read_space(path)
+    if not isinstance(read, spaces.SearchSpace):
+        raise ValueError(f"{path}: a list of {len(read)} points, not a space; use --strategy list --list {path}")
+    return read
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, spaces.SearchSpace):
+        return value.to_json()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [point.to_json() for point in value]
+    return value
+
+
+def _title(strategy: str, arguments: Mapping[str, Any], list_name: str | None) -> str:
+    if strategy == "lr-sweep":
+        return f"learning-rate sweep, weight decay {arguments['weight_decay']:g}"
+    titles = {
+        "quasirandom": "quasi-random search",
+        "medapati-candidates": "quasi-random search (candidates of Medapati et al.)",
+        "vizier": "Vizier",
+        "list": f"list {list_name}",
+    }
+    return titles[strategy]
