@@ -25,7 +25,7 @@ types: $(STAMP)
 	$(VENV)/bin/pyright
 
 benchmarks: $(STAMP)
-	for file in benchmarks/*.py; do $(VENV)/bin/python $$file || exit 1; done
+	for file in benchmarks/*.py; do $(VENV)/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; set PYTHON=")'

@@ -1,0 +1,45 @@
+"""From a source to a folder that a person opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import lists
+from reports._logs_report import logs_report
+from reports._report import write_report
+from reports._sources import read_source
+from reports._study_report import study_report
+
+
+def report(
+    source: Path,
+    out: Path,
+    *,
+    benchmark: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Path:
+    """Writes the report on a source.
+
+    Args:
+      source: what `read_source` reads, except a table of fractions, which has no trials to report on.
+      out: folder of the report.
+      benchmark: only this version's trials, for AlgoPerf's logs.
+      overwrite: replace an earlier report.
+      progress: called as (what, done, total).
+
+    Returns:
+      Path of index.html.
+
+    Raises:
+      FileNotFoundError, ValueError: the source cannot be read.
+      FileExistsError: `out` holds something that is not to be replaced.
+    """
+    results = read_source(source, progress, benchmark)
+    if isinstance(results, lists.Fractions):
+        raise ValueError(
+            f"{source}: a table of fractions holds no trials to report on; use build-list or leave-one-out on it"
+        )
+    build = study_report if results.kind == "study" else logs_report
+    return write_report(build(results, progress=progress), out, overwrite=overwrite)

@@ -1,0 +1,209 @@
+"""Commands that judge: score, build-list, leave-one-out, report, package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shortlist._output import print_json, print_table
+from shortlist._progress import progress_display
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A study or a folder of studies, a tree of AlgoPerf logs, a folder with trials.parquet and "
+        "evals.parquet, or a CSV/Parquet table with the columns point, workload, fraction.",
+    ),
+]
+Benchmark = Annotated[str | None, typer.Option(metavar="VERSION", help="AlgoPerf version, such as v0.5.")]
+Submission = Annotated[str | None, typer.Option(metavar="NAME", help="Whose points; 'all' pools them.")]
+By = Annotated[Literal["steps", "time"], typer.Option(help="Which budget a fraction is of.")]
+Size = Annotated[int, typer.Option(metavar="K", min=1, help="Points in the list.")]
+Penalty = Annotated[float, typer.Option(metavar="TAU", help="What a missed target costs, in budgets.")]
+Method = Annotated[Literal["greedy", "exact"], typer.Option(help="greedy is ordered; exact is the best set.")]
+SHOWN = 5  # of what was left out; all of it is in the JSON and in the report
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    app.command()(score)
+    app.command("build-list")(build_list)
+    app.command("leave-one-out")(leave_one_out)
+    app.command()(report)
+    app.command()(package)
+
+
+def score(
+    source: Source,
+    benchmark: Benchmark = None,
+    by: Annotated[
+        Literal["time", "steps"] | None, typer.Option(help="Default: time for AlgoPerf's logs, steps for studies.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """AlgoPerf scores: time to target, performance profiles, final score, speedups.
+
+    Example: shortlist score logs/external_tuning --benchmark v0.5
+    """
+    import lists
+    from reports import read_source, scores
+
+    with progress_display() as progress:
+        results = read_source(source, progress, benchmark)
+    if isinstance(results, lists.Fractions):
+        raise ValueError(f"{source}: a table of fractions names no submissions to score; use build-list on it")
+    by_version = scores(results, by=by)
+    if json:
+        left_out = [{"path": item.path, "reason": item.reason} for item in results.left_out]
+        scored = [_score_json(one) for one in by_version.values()]
+        print_json({"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out})
+        return
+    for one in by_version.values():
+        name = f"AlgoPerf {one.benchmark}" if one.benchmark else str(source)
+        table = one.scores.join(one.speedups, on="submission", how="left", maintain_order="left")
+        print_table(f"{name}: scores by {one.by}", table.columns, table.iter_rows())
+        unit = "seconds" if one.by == "time" else "steps"
+        times = one.time_to_target.transpose(
+            include_header=True, header_name="workload", column_names="submission"
+        )
+        print_table(f"{name}: {unit} to target, median over studies", times.columns, times.iter_rows())
+        for note in one.notes:
+            typer.echo(f"note: {note}")
+    for warning in results.warnings:
+        typer.echo(f"note: {warning}")
+    for item in results.left_out[:SHOWN]:
+        typer.echo(f"left out: {item.path}: {item.reason}")
+    if len(results.left_out) > SHOWN:
+        typer.echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
+
+
+def build_list(
+    source: Source,
+    size: Size = 5,
+    penalty: Penalty = 2.0,
+    method: Method = "greedy",
+    by: By = "steps",
+    benchmark: Benchmark = None,
+    submission: Submission = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Build an ordered list of points that trains as many workloads as possible, as soon as possible.
+
+    Example: shortlist build-list studies/first --size 5 --out my_list.json
+    """
+    import lists
+    import reports
+
+    with progress_display() as progress:
+        built = reports.build_list(
+            source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
+            submission=submission, progress=progress,
+        )  # fmt: skip
+    if out:
+        lists.write_list(out, built.as_list())
+    if json:
+        print_json(built.to_json())
+        return
+    table = built.table()
+    print_table(built.title, table.columns, table.iter_rows())
+    if out:
+        typer.echo(f"\nwritten: {out}\nnext: shortlist package --list {out} --out submission")
+
+
+def leave_one_out(
+    source: Source,
+    size: Size = 5,
+    penalty: Penalty = 2.0,
+    method: Method = "greedy",
+    by: By = "steps",
+    benchmark: Benchmark = None,
+    submission: Submission = None,
+    json: Json = False,
+) -> None:
+    """Build a list without each workload in turn, and see whether it trains the one left out.
+
+    Example: shortlist leave-one-out logs/external_tuning --benchmark v0.5 --submission baseline --size 4
+    """
+    import reports
+
+    with progress_display() as progress:
+        proof = reports.leave_one_out(
+            source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
+            submission=submission, progress=progress,
+        )  # fmt: skip
+    if json:
+        print_json(proof.to_json())
+        return
+    table = proof.table()
+    print_table(proof.title, table.columns, table.iter_rows())
+
+
+def _score_json(one) -> dict[str, object]:
+    """The JSON object of one benchmark version."""
+    profiles = one.profiles
+    return {
+        "benchmark": one.benchmark,
+        "by": one.by,
+        "workloads": list(one.workloads),
+        "scores": one.scores.to_dicts(),
+        "speedups": one.speedups.to_dicts(),
+        "against": one.against,
+        "time_to_target": one.time_to_target.to_dicts(),
+        "ratios": one.ratios.to_dicts(),
+        "profiles": {name: profiles[name].to_list() for name in profiles.columns},
+        "notes": list(one.notes),
+    }
+
+
+def report(
+    source: Source,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
+    benchmark: Benchmark = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+) -> None:
+    """Write a report: one folder with index.html, tables as CSV and Markdown, figures as SVG and PNG.
+
+    Example: shortlist report studies --out report
+    """
+    from reports import report as write
+
+    with progress_display() as progress:
+        page = write(source, out, benchmark=benchmark, overwrite=overwrite, progress=progress)
+    typer.echo(f"report: {page}")
+
+
+def package(
+    list_: Annotated[
+        str, typer.Option("--list", metavar="NAME|FILE", help="A published list, one of yours, or AlgoPerf's JSON.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the submission; must be new or empty.")],
+    authors: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them.")],
+    affiliations: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas.")] = "",
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="For the leaderboard; default: the list's.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Update rule; default: the one the list was made with.")
+    ] = None,
+    size: Annotated[int, typer.Option(metavar="K", min=1, help="The first K points; AlgoPerf runs 5 trials.")] = 5,
+) -> None:
+    """Turn NAdamW with a list into an AlgoPerf submission folder that needs nothing of ours.
+
+    Example: shortlist package --list medapati2025 --out nadamw_list --authors "A. Author"
+    """
+    from shortlist._lists import read_points
+    from submissions.package import package as build
+
+    given = read_points(list_)
+    rule = optimizer or given.update_rule
+    if rule is None:
+        raise ValueError(f"{list_}: does not say which update rule its points are for; name it with --optimizer")
+    folder = build(
+        out, name=name or given.name, points=[p.hyperparameters for p in given.points[:size]], update_rule=rule,
+        authors=authors, affiliations=affiliations, provenance=given.source,
+    )  # fmt: skip
+    typer.echo(f"submission: {folder}")

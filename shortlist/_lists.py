@@ -1,0 +1,56 @@
+"""Lists by name or file, as the commands take them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import lists
+from tuning._points import Point
+from tuning.spaces import SearchSpace, read_space
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenList:
+    """The points of `--list`.
+
+    Attributes:
+      name: of the list.
+      points: in order.
+      update_rule: the rule they are for; None where the file does not say.
+      source: where they come from, in a sentence.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    update_rule: str | None
+    source: str
+
+
+def read_points(name_or_file: str) -> GivenList:
+    """A published list by name, one of our list files, or AlgoPerf's tuning_search_space.json in list form.
+
+    Raises:
+      ValueError, FileNotFoundError: neither a published name nor a file of these forms.
+    """
+    path = Path(name_or_file)
+    if name_or_file in lists.PUBLISHED or not (path.suffix == ".json" or path.exists()):
+        return _from(lists.published(name_or_file))
+    if path.is_file() and _is_array(path):
+        points = read_space(path)
+        assert not isinstance(points, SearchSpace)
+        return GivenList(path.stem, points, None, f"the list of points in {path.name}")
+    return _from(lists.read_list(path))
+
+
+def _from(read: lists.HyperparameterList) -> GivenList:
+    points = tuple(Point(point.id, point.hyperparameters) for point in read.points)
+    return GivenList(read.name, points, read.update_rule, read.source)
+
+
+def _is_array(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text()), list)
+    except ValueError:
+        return False  # whoever reads it next says what is wrong with it

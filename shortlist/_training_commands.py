@@ -1,0 +1,202 @@
+"""Commands that train: workloads, tune, set-targets, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist._lists import read_points
+from shortlist._output import print_json, print_table
+from shortlist._progress import progress_display
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    for command in (workloads, tune, set_targets, demo):
+        app.command()(command)
+
+
+def workloads(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these.")] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List what can be trained, with targets, budgets and data.
+
+    Example: shortlist workloads taskset/mlp_family_seed12
+    """
+    import workloads as room
+
+    facts = [room.facts(room.load(name, data_dir)) for name in names or room.names()]
+    if json:
+        print_json({"workloads": facts})
+        return
+    columns = ("name", "metric", "validation_target", "step_hint", "batch_size", "parameters", "data")
+    print_table("Workloads", columns, [[_shown(fact[column]) for column in columns] for fact in facts])
+
+
+def tune(
+    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="What to train.")],
+    study: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study; resumed if it is there.")],
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="Where points come from.")] = "quasirandom",
+    budget: Annotated[int | None, typer.Option(metavar="N", min=1, help="Points; default: all of a list, else 20.")] = None,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of every point.")] = 1,
+    seed: Seed = 0,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Update rule; default: the list's own, else nadamw_optax.")
+    ] = None,
+    list_: Annotated[
+        str | None, typer.Option("--list", metavar="NAME|FILE", help="For --strategy list: published name or file.")
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="tuning_search_space.json; default: Medapati et al., Table 1.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(metavar="X", help="For --strategy lr-sweep; default 1e-4.")
+    ] = None,
+    order_seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="For --strategy quasirandom: AlgoPerf's shuffle.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")] = None,
+    width: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")] = 20,
+    own_batches: Annotated[
+        bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
+    ] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Train many points on one or many workloads. Run it again to train what is missing.
+
+    Example: shortlist tune digits/conv clicks/mlp --strategy quasirandom --budget 40 --study studies/first
+    """
+    from tuning.plan import plan
+    from tuning.tune import tune as run
+
+    given = read_points(list_) if list_ else None
+    spec = plan(
+        name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget, repeats=repeats,
+        seed=seed, optimizer=optimizer or (given.update_rule if given else None),
+        points=given.points if given else None, list_name=given.name if given else None, space=space,
+        weight_decay=weight_decay, order_seed=order_seed, steps=steps, width=width,
+        shared_batches=not own_batches,
+    )  # fmt: skip
+    use_compilation_cache()
+    with progress_display() as progress:
+        trials = run(study, spec, data_dir=data_dir, progress=progress)
+    _print_trials(study, trials, json)
+
+
+def set_targets(
+    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="Whose targets to set.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Targets file to add to.")],
+    points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 60,
+    first: Annotated[
+        int, typer.Option(metavar="N", min=0, help="First row of the 200 candidates; a study's own points stay out.")
+    ] = 100,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of the best point.")] = 19,
+    part_of_budget: Annotated[float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")] = 0.75,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+) -> None:
+    """Set validation targets: tune a reference set, retrain the best point, take the median.
+
+    Example: shortlist set-targets digits/conv --out workloads/targets.json
+    """
+    import sys
+
+    import workloads as room
+    from tuning import targets
+    from tuning.strategies import Quasirandom
+
+    use_compilation_cache()
+    reference = Quasirandom(budget=points, start=first).ask(())
+    made_by = "shortlist " + " ".join(sys.argv[1:])
+    with progress_display() as progress:
+        for name in workloads:
+            target = targets.set_target(
+                room.load(name, data_dir), reference, optimizer="nadamw_optax", seeds=seeds,
+                part_of_budget=part_of_budget, seed=seed, progress=progress,
+            )  # fmt: skip
+            targets.write_targets(out, {name: target}, made_by)
+            typer.echo(f"{name}: {target.metric} {target.validation_target:.6g} (point {target.best_point})")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Studies and report; resumed if it is there.")] = Path("demo"),
+    candidates: Annotated[int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")] = 40,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Fresh seeds for the leave-one-out lists.")] = 5,
+    size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = 5,
+    seed: Seed = 0,
+    vizier: Annotated[bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")] = False,
+) -> None:
+    """Tune six workloads, build a list, prove it on workloads it has not seen, and write the report.
+
+    Example: shortlist demo --out demo
+    """
+    from shortlist.demo import demo as run
+
+    use_compilation_cache()
+    with progress_display() as progress:
+        page = run(out, candidates=candidates, repeats=repeats, size=size, seed=seed, vizier=vizier, progress=progress)
+    typer.echo(f"report: {page}")
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs between processes, where the user's other caches are."""
+    import os
+
+    import jax
+
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(base / "shortlist" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _print_trials(study: Path, trials, json: bool) -> None:
+    rows = best_points(trials)
+    if json:
+        print_json({"study": str(study), "trials": len(trials), "workloads": rows})
+        return
+    print_table(f"{study}: {len(trials)} trials", list(rows[0]), [list(row.values()) for row in rows])
+    typer.echo(f"next: shortlist report {study} --out {study}-report")
+
+
+def best_points(trials) -> list[dict[str, object]]:
+    """Per workload: its best point, what it reached, and how many trials reached the target or diverged."""
+    import polars as pl
+
+    rows = []
+    for (name,), part in trials.group_by("workload", maintain_order=True):
+        metric, minimize = part["metric"][0], part["minimize"][0]
+        curves, target = pl.col(f"validation/{metric}"), part["validation_target"][0]
+        best = part.with_columns(best=curves.list.min() if minimize else curves.list.max())
+        ranked = best.filter(pl.col("status") == "done").sort("best", descending=not minimize, nulls_last=True)
+        reached = None
+        if target is not None:
+            reached = best.filter(pl.col("best") <= target if minimize else pl.col("best") >= target).height
+        rows.append(
+            {
+                "workload": name,
+                "metric": metric,
+                "target": target,
+                "trials": len(part),
+                "reached": reached,
+                "diverged": part.filter(pl.col("status") == "diverged").height,
+                "best": ranked["best"][0] if len(ranked) else None,
+                "best_point": ranked["point"][0] if len(ranked) else None,
+                "data": part["data"][0],
+            }
+        )
+    return rows
+
+
+def _shown(value: object) -> object:
+    return round(value, 6) if isinstance(value, float) else value

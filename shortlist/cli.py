@@ -1,0 +1,46 @@
+"""`shortlist`: one command per thing a researcher does, each a thin skin over one public function.
+
+Results go to stdout, progress and errors to stderr. Exit status 0: done; 1: a check failed; 2: bad input, told in one
+line, with nothing overwritten. SHORTLIST_TRACEBACK=1 shows where an input error was found.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from shortlist import _list_commands, _training_commands
+
+app = typer.Typer(
+    name="shortlist",
+    help="Hyperparameter lists that generalise: tune, build lists, prove them, report, package for AlgoPerf.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+_training_commands.add_to(app)
+_list_commands.add_to(app)
+
+
+def main() -> None:
+    """Runs the command line and turns bad input into one line and exit status 2."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        if os.environ.get("SHORTLIST_TRACEBACK"):
+            raise
+        message = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            message = f"{error.filename}: {error.strerror}"
+        print(f"shortlist: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("shortlist: interrupted; finished batches are kept, run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Which hyperparameters an optimizer has, and how a point's values become the arrays that it is run with.
+
+Nothing here needs JAX: points are checked on the host, before anything is compiled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optax
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """The values a hyperparameter may take, finite ones only."""
+
+    text: str  # as a person writes it
+    contains: Callable[[float], bool]
+
+
+POSITIVE = Domain("(0, inf)", lambda x: 0 < x < math.inf)
+NOT_NEGATIVE = Domain("[0, inf)", lambda x: 0 <= x < math.inf)
+BELOW_ONE = Domain("[0, 1)", lambda x: 0 <= x < 1)
+UP_TO_ONE = Domain("[0, 1]", lambda x: 0 <= x <= 1)
+SWITCH = Domain("{0, 1}", lambda x: x in (0, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """A number that a rule reads."""
+
+    name: str
+    domain: Domain
+    default: float | None = None  # None: every point must give it
+
+
+# What the workload reads instead of the optimizer: every point may have them, whatever the rule.
+REGULARIZATION = (
+    Hyperparameter("dropout_rate", BELOW_ONE, 0.0),
+    Hyperparameter("label_smoothing", BELOW_ONE, 0.0),
+)
+
+ALIASES = {"warmup_factor": "warmup_fraction"}  # AlgoPerf's spelling -> ours
+COMPLEMENTS = {"one_minus_beta1": "beta1", "one_minus_beta2": "beta2"}  # given as 1 - value
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """A row of `submissions.OPTIMIZERS`: an update rule with its schedule, under a name that says which.
+
+    Attributes:
+      name: as it stands in a study's record.
+      function: "module:function" of the rule, imported when it is first needed.
+      hyperparameters: what the rule reads; `REGULARIZATION` comes on top.
+      reference: where the rule is defined.
+      options: named switches of the rule, as keyword arguments.
+      whole_warmup_steps: the schedule counts warm-up in whole steps: `prepare` adds `warmup_steps`.
+    """
+
+    name: str
+    function: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    reference: str
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    whole_warmup_steps: bool = True
+
+    @property
+    def rule(self) -> Callable[[Mapping[str, Any], int], optax.GradientTransformation]:
+        """(prepared hyperparameters, total steps) -> gradient transformation. Imports JAX."""
+        module, function = self.function.split(":")
+        return functools.partial(getattr(importlib.import_module(module), function), **self.options)
+
+    def __call__(self, hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
+        """The gradient transformation; as the hyperparameters may be traced, a new point never compiles."""
+        return self.rule(hyperparameters, total_steps)
+
+    def canonical(self, hyperparameters: Mapping[str, float], *, where: str = "point") -> dict[str, float]:
+        """A point's hyperparameters under their one name each, with defaults filled in.
+
+        Args:
+          hyperparameters: name -> number; aliases and complements (`one_minus_beta1`) are understood.
+          where: opens every error message, such as "point 173".
+
+        Returns:
+          Name -> float; the same names in the same order for every point of an optimizer.
+
+        Raises:
+          ValueError: an unknown name, one given twice, a required one missing, or a value outside its domain.
+
+        Example:
+          >>> import submissions
+          >>> point = {"learning_rate": 0.01, "one_minus_beta1": 0.25, "warmup_factor": 0.02}
+          >>> submissions.optimizer("nadamw_optax").canonical(point)["beta1"]
+          0.75
+        """
+        known = {h.name: h for h in (*self.hyperparameters, *REGULARIZATION)}
+        values: dict[str, float] = {}
+        given_as: dict[str, str] = {}
+        for given, number in hyperparameters.items():
+            name = ALIASES.get(given) or COMPLEMENTS.get(given) or given
+            if name not in known:
+                raise ValueError(
+                    f"{where}: {self.name} has no hyperparameter {given!r}{_did_you_mean(given, known)} "
+                    f"(allowed: {', '.join(known)})"
+                )
+            if name in values:
+                raise ValueError(f"{where}: {given_as[name]} and {given} both set {name}; give one of them")
+            value = 1 - float(number) if given in COMPLEMENTS else float(number)
+            if not known[name].domain.contains(value):
+                so = f", so {name} is {value}" if given in COMPLEMENTS else ""
+                raise ValueError(
+                    f"{where}: {given} is {number}{so}; {name} must lie in {known[name].domain.text}"
+                )
+            values[name], given_as[name] = value, given
+        missing = [h.name for h in known.values() if h.default is None and h.name not in values]
+        if missing:
+            raise ValueError(
+                f"{where}: {self.name} needs {', '.join(missing)}; the point has {', '.join(given_as)}"
+            )
+        return {name: values.get(name, h.default) for name, h in known.items()}  # type: ignore[misc]
+
+    def prepare(
+        self, hyperparameters: Mapping[str, float], total_steps: int, *, where: str = "point"
+    ) -> dict[str, float]:
+        """The scalars that the rule and the workload are run with, ready to become arrays.
+
+        What `canonical` returns and warmup_steps = int(warmup_fraction * total_steps), with AlgoPerf's
+        rounding (init2winit rounds to nearest). It is computed here because a traced float32 product may
+        truncate to another step.
+
+        Args:
+          hyperparameters: as for `canonical`.
+          total_steps: end of the schedule, at least 1. Steps.
+          where: opens every error message.
+
+        Returns:
+          Name -> float, the same names for every point of an optimizer.
+
+        Raises:
+          ValueError: as `canonical`, or fewer than 1 total steps.
+        """
+        if total_steps < 1:
+            raise ValueError(f"{where}: total_steps is {total_steps}; must be at least 1")
+        prepared = self.canonical(hyperparameters, where=where)
+        if self.whole_warmup_steps:
+            prepared["warmup_steps"] = float(int(prepared["warmup_fraction"] * total_steps))
+        return prepared
+
+
+def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, [*known, *ALIASES, *COMPLEMENTS], 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,88 @@
+"""Learning-rate schedules whose parameters may be traced: none of their values decides what is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+Scalar = float | jax.Array  # of shape (), possibly traced
+Schedule = Callable[[Any], jax.Array]  # update number -> learning rate
+WarmupRule = Literal["min", "max"]
+
+
+def warmup_then_cosine(learning_rate: Scalar, warmup_steps: Scalar, total_steps: int) -> Schedule:
+    """Linear warm-up from zero, then half a cosine down to zero.
+
+    With w warm-up steps of T and update number s = 0, 1, ...: rate(s) = lr * s / w for s < w, and
+    lr * (1 + cos(pi * (s - w) / (T - w))) / 2 from there on. The first update has rate 0 unless w = 0.
+
+    Args:
+      learning_rate: lr, the peak.
+      warmup_steps: w, a whole number in [0, T). Steps.
+      total_steps: T; the rate stays 0 afterwards. Steps.
+
+    Returns:
+      Update number -> learning rate.
+
+    Reference: Medapati et al. 2025, arXiv:2503.03986; the same as optax's `linear_schedule` and
+    `cosine_decay_schedule` joined at w, which take no traced w.
+    """
+
+    def schedule(step: Scalar) -> jax.Array:
+        # Both branches are computed, so each must stay finite where the other is selected: hence the maxima.
+        rising = learning_rate * (step / jnp.maximum(warmup_steps, 1))
+        progress = (step - warmup_steps) / jnp.maximum(total_steps - warmup_steps, 1)
+        falling = learning_rate * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0, 1))) / 2
+        return jnp.where(step < warmup_steps, rising, falling)
+
+    return schedule
+
+
+def metz(
+    learning_rate: Scalar,
+    min_learning_rate_mult: Scalar,
+    constant_fraction: Scalar,
+    warmup_fraction: Scalar,
+    total_steps: int,
+    warmup_rule: WarmupRule,
+) -> Schedule:
+    """Constant, then half a cosine down to a share of the peak; a linear warm-up may be laid over the start.
+
+    With T total steps, s = min(step, T), c = T * constant_fraction, y = max(s, c) and
+    lo = min_learning_rate_mult * lr: rate(s) = (lr - lo) * (cos(pi * (y - c) / (T - c)) / 2 + 1 / 2) + lo.
+    If warmup_fraction > 0, rate(s) = lr * s / w for s < w = T * f, which need not be whole, where f is the
+    `warmup_rule` of both fractions: "min" in TensorFlow, with which the released curves were made; "max" in
+    the JAX and PyTorch ports, whose warm-up therefore lasts through the whole constant phase.
+
+    Args:
+      learning_rate: lr, the peak.
+      min_learning_rate_mult: final rate as a share of lr, in [0, 1].
+      constant_fraction: share of the steps before the decay, in [0, 1].
+      warmup_fraction: share of the steps of warm-up, in [0, 1]; 0 means none.
+      total_steps: T; the rate stays at lo afterwards. Steps.
+      warmup_rule: "min" or "max".
+
+    Returns:
+      Update number -> learning rate.
+
+    Reference: Metz et al. 2020, arXiv:2002.11887, appendix C.2, as its program has equation (19).
+    """
+    if warmup_rule not in ("min", "max"):
+        raise ValueError(f"warmup_rule is {warmup_rule!r}; allowed: 'min', 'max'")
+    combine = jnp.minimum if warmup_rule == "min" else jnp.maximum
+
+    def schedule(step: Scalar) -> jax.Array:
+        step = jnp.minimum(step, total_steps)
+        constant = total_steps * jnp.asarray(constant_fraction)
+        low = min_learning_rate_mult * learning_rate
+        decay_steps = jnp.where(constant < total_steps, total_steps - constant, 1)
+        progress = (jnp.maximum(step, constant) - constant) / decay_steps
+        rate = (learning_rate - low) * (jnp.cos(jnp.pi * progress) / 2 + 0.5) + low
+        warmup = jnp.where(warmup_fraction > 0, total_steps * combine(warmup_fraction, constant_fraction), 0)
+        # The quotient is only selected where step < warmup, so its divisor may be anything but 0 elsewhere.
+        return jnp.where(step < warmup, learning_rate * step / jnp.where(warmup > 0, warmup, 1), rate)
+
+    return schedule

@@ -1,0 +1,152 @@
+"""Tuning curves of random search, their bands, and the budget that equals a list."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reports import _bands
+from reports._bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
+
+# One size for most tests: a band is calibrated once per size, by simulation.
+TRIALS = 12
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_the_median_curve_is_the_median_of_the_best_of_n_draws(minimize):
+    # All 4^n equally likely searches, by hand: the best value that at least half of them reach or beat.
+    values = np.array([0.5, 0.1, 0.3, 0.2])
+    sign = 1 if minimize else -1
+    for n in (1, 2, 3, 4):
+        best = sorted(min(sign * v for v in draw) for draw in itertools.product(values, repeat=n))
+        expected = sign * best[math.ceil(len(best) / 2) - 1]
+        if minimize:
+            assert median_of_best(values, n, minimize=True) == expected
+        else:
+            # Of two middle values opda gives the lower one, which is the worse one here.
+            assert median_of_best(values, n, minimize=False) in (expected, sign * best[len(best) // 2])
+
+
+def test_misses_take_part_in_the_median_as_infinities():
+    assert median_of_best(np.array([0.5, math.inf, math.inf]), 1, minimize=True) == math.inf
+    assert median_of_best(np.array([0.5, math.inf, math.inf]), 2, minimize=True) == 0.5  # 5 of 9 draws hold it
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_the_band_encloses_the_curve_and_improves_with_trials(minimize):
+    # Without the swap of opda's bands, lower and upper would be exchanged.
+    values = np.random.default_rng(3).random(TRIALS)
+    curve = tuning_curve(values, minimize=minimize, support=(0.0, 1.0))
+    assert (curve["lower"] <= curve["median"]).all()
+    assert (curve["median"] <= curve["upper"]).all()
+    assert curve["lower"][0] < curve["upper"][0]
+    for column in ("lower", "median", "upper"):
+        assert curve[column].is_sorted(descending=minimize)
+
+
+@given(st.lists(st.floats(0.0, 1.0, width=32), min_size=TRIALS, max_size=TRIALS))
+@settings(max_examples=40, deadline=None)
+def test_minimising_and_maximising_give_mirrored_bands(values):
+    up = tuning_curve(np.array(values), minimize=True, support=(0.0, 1.0))
+    down = tuning_curve(-np.array(values), minimize=False, support=(-1.0, 0.0))
+    np.testing.assert_allclose(up["lower"], -down["upper"].to_numpy())
+    np.testing.assert_allclose(up["upper"], -down["lower"].to_numpy())
+
+
+def test_nan_is_refused_because_opda_would_sort_it_in_silently():
+    with pytest.raises(ValueError, match=r"2 NaN entries; give a diverged trial the worst value \(inf\)"):
+        tuning_curve(np.array([0.1, np.nan, np.nan]), minimize=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "confidence", "message"),
+    [([], 0.7, "at least one trial"), ([0.1], 0.0, "between 0 and 1"), ([0.1], 1.0, "between 0 and 1")],
+)
+def test_bad_input_is_one_clear_line(values, confidence, message):
+    with pytest.raises(ValueError, match=message):
+        tuning_curve(np.array(values, dtype=float), minimize=True, confidence=confidence)
+
+
+def test_diverged_trials_count_as_the_worst_value_of_the_support():
+    values = np.random.default_rng(0).random(TRIALS)
+    values[:3] = np.inf
+    curve = tuning_curve(values, minimize=True, support=(0.0, 1.0))
+    assert np.isfinite(curve.to_numpy()).all()
+    assert curve["upper"][0] == 1.0
+
+
+def test_a_support_that_the_values_contradict_is_widened():
+    # An accuracy in percent, say: the band must not fail, nor values be cut off.
+    curve = tuning_curve(np.linspace(60, 90, TRIALS), minimize=False, support=metric_support("accuracy"))
+    assert curve["median"][-1] == 90.0
+    assert metric_support("unheard_of") == (-math.inf, math.inf)
+
+
+def test_a_band_depends_on_nothing_that_was_computed_before():
+    values = np.random.default_rng(1).random(TRIALS + 1)
+
+    def bands(sizes: list[int]) -> dict[int, pl.DataFrame]:
+        _bands._generator.cache_clear()
+        return {n: tuning_curve(values[:n], minimize=True, seed=5) for n in sizes}
+
+    one, other = bands([TRIALS, TRIALS + 1]), bands([TRIALS + 1, TRIALS])
+    for n, curve in one.items():
+        assert curve.equals(other[n])
+
+
+def test_the_band_covers_the_true_curve_at_its_nominal_rate():
+    # Uniform draws: the median of the best of n is 1 - 2^(-1/n). The band is simultaneous over the distribution
+    # function, hence covers the curve at least as often as it says: 70 %, less 4 standard errors of 300 draws.
+    rng = np.random.default_rng(0)
+    truth = 1 - 0.5 ** (1 / np.arange(1, TRIALS + 1))
+    covered = 0
+    for _ in range(300):
+        curve = tuning_curve(rng.random(TRIALS), minimize=True, support=(0.0, 1.0))
+        covered += bool(((curve["lower"] <= truth) & (truth <= curve["upper"])).all())
+    assert covered / 300 >= 0.7 - 4 * math.sqrt(0.7 * 0.3 / 300)
+
+
+def curve_of(lower, median, upper) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"trials": range(1, len(median) + 1), "lower": lower, "median": median, "upper": upper}
+    )
+
+
+def test_equal_budget_is_the_first_number_of_trials_at_or_past_the_result():
+    curve = curve_of([0.3, 0.2, 0.1], [0.4, 0.3, 0.2], [0.6, 0.5, 0.4])
+    assert equal_budget(curve, 0.3, minimize=True) == EqualBudget(trials=2, least=1, most=None, run=3)
+    assert equal_budget(curve, 0.05, minimize=True) == EqualBudget(None, None, None, 3)
+    assert equal_budget(curve, 0.9, minimize=True) == EqualBudget(1, 1, 1, 3)
+
+
+def test_equal_budget_when_more_is_better():
+    curve = curve_of([0.4, 0.5, 0.6], [0.6, 0.7, 0.8], [0.7, 0.8, 0.9])
+    assert equal_budget(curve, 0.7, minimize=False) == EqualBudget(trials=2, least=1, most=None, run=3)
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        (EqualBudget(6, 3, 19, 40), "6 trials (3 to 19)"),
+        (EqualBudget(28, 5, None, 40), "28 trials (5 to more than 40)"),
+        (EqualBudget(None, 9, None, 40), "more than 40 trials (9 to more than 40)"),
+        (EqualBudget(None, None, None, 40), "more than 40 trials"),
+        (EqualBudget(1, 1, 1, 40), "1 trial"),
+    ],
+)
+def test_budgets_read_well(budget, words):
+    assert str(budget) == words
+
+
+@given(result=st.floats(0.0, 1.0), seed=st.integers(0, 20))
+@settings(max_examples=40, deadline=None)
+def test_the_interval_holds_the_number_of_trials(result, seed):
+    values = np.random.default_rng(seed).random(TRIALS)
+    budget = equal_budget(tuning_curve(values, minimize=True, support=(0.0, 1.0)), result, minimize=True)
+    least, trials, most = (math.inf if n is None else n for n in (budget.least, budget.trials, budget.most))
+    assert least <= trials <= most

@@ -1,0 +1,79 @@
+"""Learning-rate schedules against golden numbers, Optax, and what their rules promise."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from submissions import _schedules
+
+FLOAT64 = 1e-15  # times a rate of at most 1: a few units of roundoff
+
+
+def of_case(case, dtype):
+    def number(key):
+        return jnp.asarray(case[key], dtype)
+
+    if case["kind"] == "metz":
+        names = ("learning_rate", "min_learning_rate_mult", "constant_fraction", "warmup_fraction")
+        return _schedules.metz(*map(number, names), case["total_steps"], case["warmup_rule"])
+    return _schedules.warmup_then_cosine(number("base_lr"), number("warmup_steps"), case["total_steps"])
+
+
+# Float32: roundoff 6e-8 of the arguments of the cosine, whose slope is at most pi, times a rate of at most 1.
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", FLOAT64), ("float32", 4 * 6e-8)])
+def test_schedules_match_the_golden_file(shared, precision, tolerance):
+    golden = json.loads((shared / "facts" / "nadamw_golden.json").read_text())["schedules"]
+    assert {case["kind"] for case in golden} == {"metz", "linear_warmup_then_cosine_to_zero"}
+    for case in golden:
+        with jax.enable_x64(precision == "float64"):
+            schedule = jax.jit(of_case(case, jnp.dtype(precision)))
+            for step, rate in case["lr_at_step"].items():
+                peak = case.get("learning_rate") or case["base_lr"]
+                np.testing.assert_allclose(schedule(int(step)), rate, rtol=0, atol=tolerance * peak)
+
+
+def test_warmup_then_cosine_is_what_optax_joins():
+    with jax.enable_x64(True):
+        theirs = optax.join_schedules(
+            [optax.linear_schedule(0.0, 0.01, 49), optax.cosine_decay_schedule(0.01, 999 - 49)], [49]
+        )
+        ours = _schedules.warmup_then_cosine(0.01, 49, 999)
+        steps = jnp.arange(1100)
+        np.testing.assert_allclose(ours(steps), jax.vmap(theirs)(steps), rtol=0, atol=0.01 * FLOAT64)
+
+
+@settings(max_examples=50, deadline=None)
+@given(total=st.integers(1, 2000), fraction=st.floats(0, 1, exclude_max=True))
+def test_the_rate_rises_to_its_peak_and_falls_to_zero(total, fraction):
+    warmup = int(fraction * total)
+    # Always as many steps, since JAX compiles every shape anew.
+    rates = np.asarray(_schedules.warmup_then_cosine(1.0, float(warmup), total)(np.arange(2003)))
+    assert np.isfinite(rates).all()
+    assert rates[warmup] == 1.0
+    assert (np.diff(rates[: warmup + 1]) > 0).all()
+    assert (np.diff(rates[warmup:]) <= 0).all()
+    np.testing.assert_allclose(rates[total:], 0, atol=1e-7)  # float32's cosine of pi
+
+
+@pytest.mark.parametrize("rule", ["min", "max"])
+@pytest.mark.parametrize("warmup_fraction", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("constant_fraction", [0.0, 0.2, 1.0])
+def test_metz_rates_are_finite_at_every_corner_of_the_domain(rule, warmup_fraction, constant_fraction):
+    schedule = _schedules.metz(0.5, 0.1, constant_fraction, warmup_fraction, 10, rule)
+    rates = np.asarray(schedule(np.arange(12)))
+    assert np.isfinite(rates).all()
+    assert (rates >= 0).all()
+    assert rates.max() <= 0.5 * (1 + 1e-6)
+    assert (rates[0] == 0) == (warmup_fraction > 0 and (rule == "max" or constant_fraction > 0))
+
+
+def test_metz_maximum_rule_warms_up_through_the_constant_phase():
+    # An entry of the list with constant .32 and warm-up 2e-5 of 1000 steps: 0.02 steps of warm-up, or 320.
+    rates = {rule: _schedules.metz(1.0, 0.0, 0.32, 2e-5, 1000, rule)(160) for rule in ("min", "max")}
+    assert {rule: float(rate) for rule, rate in rates.items()} == pytest.approx({"min": 1.0, "max": 0.5})

@@ -1,0 +1,135 @@
+"""Layers as plain functions of a parameter dictionary.
+
+They are written for populations: under `vmap` over parameters with a batch that all trials share, the first
+layer of all trials becomes one large matrix product, and nothing falls back to a slow path on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Initializer = Callable[..., jax.Array]  # (key, shape) -> array
+Layer = Mapping[str, jax.Array]
+
+lecun_normal = jax.nn.initializers.lecun_normal()
+glorot_uniform = jax.nn.initializers.glorot_uniform()
+he_normal = jax.nn.initializers.he_normal()
+
+
+def dropout(key: jax.Array, x: Float[Array, "..."], rate: Any, train: bool) -> Float[Array, "..."]:
+    """Inverted dropout with a rate that may be traced: x * keep / (1 - rate); rate 0 returns x exactly.
+
+    The uniform draws have 16 bits, which halves the work of the generator, the largest cost of dropout on a
+    CPU; the rate is met to 2**-16.
+
+    Args:
+      key: one key per call.
+      x: activations.
+      rate: probability of dropping a unit, in [0, 1). Not checked: it may be a tracer.
+      train: Python bool; False returns x.
+    """
+    if not train:
+        return x
+    uniform = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.float32) * 2.0**-16
+    return jnp.where(uniform >= rate, x / (1.0 - rate), 0.0)
+
+
+def dense_init(key: jax.Array, inputs: int, outputs: int, kernel_init: Initializer = lecun_normal) -> dict:
+    """Parameters of `dense`: kernel [inputs, outputs] and a zero bias."""
+    return {"kernel": kernel_init(key, (inputs, outputs)), "bias": jnp.zeros((outputs,))}
+
+
+def dense(layer: Layer, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+    """x @ kernel + bias."""
+    return x @ layer["kernel"] + layer["bias"]
+
+
+def mlp_init(key: jax.Array, sizes: tuple[int, ...], kernel_init: Initializer = lecun_normal) -> dict:
+    """Parameters Dense_0, Dense_1, ... of a multi-layer perceptron; sizes includes inputs and outputs."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    return {
+        f"Dense_{i}": dense_init(keys[i], sizes[i], sizes[i + 1], kernel_init) for i in range(len(sizes) - 1)
+    }
+
+
+def conv_init(
+    key: jax.Array, channels: int, outputs: int, window: int = 3, kernel_init: Initializer = he_normal
+) -> dict:
+    """Parameters of `conv`: kernel [window, window, channels, outputs] and a zero bias."""
+    return {
+        "kernel": kernel_init(key, (window, window, channels, outputs)),
+        "bias": jnp.zeros((outputs,)),
+    }
+
+
+def conv(
+    layer: Layer,
+    x: Float[Array, "batch height width channels"],
+    stride: int = 1,
+    padding: Literal["SAME", "VALID"] = "SAME",
+) -> Float[Array, "batch rows columns outputs"]:
+    """Convolution (in fact correlation, as everywhere) as shifted slices and one matrix product.
+
+    XLA's own convolution leaves the fast library path on a CPU inside `scan`, about ten times slower, and
+    `vmap` over kernels turns it into a grouped convolution that is slower still. Slices and a product keep
+    their speed in both, and with a shared batch the slices of the first layer are made once for all trials.
+    """
+    kernel = layer["kernel"]
+    height, width = kernel.shape[:2]
+    if padding == "SAME":
+        x = jnp.pad(x, ((0, 0), _same(x.shape[1], height, stride), _same(x.shape[2], width, stride), (0, 0)))
+    rows = (x.shape[1] - height) // stride + 1
+    columns = (x.shape[2] - width) // stride + 1
+    shifted = [
+        x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
+        for i in range(height)
+        for j in range(width)
+    ]
+    patches = jnp.concatenate(shifted, axis=-1)  # [batch, rows, columns, height * width * channels]
+    return patches @ kernel.reshape(-1, kernel.shape[-1]) + layer["bias"]
+
+
+def _same(size: int, window: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after, so that the output has ceil(size / stride) entries; the odd one comes after."""
+    total = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return total // 2, total - total // 2
+
+
+def gru_init(key: jax.Array, inputs: int, units: int) -> dict:
+    """Parameters of `gru`: kernels for inputs and state, gates in the order reset, update, candidate."""
+    key_inputs, key_state = jax.random.split(key)
+    orthogonal = jax.nn.initializers.orthogonal()
+    blocks = [orthogonal(k, (units, units)) for k in jax.random.split(key_state, 3)]
+    return {
+        "input_kernel": glorot_uniform(key_inputs, (inputs, 3 * units)),
+        "state_kernel": jnp.concatenate(blocks, axis=1),
+        "bias": jnp.zeros((3 * units,)),
+    }
+
+
+def gru(layer: Layer, x: Float[Array, "batch time inputs"]) -> Float[Array, "batch time units"]:
+    """States of a gated recurrent unit (Cho et al. 2014, arXiv:1406.1078) that starts at zero.
+
+    r = s(Wr x + Ur h), z = s(Wz x + Uz h), c = tanh(Wc x + r * (Uc h)), h' = z * h + (1 - z) * c; the reset
+    gate acts after the product, so that a step is one product. The inputs of all steps are one product too.
+    """
+    units = layer["state_kernel"].shape[0]
+    projected = x @ layer["input_kernel"] + layer["bias"]
+
+    def step(state, inputs):
+        recurrent = state @ layer["state_kernel"]
+        reset, update = jnp.split(
+            jax.nn.sigmoid(inputs[..., : 2 * units] + recurrent[..., : 2 * units]), 2, axis=-1
+        )
+        candidate = jnp.tanh(inputs[..., 2 * units :] + reset * recurrent[..., 2 * units :])
+        state = update * state + (1.0 - update) * candidate
+        return state, state
+
+    start = jnp.zeros((x.shape[0], units), projected.dtype)
+    _, states = jax.lax.scan(step, start, jnp.swapaxes(projected, 0, 1))
+    return jnp.swapaxes(states, 0, 1)

@@ -1,0 +1,136 @@
+"""Which workloads there are, and how a name becomes a `Workload`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import os
+import pathlib
+import re
+from collections.abc import Callable
+
+from workloads._targets import read_targets
+from workloads._workload import Workload
+
+Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
+
+# name, or pattern with the number <k> in it -> "module:function"
+WORKLOADS: dict[str, str] = {
+    "algoperf/mnist": "workloads.algoperf_mnist:build",
+    "taskset/mlp_family_seed<k>": "workloads.taskset.mlp_family:build",
+    "digits/conv": "workloads.digits_conv:build",
+    "photographs/autoencoder": "workloads.patches_autoencoder:build",
+    "stdlib/char_rnn": "workloads.stdlib_char_rnn:build",
+    "clicks/mlp": "workloads.clicks:build",
+}
+
+# The member by which `names` shows a pattern: mlp_family_seed15 is an ordinary one (MNIST, batch 158,
+# one hidden layer, no augmentation).
+REPRESENTATIVES = {"taskset/mlp_family_seed<k>": 15}
+
+_REGISTERED: dict[str, Builder] = {}  # what `register` added
+
+
+def names(patterns: bool = False) -> tuple[str, ...]:
+    """Names that `load` accepts; a family of many is shown by one representative.
+
+    Args:
+      patterns: also list the patterns, such as `taskset/mlp_family_seed<k>` (any k >= 0). `load` does not
+        accept a pattern itself.
+
+    Example:
+      >>> "taskset/mlp_family_seed15" in names()
+      True
+    """
+    loadable = tuple(_instance(name) for name in WORKLOADS) + tuple(_REGISTERED)
+    return loadable + tuple(REPRESENTATIVES) if patterns else loadable
+
+
+def register(name: str) -> Callable[[Builder], Builder]:
+    """Decorator: add a builder `(data_dir: pathlib.Path | None) -> Workload` under a name.
+
+    Raises:
+      ValueError: the name is taken or not path-like.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)+", name):
+        raise ValueError(
+            f"workload name {name!r} is not path-like; "
+            "use letters, digits and '_.-' around a '/', such as 'mine/name'"
+        )
+    if name in _REGISTERED or _builtin(name) is not None:
+        raise ValueError(f"workload {name!r} exists already; choose another name")
+
+    def add(builder: Builder) -> Builder:
+        _REGISTERED[name] = builder
+        return builder
+
+    return add
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
+    """The workload of that name, on embedded data or, where it has a reader for them, on real ones.
+
+    Args:
+      name: one of `names()`, or a member of one of its patterns, such as `taskset/mlp_family_seed3`.
+      data_dir: folder with real data sets. A workload whose data set Shortlist can read must find it there;
+        the others keep their own data, as their provenance says.
+
+    Returns:
+      The workload. Targets that the builder left open come from `targets.json`, and only for data that are
+      not real: they were measured on the embedded ones.
+
+    Raises:
+      ValueError: unknown name.
+      FileNotFoundError: data_dir, or a file needed in it, does not exist.
+    """
+    build = _REGISTERED.get(name) or _builtin(name)
+    if build is None:
+        close = difflib.get_close_matches(name, names(patterns=True), n=2)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"known: {', '.join(names())}"
+        raise ValueError(f"unknown workload {name!r}; {hint}")
+    folder = None if data_dir is None else pathlib.Path(data_dir)
+    if folder is not None and not folder.is_dir():
+        raise FileNotFoundError(
+            f"data_dir {str(folder)!r} is not a folder; leave it out to use the embedded data"
+        )
+    workload = build(folder)
+    if workload.name != name:
+        raise ValueError(f"the builder of {name!r} returned a workload named {workload.name!r}; use one name")
+    return _with_target(workload)
+
+
+def _builtin(name: str) -> Builder | None:
+    for pattern, where in WORKLOADS.items():
+        match = re.fullmatch(re.escape(pattern).replace("<k>", "(0|[1-9][0-9]*)"), name)
+        if match:
+            return _builder(where, *map(int, match.groups()))
+    return None
+
+
+def _builder(where: str, *numbers: int) -> Builder:
+    def build(data_dir: pathlib.Path | None) -> Workload:
+        module, function = where.split(":")
+        return getattr(importlib.import_module(module), function)(data_dir, *numbers)
+
+    return build
+
+
+def _instance(name: str) -> str:
+    return name.replace("<k>", str(REPRESENTATIVES[name])) if name in REPRESENTATIVES else name
+
+
+def _with_target(workload: Workload) -> Workload:
+    if workload.validation_target is not None or workload.data.provenance.kind == "real":
+        return workload
+    target = read_targets().get(workload.name)
+    if target is None:
+        return workload
+    if target.metric != workload.metric.name:
+        raise ValueError(
+            f"targets.json: {workload.name}: the target is for {target.metric!r}, "
+            f"but the workload is judged by {workload.metric.name!r}; measure the target again"
+        )
+    return dataclasses.replace(
+        workload, validation_target=target.validation_target, test_target=target.test_target
+    )

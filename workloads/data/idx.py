@@ -1,0 +1,86 @@
+"""Reader of the IDX files in which MNIST and Fashion-MNIST are published."""
+
+from __future__ import annotations
+
+import gzip
+import pathlib
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+# file -> what its first four bytes must be: zero, zero, type 8 (bytes), number of axes
+IMAGES, LABELS = 0x00000803, 0x00000801
+
+
+def find_idx(data_dir: pathlib.Path, name: str) -> pathlib.Path:
+    """The folder with the four IDX files of a data set.
+
+    Tried in this order: data_dir/name, data_dir/name/raw, data_dir/NAME/raw (torchvision's layout),
+    data_dir itself.
+
+    Raises:
+      FileNotFoundError: in none of them.
+    """
+    torchvision = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}.get(name, name)
+    tried = [data_dir / name, data_dir / name / "raw", data_dir / torchvision / "raw", data_dir]
+    for folder in tried:
+        if _file(folder, "train-images-idx3-ubyte") is not None:
+            return folder
+    raise FileNotFoundError(
+        f"no train-images-idx3-ubyte[.gz] of {name} in {', '.join(map(str, tried))}; "
+        "put its four IDX files in the first of these, or leave data_dir out to use embedded data"
+    )
+
+
+def read_split(
+    folder: pathlib.Path, prefix: str
+) -> tuple[UInt8[np.ndarray, "e h w 1"], Int[np.ndarray, " e"]]:
+    """Images and labels of one split.
+
+    Args:
+      folder: as `find_idx` returns it.
+      prefix: `train` or `t10k`.
+
+    Raises:
+      FileNotFoundError: a file is missing.
+      ValueError: a file is not what its name says, is cut short, or the two disagree in length.
+    """
+    images = read_idx(_existing(folder, f"{prefix}-images-idx3-ubyte"), IMAGES)
+    labels = read_idx(_existing(folder, f"{prefix}-labels-idx1-ubyte"), LABELS)
+    if len(images) != len(labels):
+        raise ValueError(f"{folder}: {prefix} has {len(images)} images but {len(labels)} labels")
+    return images[..., None], labels.astype(np.int32)
+
+
+def read_idx(path: pathlib.Path, magic: int) -> UInt8[np.ndarray, "..."]:
+    """The array of bytes in an IDX file, plain or gzipped: magic number, sizes (big-endian), then the bytes."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+    axes = magic & 0xFF
+    header = np.frombuffer(content[: 4 * (1 + axes)], dtype=">u4")
+    if len(header) != 1 + axes or header[0] != magic:
+        got = int(header[0]) if len(header) else None
+        raise ValueError(f"{path}: starts with {got}, not with {magic}; it is not such an IDX file")
+    shape = tuple(int(size) for size in header[1:])
+    body = np.frombuffer(content, dtype=np.uint8, offset=4 * (1 + axes))
+    if len(body) != np.prod(shape, dtype=np.int64):
+        raise ValueError(f"{path}: says {shape} but holds {len(body)} bytes; fetch it again")
+    return body.reshape(shape)
+
+
+def _file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _existing(folder: pathlib.Path, name: str) -> pathlib.Path:
+    path = _file(folder, name)
+    if path is None:
+        raise FileNotFoundError(f"{folder / name}[.gz] is missing; the four IDX files belong in one folder")
+    return path

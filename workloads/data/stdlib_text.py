@@ -1,0 +1,72 @@
+"""Text that every Python carries: sources of quiet modules of its standard library."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import pathlib
+import platform
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import UInt8
+
+from workloads._workload import Provenance
+
+# Old, pure-Python modules that hardly change between versions.
+MODULES = (
+    "bisect calendar cmd colorsys configparser copy csv difflib fnmatch fractions getopt gettext heapq optparse "
+    "pprint queue reprlib sched shlex string textwrap"
+).split()
+
+# The characters: new line, then ASCII 32..126. Any other character is left out.
+VOCABULARY = "\n" + "".join(map(chr, range(32, 127)))
+
+# Which part of every module belongs to which split, as shares of its length.
+PARTS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
+
+
+def stdlib_windows(
+    length: int, sizes: Mapping[str, int], seed: int = 0
+) -> tuple[dict[str, UInt8[np.ndarray, "example length"]], Provenance]:
+    """Windows of consecutive characters as indices into `VOCABULARY`; no two windows share a character.
+
+    Args:
+      length: characters per window.
+      sizes: at most so many windows of `train`, `validation` and `test`, drawn without replacement.
+      seed: of the draw.
+
+    Returns:
+      Windows by split, and a provenance with Python's version and the hash of the text, because another
+      version has slightly different sources.
+
+    Raises:
+      ValueError: this Python comes without the sources of its library.
+    """
+    texts = [_source(module) for module in MODULES]
+    index = {character: i for i, character in enumerate(VOCABULARY)}
+    codes = [np.array([index[c] for c in text if c in index], dtype=np.uint8) for text in texts]
+    generator = np.random.default_rng(seed)
+    windows = {}
+    for split, (start, stop) in PARTS.items():
+        parts = [code[round(start * len(code)) : round(stop * len(code))] for code in codes]
+        whole = [part[: len(part) // length * length].reshape(-1, length) for part in parts]
+        shuffled = generator.permutation(np.concatenate(whole))
+        windows[split] = np.ascontiguousarray(shuffled[: sizes[split]])
+    digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
+    provenance = Provenance(
+        kind="embedded",
+        source=f"source text of {len(MODULES)} modules of the standard library of Python "
+        f"{platform.python_version()} (sha256 {digest})",
+    )
+    return windows, provenance
+
+
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise ValueError(
+            f"this Python has no source text of its module {module!r}; "
+            "stdlib/char_rnn needs an installation with the library's .py files"
+        )
+    return pathlib.Path(spec.origin).read_text(encoding="utf-8")

@@ -1,0 +1,70 @@
+"""A small convolutional net on scikit-learn's digits at their own 8x8 pixels."""
+
+from __future__ import annotations
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+
+from workloads import _layers, _losses
+from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads.data import digits
+
+NAME = "digits/conv"
+CHANNELS = (8, 16)
+HIDDEN = 32
+
+
+def build(data_dir: pathlib.Path | None = None) -> Workload:
+    """conv 3x3x8, conv 3x3x16 stride 2, dense 32, dense 10, with ReLU; the digits are always the embedded ones."""
+    del data_dir
+    splits = digits.digits({"test": 360, "validation": 360})
+    data = {name: {"inputs": images, "targets": labels} for name, (images, labels) in splits.items()}
+    return Workload(
+        name=NAME,
+        family="conv",
+        summary="convolutions 8 and 16, dense 32, on digits of 8x8 pixels",
+        init=_init,
+        loss=_loss,
+        metrics=_metrics,
+        data=ResidentData(data, digits.EMBEDDED),
+        metric=Metric("accuracy", minimize=False),
+        validation_target=None,
+        test_target=None,
+        step_hint=400,
+        eval_period=10,
+        batch_size=32,
+        loss_type="SOFTMAX_CROSS_ENTROPY",
+        eval_examples=256,
+    )
+
+
+def _init(key):
+    keys = jax.random.split(key, 4)
+    params = {
+        "Conv_0": _layers.conv_init(keys[0], 1, CHANNELS[0]),
+        "Conv_1": _layers.conv_init(keys[1], CHANNELS[0], CHANNELS[1]),
+        "Dense_0": _layers.dense_init(keys[2], 4 * 4 * CHANNELS[1], HIDDEN),
+        "Dense_1": _layers.dense_init(keys[3], HIDDEN, 10),
+    }
+    return params, ()
+
+
+def _logits(params, inputs, key, train, dropout_rate):
+    x = jax.nn.relu(_layers.conv(params["Conv_0"], inputs))
+    x = jax.nn.relu(_layers.conv(params["Conv_1"], x, stride=2))
+    x = jax.nn.relu(_layers.dense(params["Dense_0"], x.reshape(x.shape[0], -1)))
+    return _layers.dense(params["Dense_1"], _layers.dropout(key, x, dropout_rate, train))
+
+
+def _loss(params, model_state, batch, key, train, regularization: Regularization):
+    logits = _logits(params, batch["inputs"], key, train, regularization.dropout_rate)
+    smoothing = regularization.label_smoothing if train else None
+    return jnp.mean(_losses.cross_entropy(logits, batch["targets"], smoothing)), model_state
+
+
+def _metrics(params, model_state, batch):
+    del model_state
+    logits = _logits(params, batch["inputs"], None, False, 0.0)
+    return _losses.classification_sums(logits, batch["targets"])

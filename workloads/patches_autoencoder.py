@@ -1,0 +1,68 @@
+"""A deep autoencoder with a narrow code on patches of photographs.
+
+Neither dropout nor label smoothing makes sense here (there are no labels, and dropout would make it another,
+denoising task), so both are ignored.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+
+from workloads import _layers
+from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads.data import photographs
+
+NAME = "photographs/autoencoder"
+SIDE = 12  # pixels
+SIZES = (SIDE * SIDE, 96, 48, 16, 48, 96, SIDE * SIDE)
+CODE = 2  # index of the layer that makes the code; it is linear, as is the last
+
+
+def build(data_dir: pathlib.Path | None = None) -> Workload:
+    """Patches of 144 pixels through 96-48-16-48-96 tanh units; the photographs are always the embedded ones."""
+    del data_dir
+    patches = photographs.photograph_patches(SIDE, {"train": 4096, "validation": 512, "test": 512})
+    return Workload(
+        name=NAME,
+        family="mlp",
+        summary="autoencoder 144-96-48-16-48-96-144 on patches of photographs",
+        init=_init,
+        loss=_loss,
+        metrics=_metrics,
+        data=ResidentData({name: {"inputs": x} for name, x in patches.items()}, photographs.PROVENANCE),
+        metric=Metric("loss", minimize=True),
+        validation_target=None,
+        test_target=None,
+        step_hint=500,
+        eval_period=10,
+        batch_size=64,
+        loss_type="MEAN_SQUARED_ERROR",
+    )
+
+
+def _init(key):
+    return _layers.mlp_init(key, SIZES), ()
+
+
+def _squared_error(params, inputs):
+    """Mean over the pixels, one value per example. Pixels have variance 1, so 1 is the error of guessing 0."""
+    x = inputs
+    for i in range(len(SIZES) - 1):
+        x = _layers.dense(params[f"Dense_{i}"], x)
+        if i not in (CODE, len(SIZES) - 2):
+            x = jnp.tanh(x)
+    return jnp.mean((x - inputs) ** 2, axis=-1)
+
+
+def _loss(params, model_state, batch, key, train, regularization: Regularization):
+    del key, train, regularization
+    return jnp.mean(_squared_error(params, batch["inputs"])), model_state
+
+
+def _metrics(params, model_state, batch) -> dict[str, jax.Array]:
+    del model_state
+    errors = _squared_error(params, batch["inputs"])
+    return {"loss": jnp.sum(errors), "examples": jnp.float32(errors.size)}

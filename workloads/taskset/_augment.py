@@ -1,0 +1,84 @@
+"""TaskSet's image augmentation, one independent draw per example.
+
+The facts give the settings and their use (crops leave height - c by width - c; colours change only with 3
+channels); the order of the colour changes and the final clip to [0, 1] are our reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def augment(
+    keys: jax.Array, images: Float[Array, "e h w c"], settings: Mapping[str, Any]
+) -> Float[Array, "e rows columns c"]:
+    """Random crop, flips, then brightness, saturation, hue and contrast.
+
+    Args:
+      keys: one key per image.
+      images: in [0, 1].
+      settings: the third entry of a config's data set.
+    """
+    return jax.vmap(lambda key, image: _augment_one(key, image, settings))(keys, images)
+
+
+def centre_crop(images: Float[Array, "e h w c"], settings: Mapping[str, Any]) -> Float[Array, "e rows columns c"]:
+    """The middle of the images, of the size that `augment` leaves."""
+    crop = settings["crop_amount"]
+    before, after = crop // 2, crop - crop // 2
+    return images[:, before : images.shape[1] - after, before : images.shape[2] - after]
+
+
+def _augment_one(key: jax.Array, image: jax.Array, settings: Mapping[str, Any]) -> jax.Array:
+    height, width, channels = image.shape
+    keys = jax.random.split(key, 7)
+    crop = settings["crop_amount"]
+    if crop:
+        corner = jax.random.randint(keys[0], (2,), 0, crop + 1)
+        size = (height - crop, width - crop, channels)
+        image = jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), size)
+    if settings["flip_left_right"]:
+        image = jnp.where(jax.random.bernoulli(keys[1]), image[:, ::-1], image)
+    if settings["flip_up_down"]:
+        image = jnp.where(jax.random.bernoulli(keys[2]), image[::-1], image)
+    if settings["do_color_aug"] and channels == 3:
+        image = image + _symmetric(keys[3], settings["brightness"])
+        hue, saturation, value = _to_hsv(jnp.clip(image, 0.0, 1.0))
+        saturation = jnp.clip(saturation * (1.0 + _symmetric(keys[4], settings["saturation"])), 0.0, 1.0)
+        hue = (hue + _symmetric(keys[5], settings["hue"])) % 1.0
+        image = _to_rgb(hue, saturation, value)
+        mean = jnp.mean(image, axis=(0, 1))
+        image = (image - mean) * (1.0 + _symmetric(keys[6], settings["contrast"])) + mean
+        image = jnp.clip(image, 0.0, 1.0)
+    return image
+
+
+def _symmetric(key: jax.Array, width: float) -> jax.Array:
+    return jax.random.uniform(key, (), minval=-width, maxval=width)
+
+
+def _to_hsv(rgb: Float[Array, "h w 3"]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Hue, saturation and value in [0, 1] (A. R. Smith 1978, the hexcone)."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    value = jnp.max(rgb, axis=-1)
+    spread = value - jnp.min(rgb, axis=-1)
+    safe = jnp.where(spread > 0, spread, 1.0)
+    hue = jnp.where(
+        value == red,
+        (green - blue) / safe % 6.0,
+        jnp.where(value == green, (blue - red) / safe + 2.0, (red - green) / safe + 4.0),
+    )
+    saturation = jnp.where(value > 0, spread / jnp.where(value > 0, value, 1.0), 0.0)
+    return jnp.where(spread > 0, hue / 6.0, 0.0), saturation, value
+
+
+def _to_rgb(hue: jax.Array, saturation: jax.Array, value: jax.Array) -> Float[Array, "h w 3"]:
+    """The inverse of `_to_hsv`: channel n in (5, 3, 1) is v - v s max(0, min(k, 4 - k, 1)), k = (n + 6h) mod 6."""
+    k = (jnp.array([5.0, 3.0, 1.0]) + 6.0 * hue[..., None]) % 6.0
+    bump = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
+    return value[..., None] * (1.0 - saturation[..., None] * bump)
