@@ -67,6 +67,9 @@ def tune(
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")] = None,
     width: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")] = 20,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Populations at a time; default: one per core on a CPU.")
+    ] = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
     ] = False,
@@ -90,7 +93,7 @@ def tune(
     )  # fmt: skip
     use_compilation_cache()
     with progress_display() as progress:
-        trials = run(study, spec, data_dir=data_dir, progress=progress)
+        trials = run(study, spec, data_dir=data_dir, workers=workers, progress=progress)
     _print_trials(study, trials, json)
 
 

@@ -208,26 +208,16 @@ def package(
     if description is None:
         description = f"NAdamW, update rule {update_rule}, with {described}, the same for every workload."
 
-    name, authors, provenance = (
-        _line("name", name),
-        _line("authors", authors),
-        _line("provenance", provenance),
-    )
-    kind = "AlgoPerf's self-tuning ruleset" if self_tuning else "AlgoPerf's external tuning ruleset"
-    texts = {
+    name = _line("name", name)
+    kind = "self-tuning" if self_tuning else "external tuning"
+    values = {
         "name": name,
-        "headline": f"{name}: NAdamW with {described}, for {kind} (JAX).",
+        "headline": f"{name}: a submission to AlgoPerf's {kind} ruleset, in JAX.",
         "description": _line("description", description),
-        "authors": authors,
+        "authors": _line("authors", authors),
         "affiliations": _line("affiliations", affiliations, may_be_empty=True),
         "version": _line("version", version),
-        "provenance": provenance,
-        "hyperparameters_from": "POINT, below."
-        if self_tuning
-        else "tuning_search_space.json, tried in its order.",
-    }
-    values = {
-        **texts,
+        "provenance": _line("provenance", provenance),
         "folder": out.name,
         "update_rule": update_rule,
         "rule": rule,

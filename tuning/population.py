@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,7 +75,10 @@ class Population:
     total_steps: int
     eval_period: int
     shared_batches: bool = True
-    _program: Any = dataclasses.field(init=False, repr=False, compare=False)
+    _programs: dict[Any, Any] = dataclasses.field(init=False, repr=False, compare=False, default_factory=dict)
+    _compiling: threading.Lock = dataclasses.field(
+        init=False, repr=False, compare=False, default_factory=threading.Lock
+    )
     _data: Any = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,13 +87,11 @@ class Population:
                 f"{self.workload.name}: eval_period {self.eval_period} must lie in 1..{self.total_steps} (total_steps)"
             )
         object.__setattr__(self, "_data", _device_data(self.workload))
-        options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
-        object.__setattr__(self, "_program", jax.jit(self._train, compiler_options=options))
 
     @property
     def compilations(self) -> int:
-        """How many programs were compiled so far: one per number of trials."""
-        return self._program._cache_size()
+        """How many programs were compiled so far: one per number of trials and set of hyperparameter names."""
+        return len(self._programs)
 
     def run(
         self, hyperparameters: Mapping[str, np.ndarray], init_seeds: np.ndarray, batch_seeds: np.ndarray
@@ -108,17 +110,22 @@ class Population:
         if batch_seeds.shape != expected:
             raise ValueError(f"batch_seeds has shape {batch_seeds.shape}; expected {expected}")
         arrays = {name: jnp.asarray(values, jnp.float32) for name, values in hyperparameters.items()}
-        steps, metrics, diverged_step = self._program(
-            arrays,
-            jnp.asarray(init_seeds, jnp.uint32),
-            jnp.asarray(batch_seeds, jnp.uint32),
-            self._data,
-        )
+        inputs = (arrays, jnp.asarray(init_seeds, jnp.uint32), jnp.asarray(batch_seeds, jnp.uint32), self._data)
+        steps, metrics, diverged_step = self._compiled(inputs)(*inputs)
         return Curves(
             global_step=np.asarray(steps),
             metrics={name: np.asarray(values) for name, values in metrics.items()},
             diverged_step=np.asarray(diverged_step),
         )
+
+    def _compiled(self, inputs: tuple[Any, ...]) -> Any:
+        """The program for inputs of these names and shapes; threads that want the same one wait for one compilation."""
+        key = tuple((jax.tree_util.keystr(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(inputs[:3]))
+        with self._compiling:
+            if key not in self._programs:
+                options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+                self._programs[key] = jax.jit(self._train).lower(*inputs).compile(compiler_options=options)
+            return self._programs[key]
 
     def _train(self, hyperparameters, init_seeds, batch_seeds, data):
         workload, period = self.workload, self.eval_period

@@ -201,7 +201,7 @@ class Row(NamedTuple):
 
 STRATEGIES = {
     "quasirandom": Row(Quasirandom, "parallel", "Bousquet et al. 2017, arXiv:1706.03200, as in AlgoPerf"),
-    "medapati-candidates": Row(MedapatiCandidates, "parallel", "arXiv:2503.03986, section 2.2"),
+    "medapati-candidates": Row(MedapatiCandidates, "parallel", "arXiv:2503.03986, Table 1"),
     "lr-sweep": Row(LearningRateSweep, "parallel", "arXiv:2503.03986, section 3.1.1"),
     "vizier": Row(Vizier, "sequential", "arXiv:2503.03986, section 3.1.1, with google-vizier"),
     "list": Row(Listed, "parallel", "arXiv:2503.03986, section 2.6"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 
@@ -25,6 +30,7 @@ def tune(
     spec: StudySpec,
     *,
     data_dir: Path | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
     populations: dict[tuple[object, ...], Population] | None = None,
 ) -> pl.DataFrame:
@@ -37,7 +43,9 @@ def tune(
       folder: of the study; made when missing.
       spec: what to train.
       data_dir: where real data sets lie; embedded ones otherwise.
-      progress: called as (workload, trials done, trials in all).
+      workers: populations trained at a time, in threads; by default one per core on a CPU, where small models leave
+        cores idle, and one on anything else. It changes no number.
+      progress: called as (workload, trials done, trials in all), from any of the threads.
       populations: compiled engines to share between studies of one process; filled as they are made.
 
     Returns:
@@ -49,59 +57,105 @@ def tune(
     """
     populations = {} if populations is None else populations
     optimizer = submissions.optimizer(spec.optimizer)
-    loaded = {name: workloads.load(name, data_dir) for name in spec.workloads}
+    missing = [name for name in spec.workloads if _key(spec, name, data_dir) not in populations]
+    loaded = {name: workloads.load(name, data_dir) for name in missing}
     for name, points in (spec.points or {}).items():
+        known = loaded.get(name)
+        steps = spec.steps or (known or populations[_key(spec, name, data_dir)].workload).step_hint
         for point in points:
-            optimizer.prepare(point.hyperparameters, spec.steps or loaded[name].step_hint, where=f"point {point.id}")
+            optimizer.prepare(point.hyperparameters, steps, where=f"point {point.id}")
     studies.write_spec(folder, spec)
     for name, workload in loaded.items():
-        key = (name, str(data_dir), spec.optimizer, spec.steps, spec.shared_batches)
-        if key not in populations:
-            steps = spec.steps or workload.step_hint
-            populations[key] = Population(
-                workload, optimizer.rule, steps, _eval_period(workload, steps), spec.shared_batches
-            )
-        _tune_workload(folder, spec, populations[key], progress)
+        steps = spec.steps or workload.step_hint
+        populations[_key(spec, name, data_dir)] = Population(
+            workload, optimizer.rule, steps, _eval_period(workload, steps), spec.shared_batches
+        )
+    engines = [populations[_key(spec, name, data_dir)] for name in spec.workloads]
+    if spec.points is None:
+        jobs = [functools.partial(_ask_and_train, folder, spec, engine, progress) for engine in engines]
+    else:
+        jobs = _jobs(folder, spec, engines, progress)
+    workers = workers or ((os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1)
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return studies.read_trials(folder)
 
 
-def _tune_workload(folder: Path, spec: StudySpec, population: Population, progress: Progress | None) -> None:
-    name = population.workload.name
-    if spec.points is not None:
-        _train_missing(folder, spec, population, spec.points[name], 0, progress)
-        return
+def _key(spec: StudySpec, workload: str, data_dir: Path | None) -> tuple[object, ...]:
+    """What distinguishes engines: everything that is not an array."""
+    return workload, str(data_dir), spec.optimizer, spec.steps, spec.shared_batches
+
+
+def _jobs(
+    folder: Path, spec: StudySpec, engines: Sequence[Population], progress: Progress | None
+) -> list[Callable[[], None]]:
+    """The batches that are missing. Workloads take turns, so that threads compile different programs at once."""
+    assert spec.points is not None
+    by_turn = []
+    for engine in engines:
+        points = spec.points[engine.workload.name]
+        count = _Count(progress, engine.workload.name, len(points) * spec.repeats)
+        batches = spec.batches(points)
+        width = max((len(chunk) for _, chunk in batches), default=0)
+        for index, (repeat, chunk) in enumerate(batches):
+            if studies.batch_path(folder, engine.workload.name, index).exists():
+                count.add(len(chunk))
+            else:
+                by_turn.append((index, functools.partial(_train, folder, spec, engine, count, index, repeat, chunk, width)))
+    return [job for _, job in sorted(by_turn, key=lambda pair: pair[0])]
+
+
+def _ask_and_train(folder: Path, spec: StudySpec, engine: Population, progress: Progress | None) -> None:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it.
+    name = engine.workload.name
     strategy = strategies.from_spec(spec.strategy)
+    count = _Count(progress, name, strategy.budget * spec.repeats)
     told: list[strategies.Told] = []
-    first_batch = 0
+    index = 0
     while points := strategy.ask(told):
-        _train_missing(folder, spec, population, points, first_batch, progress, strategy.budget)
-        first_batch += len(spec.batches(points))
+        for repeat, chunk in spec.batches(points):
+            if studies.batch_path(folder, name, index).exists():
+                count.add(len(chunk))
+            else:
+                _train(folder, spec, engine, count, index, repeat, chunk, len(chunk))
+            index += 1
         told += _told(studies.read_trials(folder, name), points)
 
 
-def _train_missing(
+class _Count:
+    """Trials done of one workload, counted by several threads."""
+
+    def __init__(self, progress: Progress | None, what: str, total: int) -> None:
+        self._progress, self._what, self._total, self._done = progress, what, total, 0
+        self._lock = threading.Lock()
+        self.add(0)
+
+    def add(self, trials: int) -> None:
+        with self._lock:
+            self._done += trials
+            if self._progress:
+                self._progress(self._what, self._done, self._total)
+
+
+def _train(
     folder: Path,
     spec: StudySpec,
-    population: Population,
+    engine: Population,
+    count: _Count,
+    index: int,
+    repeat: int,
     points: Sequence[Point],
-    first_batch: int,
-    progress: Progress | None,
-    budget: int | None = None,
+    width: int,
 ) -> None:
-    name = population.workload.name
-    batches = spec.batches(points)
-    width = max((len(chunk) for _, chunk in batches), default=0)
-    total = (budget or len(points)) * spec.repeats
-    done = first_batch * width
-    for index, (repeat, chunk) in enumerate(batches, first_batch):
-        if progress:
-            progress(name, done, total)
-        if not studies.batch_path(folder, name, index).exists():
-            studies.write_batch(folder, name, index, train_batch(spec, population, index, repeat, chunk, width))
-        done += len(chunk)
-    if progress:
-        progress(name, done, total)
+    name = engine.workload.name
+    studies.write_batch(folder, name, index, train_batch(spec, engine, index, repeat, points, width))
+    count.add(len(points))
 
 
 def train_batch(

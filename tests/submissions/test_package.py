@@ -458,7 +458,8 @@ def test_submission_imports_only_jax_algoperf_and_the_standard_library(tmp_path,
 @pytest.mark.parametrize("ruleset", ["external", "self-tuning"])
 @pytest.mark.parametrize("rule", RULES)
 def test_submission_is_formatted_and_clean(tmp_path, rule, ruleset):
-    folder = package(tmp_path / "list", **ABOUT, points=points_for(rule), update_rule=rule, ruleset=ruleset)
+    about = ABOUT | {"provenance": "made by many words " * 20, "name": "A name of some length " * 5}
+    folder = package(tmp_path / "list", **about, points=points_for(rule), update_rule=rule, ruleset=ruleset)
     for command in (["format", "--check", "--diff"], ["check", "--select", "E,F,I,UP,B,PIE,RUF100"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--isolated", "--target-version", "py311"]
         done = subprocess.run([*ruff, str(folder / "submission.py")], capture_output=True, text=True)
@@ -535,8 +536,9 @@ def test_words_of_the_user_reach_the_docstring_unchanged(tmp_path):
         update_rule="nadamw_optax",
     )
     docstring = ast.get_docstring(ast.parse((folder / "submission.py").read_text()))
-    assert docstring.startswith(f"{words}: NAdamW with a list of 2 fixed points")
-    assert f"Source of the list: {words}" in docstring
+    assert docstring.startswith(f"{words}: a submission to AlgoPerf's external tuning ruleset")
+    assert "with a list of 2 fixed points" in docstring
+    assert f"Source: {words}" in docstring
     assert f"# {words}\n" in (folder / "README.md").read_text()
 
 
