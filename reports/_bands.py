@@ -3,8 +3,8 @@
 The curve at n is the median, over random searches of n trials, of the best value found. Its band comes from
 a band on the distribution function of a single trial's value (opda), hence holds for all n at once.
 
-Reference: Lourie, Cho, He 2024, arXiv:2311.09480; the use in Medapati et al. 2025, arXiv:2503.03986, figure
-  1.
+Reference: Lourie, Cho and He 2023, arXiv:2311.09480; used in Medapati et al. 2025, arXiv:2503.03986,
+figure 1.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+import polars as pl
+
 from reports._report import Column, Table
 from reports._words import clean, duration, number
 
@@ -50,7 +52,7 @@ def cells(table: Table) -> list[list[Cell]]:
     for name in shown.columns:
         column = table.columns.get(name, Column())
         values = shown[name].to_list()
-        show = column.show or _show_of(values)
+        show = column.show or _show_of(shown.schema[name])
         compared = [value for row, value in enumerate(values) if row not in table.muted_rows]
         best = _best(compared, column.best)
         by_column.append(
@@ -71,8 +73,8 @@ def show_value(value: Any, show: str) -> str:
     """A value in words.
 
     Example:
-      >>> show_value(0.73889, "fraction"), show_value(float("inf"), "fraction"), show_value(0.0071887,
-      "number") ('0.739', 'missed', '0.007189')
+      >>> show_value(0.73889, "fraction"), show_value(float("inf"), "fraction")
+      ('0.739', 'missed')
     """
     if value is None:
         return "–"
@@ -100,9 +102,8 @@ def show_value(value: Any, show: str) -> str:
     return str(value)
 
 
-def _show_of(values: list[Any]) -> str:
-    kinds = {type(value) for value in values if value is not None}
-    return "integer" if kinds == {int} else "number" if kinds and kinds <= {int, float} else "text"
+def _show_of(kind: pl.DataType) -> str:
+    return "integer" if kind.is_integer() else "number" if kind.is_numeric() else "text"
 
 
 def _best(values: list[Any], best: str | None) -> float | None:

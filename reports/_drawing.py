@@ -1,5 +1,4 @@
-"""The hand that draws every figure: colours, type, axes, labels, and files that are the same bytes every
-time.
+"""The hand that draws every figure: colours, type, axes, labels, and files that are always the same bytes.
 
 Figures use matplotlib's object interface (no pyplot, no global state), imported where it is used: reading
 results must not wait for it.
@@ -8,7 +7,9 @@ results must not wait for it.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from reports._words import clean
@@ -22,18 +23,11 @@ NARROW = 3.7  # a phone's
 SMALL = 3.45  # two of them stand side by side on a page
 
 INK, MUTED, GRID, BAND = "#1a1a1a", "#666666", "#e3e3e3", "#f3f3f3"
-# Okabe and Ito's palette, told apart by readers with any colour vision; yellow is left out (too pale on
-# white).
+# Okabe and Ito's palette, told apart with any colour vision; yellow is left out (too pale on white).
 LIST = "#0072B2"
 OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1a1a1a")
-MARKERS = (
-    ("s", 6.2),
-    ("^", 7.4),
-    ("D", 6.0),
-    ("v", 7.4),
-    ("P", 7.4),
-    ("X", 7.4),
-)  # of equal weight to the eye
+# Marker and size: of equal weight to the eye.
+MARKERS = (("s", 6.2), ("^", 7.4), ("D", 6.0), ("v", 7.4), ("P", 7.4), ("X", 7.4))
 
 TEXT, SMALL_TEXT, TITLE = 9.0, 8.0, 10.0  # points
 
@@ -88,9 +82,10 @@ def text_width(text: str, size: float = TEXT) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    width, _, _ = TextToPath().get_text_width_height_descent(
-        text.replace(r"\$", "$"), FontProperties(size=size), ismath=False
-    )
+    with _any_script():
+        width, _, _ = TextToPath().get_text_width_height_descent(
+            text.replace(r"\$", "$"), FontProperties(size=size), ismath=False
+        )
     return width / 72
 
 
@@ -178,7 +173,7 @@ def as_svg(figure: Figure) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shortlist"}):
+    with _any_script(), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "shortlist"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
@@ -186,5 +181,14 @@ def as_svg(figure: Figure) -> str:
 def as_png(figure: Figure, dots_per_inch: int = 200) -> bytes:
     """A figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    with _any_script():
+        figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Lays out names in any script without a warning per letter: a reader's own fonts will show them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        yield

@@ -41,8 +41,7 @@ def figure_step_fractions(
       ValueError: a column is missing, or there are no rows.
 
     Example:
-      >>> df = pl.DataFrame({"workload": ["mnist"] * 2, "row": ["list", "sweep"], "fraction": [0.3,
-      float("inf")]})
+      >>> df = pl.DataFrame({"workload": ["wmt", "wmt"], "row": ["list", "sweep"], "fraction": [0.3, 0.9]})
       >>> figure_step_fractions(df).axes[0].get_xlabel()
       'step fraction at which the target is reached'
     """
@@ -52,7 +51,7 @@ def figure_step_fractions(
     names = {w: draw.plain(n, 28) for w, n in draw.short_names(workloads).items()}
     narrow = width < 5
     left = 0.16 if narrow else max(draw.text_width(n) for n in names.values()) + 0.22
-    row_height = 0.60 if narrow else 0.40
+    row_height = 0.60 if narrow else 0.44
     legend = [draw.plain(row) for row in rows]
     top = 0.21 * draw.key_lines(legend, width - 0.08) + 0.26
     figure = draw.new_figure(width, top + row_height * len(workloads) + 0.45)
@@ -98,7 +97,7 @@ def figure_step_fractions(
             missed = math.isinf(fraction)
             axes.plot(
                 [start + slot * (i + 1) if missed else fraction],
-                [y + below.get(i, 0) * (0.14 if narrow else 0.19)],
+                [y + _dodge(below.get(i, 0)) * (0.8 if narrow else 1.0)],
                 marker=marker, markersize=size, color="none" if missed else colour,
                 markeredgecolor=colour if missed else "white", markeredgewidth=1.1 if missed else 0.6,
                 linestyle="none", clip_on=False, zorder=20 - i,
@@ -325,6 +324,11 @@ def _below(fractions: dict[int, float], near: float) -> dict[int, int]:
         below[i] = sum(abs(fraction - other) < near for other in placed)
         placed.append(fraction)
     return below
+
+
+def _dodge(below: int) -> float:
+    """How far below its row a mark is drawn, in rows: clear of the first contender's larger mark."""
+    return 0.08 + 0.16 * below if below else 0.0
 
 
 def _fraction_ticks(limit: float) -> list[float]:

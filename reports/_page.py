@@ -95,6 +95,22 @@ def _numeric(table: Table) -> list[bool]:
     return [bool(rows) and all(row[i].numeric for row in rows) for i in range(table.data.width)]
 
 
+def _broad(table: Table) -> bool:
+    """Whether a table is likely to be wider than the text, at some 7 px a letter and 18 px between columns.
+
+    A column is as wide as its longest piece that does not break; text gets room for up to 20 letters.
+    """
+    rows = cells(table)
+    width = 0
+    for i, (title, note) in enumerate(header(table)):
+        letters = max(map(len, [*re.split(r"(?<=[/_\-])| ", title), *note.split()]), default=0)
+        for row in rows:
+            length = len(row[i].text)
+            letters = max(letters, length if row[i].numeric else min(length, 20))
+        width += 7 * letters + 18
+    return width > 690
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     import jinja2
@@ -117,6 +133,7 @@ def _environment() -> jinja2.Environment:
         cells=cells,
         header=header,
         numeric=_numeric,
+        broad=_broad,
         badge=lambda text: text if text in BADGES else "other",
     )
     return environment

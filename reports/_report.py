@@ -161,19 +161,15 @@ class Report:
     sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind, names in (
-            ("tables", [t.name for t in self.tables]),
-            ("figures", [p.name for p in self.pictures]),
-        ):
-            for name in names:
+        names = {"tables": [t.name for t in self.tables], "figures": [p.name for p in self.pictures]}
+        for kind, of_kind in names.items():
+            for name in of_kind:
                 if not _FILE_STEM.fullmatch(name):
                     raise ValueError(
-                        f"{kind}: name {name!r} is no file stem; make one with reports.file_stem"
+                        f"{kind}: name {name!r} must be small letters, digits, hyphens and underscores"
                     )
-                if names.count(name) > 1:
-                    raise ValueError(
-                        f"{kind}: the name {name!r} occurs twice; files would overwrite each other"
-                    )
+                if of_kind.count(name) > 1:
+                    raise ValueError(f"{kind}: the name {name!r} occurs twice; one file would hide the other")
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -185,13 +181,10 @@ class Report:
         """All pictures in reading order, those of galleries included."""
         found: list[Picture] = [self.opening] if self.opening else []
         for block in self._blocks():
-            found += (
-                [block]
-                if isinstance(block, Picture)
-                else block.pictures
-                if isinstance(block, Gallery)
-                else []
-            )
+            if isinstance(block, Picture):
+                found.append(block)
+            elif isinstance(block, Gallery):
+                found += block.pictures
         return tuple(found)
 
     def _blocks(self) -> Iterator[Block]:

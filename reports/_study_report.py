@@ -11,7 +11,7 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._contenders import Contender, hyperparameters_of
-from reports._drawing import NARROW, short_names
+from reports._drawing import NARROW, OTHERS, short_names
 from reports._figures import figure_step_fractions
 from reports._list_sections import fraction_columns, length_section, list_section
 from reports._report import Block, Column, Note, Picture, Prose, Report, Section, Table
@@ -186,7 +186,8 @@ def _opening(facts: StudyFacts) -> Picture | None:
         return None
     hero = facts.hero
     order = sorted(facts.judged, key=lambda w: hero.fractions.get(w, math.inf))
-    drawn = [hero, *sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))[:6]]
+    others = sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))
+    drawn = [hero, *others[: len(OTHERS)]]
     rows = [(w, c.label, c.fractions.get(w)) for w in order for c in drawn]
     df = pl.DataFrame(
         rows, schema={"workload": pl.String, "row": pl.String, "fraction": pl.Float64}, orient="row"
@@ -197,7 +198,10 @@ def _opening(facts: StudyFacts) -> Picture | None:
         figure_step_fractions(df),
         "Share of the step budget after which each first reaches the workload's target; further left is "
         "sooner, hollow marks never got there."
-        + (" The list was built without the workload of its row." if facts.unseen else ""),
+        + (" The list was built without the workload of its row." if facts.unseen else "")
+        + (
+            f" Shown are the {len(OTHERS)} best of {len(others)} others." if len(others) > len(OTHERS) else ""
+        ),
         f"Step fraction to target by workload. {capital(hero.label)}: {said}.",
         narrow=figure_step_fractions(df, width=NARROW),
     )
@@ -223,6 +227,7 @@ def _comparison(facts: StudyFacts) -> Section:
         blocks.append(
             _compared("leave_one_out" if facts.unseen else "step_fractions", table, columns, caption, facts)
         )
+    blocks += [Note(text) for text in _disagreeing_targets(facts)]
     without = [w for w in facts.workloads if w not in facts.judged]
     if without:
         names = ", ".join(short_names(facts.workloads)[w] for w in without)
@@ -250,6 +255,22 @@ def _comparison(facts: StudyFacts) -> Section:
             )
         )
     return Section("Against the baselines" if facts.others else "What was reached", tuple(blocks))
+
+
+def _disagreeing_targets(facts: StudyFacts) -> list[str]:
+    """Studies made at different times may hold different targets of one workload."""
+    targets = facts.results.trials.group_by("workload", maintain_order=True).agg(
+        pl.col("validation_target").unique().sort()
+    )
+    said = []
+    for workload, of_it in targets.iter_rows():
+        if len(of_it) > 1:
+            values = ", ".join("none" if target is None else number(target) for target in of_it)
+            said.append(
+                f"Studies disagree on the target of {workload} ({values}): each trial is judged by its own, "
+                "so rows cannot be compared there."
+            )
+    return said
 
 
 def _compared(

@@ -112,7 +112,9 @@ def _budget_table(facts: StudyFacts, rows: list, budgets: Budgets, confidence: f
         "fewest whose median is at or past the list's result.",
         {
             "result": Column(title="list", note=count(facts.size, "point"), show="number"),
-            "random_search": Column(note=f"{count(facts.size, 'trial')}, median", show="number"),
+            "random_search": Column(
+                title="random search", note=f"{count(facts.size, 'trial')}, median", show="number"
+            ),
             "trials": Column(title="equals", note="trials", absent=beyond),
             "least": Column(title="from", note=band, absent=beyond),
             "most": Column(title="to", note=band, absent=beyond),

@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
     """Seconds in words.
 
     Example:
-      >>> duration(7.25), duration(312.0), duration(7700.0)
+      >>> duration(7.3), duration(312.0), duration(7700.0)
       ('7.3 s', '5 min 12 s', '2 h 8 min')
     """
     if seconds < 60:

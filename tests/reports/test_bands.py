@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from reports import _bands
 from reports._bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
 
@@ -34,7 +35,9 @@ def test_the_median_curve_is_the_median_of_the_best_of_n_draws(minimize):
 
 def test_misses_take_part_in_the_median_as_infinities():
     assert median_of_best(np.array([0.5, math.inf, math.inf]), 1, minimize=True) == math.inf
-    assert median_of_best(np.array([0.5, math.inf, math.inf]), 2, minimize=True) == 0.5  # 5 of 9 draws hold it
+    assert (
+        median_of_best(np.array([0.5, math.inf, math.inf]), 2, minimize=True) == 0.5
+    )  # 5 of 9 draws hold it
 
 
 @pytest.mark.parametrize("minimize", [True, False])
@@ -100,10 +103,11 @@ def test_a_band_depends_on_nothing_that_was_computed_before():
 
 
 def test_the_band_covers_the_true_curve_at_its_nominal_rate():
-    # Uniform draws: the median of the best of n is 1 - 2^(-1/n). The band is simultaneous over the distribution
-    # function, hence covers the curve at least as often as it says: 70 %, less 4 standard errors of 300 draws.
+    # Uniform draws: the median of the best of n is 1 - 2^(-1/n). The band is simultaneous over the
+    # distribution function, hence covers the curve at least as often as it says: 70 %, less 4 standard
+    # errors of 300 draws.
     rng = np.random.default_rng(0)
-    truth = 1 - 0.5 ** (1 / np.arange(1, TRIALS + 1))
+    truth = pl.Series(1 - 0.5 ** (1 / np.arange(1, TRIALS + 1)))
     covered = 0
     for _ in range(300):
         curve = tuning_curve(rng.random(TRIALS), minimize=True, support=(0.0, 1.0))

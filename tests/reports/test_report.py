@@ -10,10 +10,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from reports import _drawing
 from reports._cells import cells, show_value
 from reports._drawing import new_figure
-from reports._figures import figure_cost_by_length
 from reports._markdown import markdown_table
 from reports._report import (
     Code,
@@ -28,10 +28,15 @@ from reports._report import (
     file_stem,
     write_report,
 )
-
 from tests.reports.fake_study import HOSTILE
 
-ATTACKS = [HOSTILE, "<img src=x onerror=alert(1)>", "' onmouseover='alert(1)", "</style><script>", "javascript:alert(1)"]
+ATTACKS = [
+    HOSTILE,
+    "<img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    "</style><script>",
+    "javascript:alert(1)",
+]
 
 
 class Page(HTMLParser):
@@ -56,8 +61,9 @@ def table(name: str = "numbers", **kwargs) -> Table:
 
 
 def picture(name: str = "cost") -> Picture:
-    df = pl.DataFrame({"points": [1, 2], "series": ["greedy"] * 2, "cost": [0.9, 0.8]})
-    return Picture(name, figure_cost_by_length(df), "A caption.", "Falling.", figure_cost_by_length(df, width=3.7))
+    figure = new_figure(1.5, 1.0)
+    figure.add_axes((0.2, 0.2, 0.7, 0.7)).plot([1, 2], [0.9, 0.8], marker="o")  # marks and clips have ids
+    return Picture(name, figure, "A caption.", "Falling.", narrow=figure)
 
 
 def report(text: str = "A finding.") -> Report:
@@ -117,7 +123,9 @@ def test_ids_are_unique_on_the_page_and_references_inside_figures_resolve(tmp_pa
 def test_hostile_text_is_shown_and_never_obeyed(tmp_path, attack):
     page = Page(write_report(report(attack), tmp_path / "out"))
     harmless = Page(write_report(report("harmless"), tmp_path / "harmless"))
-    assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
+    # Only the places where long names may break differ.
+    tags, expected = ([tag for tag, _ in p.elements if tag != "wbr"] for p in (page, harmless))
+    assert tags == expected
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     shown = "".join(page.texts)
     assert attack.replace("\u202e", "\ufffd") in shown
@@ -140,7 +148,10 @@ def test_an_earlier_report_is_replaced_only_when_asked(tmp_path):
         write_report(report("second"), out)
     assert "first" in (out / "index.html").read_text()
     write_report(Report("second", "second"), out, overwrite=True)
-    assert {path.name for path in out.iterdir()} == {"index.html", "report.json"}  # nothing of the first is left
+    assert {path.name for path in out.iterdir()} == {
+        "index.html",
+        "report.json",
+    }  # nothing of the first is left
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -200,7 +211,7 @@ def test_two_tables_of_one_name_are_refused():
 
 
 def test_a_name_that_would_leave_the_folder_is_refused():
-    with pytest.raises(ValueError, match="is no file stem"):
+    with pytest.raises(ValueError, match="must be small letters"):
         Report("t", "f", opening=Picture("../../etc/passwd", new_figure(1, 1), "", ""))
     assert file_stem("../../etc/passwd") == "etc-passwd"
     assert file_stem("名前") == "unnamed"
@@ -218,6 +229,11 @@ def test_misses_and_absences_differ_in_words():
     assert show_value(None, "fraction") == "–"
     rows = cells(Table("t", pl.DataFrame({"n": [None, 3]}), "", {"n": Column(absent="> 40")}))
     assert [row[0].text for row in rows] == ["> 40", "3"]
+
+
+def test_a_column_of_nothing_is_still_a_column_of_numbers():
+    (row,) = cells(Table("t", pl.DataFrame({"n": [None]}, schema={"n": pl.Int64}), ""))
+    assert row[0].numeric
 
 
 def test_a_long_table_is_cut_on_the_page_but_not_in_its_file(tmp_path):

@@ -1,0 +1,113 @@
+"""Layers and losses against independent calculations."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workloads import _layers, _losses
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    height=st.integers(3, 9),
+    width=st.integers(3, 9),
+    channels=st.integers(1, 4),
+    window=st.sampled_from([1, 2, 3]),
+    stride=st.sampled_from([1, 2, 3]),
+    padding=st.sampled_from(["SAME", "VALID"]),
+)
+def test_shifted_slices_equal_lax_convolution(height, width, channels, window, stride, padding):
+    layer = _layers.conv_init(jax.random.key(1), channels, 5, window)
+    layer["bias"] = jnp.arange(5.0)
+    x = jax.random.normal(jax.random.key(0), (2, height, width, channels))
+    expected = jax.lax.conv_general_dilated(
+        x,
+        layer["kernel"],
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision="highest",
+    )
+    # At most 36 products of order 1 per output: float32 eps * 36 < 1e-5.
+    np.testing.assert_allclose(_layers.conv(layer, x, stride, padding), expected + layer["bias"], atol=1e-5)
+
+
+def test_gradients_of_shifted_slices_equal_those_of_lax_convolution():
+    kernel = _layers.conv_init(jax.random.key(1), 2, 3)
+    x = jax.random.normal(jax.random.key(0), (2, 7, 7, 2))
+
+    def ours(layer, x):
+        return jnp.sum(jnp.sin(_layers.conv(layer, x, stride=2)))
+
+    def theirs(layer, x):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        y = jax.lax.conv_general_dilated(x, layer["kernel"], (2, 2), "SAME", dimension_numbers=numbers)
+        return jnp.sum(jnp.sin(y + layer["bias"]))
+
+    got, expected = (jax.grad(f, argnums=(0, 1))(kernel, x) for f in (ours, theirs))
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_gru_follows_its_equations_in_numpy():
+    units, tokens = 4, np.array([[0, 2], [1, 1], [2, 0]])  # [time, batch]
+    layer = _layers.gru_init(jax.random.key(0), 3, units)
+    layer = jax.tree.map(lambda x: x + 0.1, layer)  # biases that are not zero
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))
+    state, expected = np.zeros((2, units)), []
+    for row in tokens:
+        w = {g: np.asarray(layer[g]["input_kernel"])[row] + np.asarray(layer[g]["bias"]) for g in layer}
+        u = {g: state @ np.asarray(layer[g]["state_kernel"], np.float64) for g in layer}
+        r = sigmoid(w["reset"] + u["reset"])
+        z = sigmoid(w["update"] + u["update"])
+        candidate = np.tanh(w["candidate"] + r * u["candidate"])
+        state = z * state + (1 - z) * candidate
+        expected.append(state)
+    np.testing.assert_allclose(_layers.gru(layer, jnp.asarray(tokens)), np.stack(expected), atol=1e-6)
+
+
+def test_dropout_keeps_the_mean_and_drops_at_its_rate():
+    x = jnp.ones((400, 500))
+    rate = 0.3
+    y = np.asarray(_layers.dropout(jax.random.key(0), x, rate, train=True))
+    np.testing.assert_allclose(np.unique(y), [0.0, 1 / (1 - rate)], rtol=1e-6)
+    # Standard error of the share of 200,000 draws: sqrt(.3 * .7 / 2e5) = .001; 5 of them.
+    assert abs((y == 0).mean() - rate) < 0.005
+
+
+def test_dropout_of_rate_zero_returns_its_input_exactly():
+    x = jax.random.normal(jax.random.key(1), (50, 70))
+    np.testing.assert_array_equal(_layers.dropout(jax.random.key(0), x, jnp.float32(0.0), train=True), x)
+
+
+def test_dropout_does_nothing_outside_of_training():
+    x = jnp.ones((3, 3))
+    assert _layers.dropout(jax.random.key(0), x, 0.9, train=False) is x
+
+
+@pytest.mark.parametrize("smoothing", [None, 0.0, 0.1, 0.2])
+def test_smoothed_cross_entropy_equals_its_definition_in_numpy(smoothing):
+    generator = np.random.default_rng(0)
+    logits, labels, classes = generator.normal(size=(6, 5)) * 3, generator.integers(5, size=6), 5
+    a = smoothing or 0.0
+    targets = (1 - a) * np.eye(classes)[labels] + a / classes
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = -(targets * np.log(probabilities)).sum(axis=1)
+    got = _losses.cross_entropy(jnp.asarray(logits), jnp.asarray(labels), smoothing)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_cross_entropy_of_large_logits_is_finite():
+    loss = _losses.cross_entropy(jnp.array([[1e4, -1e4, 0.0]]), jnp.array([1]))
+    np.testing.assert_allclose(loss, [2e4])
+
+
+def test_classification_sums_count_right_answers():
+    logits = jnp.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    sums = _losses.classification_sums(logits, jnp.array([0, 0, 0]))
+    assert (float(sums["accuracy"]), float(sums["examples"])) == (2.0, 3.0)
