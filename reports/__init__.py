@@ -18,6 +18,7 @@ from reports._figures import (
     figure_tuning_curve,
 )
 from reports._fraction_table import read_fraction_table
+from reports._fractions_report import fractions_report
 from reports._hits import fractions, hits
 from reports._logs_report import logs_report
 from reports._pool import choose_benchmark, pool
@@ -43,6 +44,7 @@ __all__ = [
     "figure_step_fractions",
     "figure_tuning_curve",
     "fractions",
+    "fractions_report",
     "hits",
     "leave_one_out",
     "logs_report",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lists
+from reports._fractions_report import fractions_report
 from reports._logs_report import logs_report
 from reports._report import write_report
 from reports._sources import read_source
@@ -23,7 +24,7 @@ def report(
     """Writes the report on a source.
 
     Args:
-      source: what `read_source` reads, except a table of fractions, which has no trials to report on.
+      source: what `read_source` reads.
       out: folder of the report.
       benchmark: only this version's trials, for AlgoPerf's logs.
       overwrite: replace an earlier report.
@@ -38,8 +39,9 @@ def report(
     """
     results = read_source(source, progress, benchmark)
     if isinstance(results, lists.Fractions):
-        raise ValueError(
-            f"{source}: a table of fractions holds no trials to report on; use build-list or leave-one-out on it"
-        )
-    build = study_report if results.kind == "study" else logs_report
-    return write_report(build(results, progress=progress), out, overwrite=overwrite)
+        content = fractions_report(results, source=str(source))
+    elif results.kind == "study":
+        content = study_report(results, progress=progress)
+    else:
+        content = logs_report(results, progress=progress)
+    return write_report(content, out, overwrite=overwrite)

@@ -100,12 +100,12 @@ def tune(
 def set_targets(
     workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="Whose targets to set.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Targets file to add to.")],
-    points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 60,
+    points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 20,
     first: Annotated[
         int, typer.Option(metavar="N", min=0, help="First row of the 200 candidates; a study's own points stay out.")
     ] = 100,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of the best point.")] = 19,
-    part_of_budget: Annotated[float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")] = 0.75,
+    part_of_budget: Annotated[float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")] = 0.5,
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:

@@ -62,7 +62,7 @@ def set_target(
     *,
     optimizer: str,
     seeds: int = 19,
-    part_of_budget: float = 0.75,
+    part_of_budget: float = 0.5,
     seed: int = 0,
     width: int = 20,
     progress: Callable[[str, int, int], None] | None = None,

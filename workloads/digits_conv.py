@@ -17,7 +17,7 @@ HIDDEN = 32
 
 
 def build(data_dir: pathlib.Path | None = None) -> Workload:
-    """conv 3x3x8, conv 3x3x16 stride 2, dense 32, dense 10, with ReLU; the digits are always the embedded ones."""
+    """conv 3x3x8, conv 3x3x16 stride 2, dense 32, dense 10, with ReLU; always on the embedded digits."""
     del data_dir
     splits = digits.digits({"test": 360, "validation": 360})
     data = {name: {"inputs": images, "targets": labels} for name, (images, labels) in splits.items()}
@@ -33,10 +33,10 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
         validation_target=None,
         test_target=None,
         step_hint=400,
-        eval_period=10,
+        eval_period=16,
         batch_size=32,
         loss_type="SOFTMAX_CROSS_ENTROPY",
-        eval_examples=256,
+        eval_examples=128,
     )
 
 

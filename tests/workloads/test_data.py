@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import struct
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_enlarged_digits_have_the_format_of_mnist():
 
 def test_patches_of_two_splits_share_no_pixel():
     regions = [photographs.REGIONS[split] for split in ("train", "validation", "test")]
-    assert all(left[1] <= right[0] for left, right in zip(regions, regions[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(regions))
     patches = photographs.photograph_patches(12, {"train": 200, "validation": 50, "test": 50})
     assert {split: x.shape for split, x in patches.items()} == {
         "train": (200, 144),
@@ -83,8 +84,9 @@ def test_clicks_can_be_predicted_better_than_by_their_rate():
 
 
 def test_class_images_are_determined_by_the_name():
-    make = lambda name: class_images.class_images(name, (8, 8, 3), 4, {"train": 40, "test": 10})
-    one, same, other = make("a"), make("a"), make("b")
+    one, same, other = (
+        class_images.class_images(name, (8, 8, 3), 4, {"train": 40, "test": 10}) for name in ("a", "a", "b")
+    )
     np.testing.assert_array_equal(one["train"][0], same["train"][0])
     assert not np.array_equal(one["train"][0], other["train"][0])
     assert one["train"][0].shape == (40, 8, 8, 3)

@@ -166,16 +166,23 @@ def test_biases_start_at_zero_and_centring_is_as_configured():
 @pytest.mark.parametrize("name", _images.IMAGE_SETS)
 def test_stand_ins_have_the_shape_classes_and_four_splits_of_the_real_set(name):
     facts = _images.IMAGE_SETS[name]
-    data = _images.load(name, {"bs": 8, "num_train": 1000, "just_train": True}, None)
+    data = _images.load(name, {"bs": 8, "num_train": None, "just_train": True}, None)
     assert set(data.splits) == set(_images.SPLITS)
     assert data.provenance.kind != "real"
     labels = np.concatenate([split["targets"] for split in data.splits.values()])
     assert labels.min() >= 0
     assert labels.max() < facts.classes
+    # Four or more images per class: a class is absent with probability below exp(-4) = 2 %.
     assert len(np.unique(labels)) > 0.95 * facts.classes
     assert all(split["inputs"].shape[1:] == facts.shape for split in data.splits.values())
-    assert data.size("train") <= 1000
     assert data.size("train") >= 512  # the largest batch of the family
+
+
+def test_num_train_cuts_the_training_split_and_saturates():
+    for asked, got in ((600, 600), (55_000, _images.SYNTHETIC_TRAIN)):
+        data = _images.load("fashion_mnist", {"bs": 8, "num_train": asked, "just_train": False}, None)
+        assert data.size("train") == got
+        assert data.size("test") == _images.HELD_OUT
 
 
 def test_validation_is_taskset_outer_valid():
@@ -194,40 +201,36 @@ def test_crop_shrinks_the_first_layer():
     assert params["Dense_0"]["kernel"].shape[0] == 30 * 30 * 3
 
 
-def test_evaluation_is_augmented_as_released_and_plain_on_request(leading):
-    released, plain = _augmented(), _augmented(dataclasses.replace(RELEASED, augment_splits="train_only"))
-    params, state = released.init(jax.random.key(0))
-    batch = leading(released, "test", 32)
-    one, again, other = (
-        float(workload.metrics(params, state, batch)["loss"]) for workload in (released, released, plain)
-    )
+@pytest.fixture(scope="module")
+def augmented():
+    """An augmented task, its functions compiled, and parameters."""
+    workload = _augmented()
+    functions = jax.jit(workload.metrics), jax.jit(workload.loss, static_argnums=4)
+    return workload, *functions, workload.init(jax.random.key(0))
+
+
+def test_evaluation_is_augmented_as_released_and_plain_on_request(augmented, leading):
+    workload, metrics, _, start = augmented
+    plain = _augmented(dataclasses.replace(RELEASED, augment_splits="train_only"))
+    batch = leading(workload, "test", 8)
+    one, again = (float(metrics(*start, batch)["loss"]) for _ in range(2))
     assert one == again
-    assert one != other
-    images = batch["inputs"].astype(jnp.float32) / 255.0
-    middle = {"inputs": batch["inputs"][:, 1:31, 1:31], "targets": batch["targets"]}
-    np.testing.assert_array_equal(
-        _augment.centre_crop(images, AUGMENTATION), middle["inputs"].astype(jnp.float32) / 255.0
-    )
+    assert one != float(plain.metrics(*start, batch)["loss"])
+    images = jnp.arange(2 * 32 * 32 * 3.0).reshape(2, 32, 32, 3)
+    np.testing.assert_array_equal(_augment.centre_crop(images, AUGMENTATION), images[:, 1:31, 1:31])
 
 
-def test_an_example_is_evaluated_alike_in_every_batch(leading):
-    workload = _augmented()
-    params, state = workload.init(jax.random.key(0))
-    whole = workload.metrics(params, state, leading(workload, "test", 20))["loss"]
-    parts = [
-        workload.metrics(params, state, leading(workload, "test", n, s))["loss"] for n, s in ((8, 0), (12, 8))
-    ]
-    np.testing.assert_allclose(whole, parts[0] + parts[1], rtol=1e-5)
+def test_an_example_is_evaluated_alike_wherever_it_stands_in_a_batch(augmented, leading):
+    workload, metrics, _, start = augmented
+    batch = leading(workload, "test", 8)
+    backwards = {field: values[::-1] for field, values in batch.items()}
+    np.testing.assert_allclose(metrics(*start, batch)["loss"], metrics(*start, backwards)["loss"], rtol=1e-5)
 
 
-def test_training_augmentation_follows_the_key(leading):
-    workload = _augmented()
-    params, state = workload.init(jax.random.key(0))
+def test_training_augmentation_follows_the_key(augmented, leading):
+    workload, _, loss, start = augmented
     batch = leading(workload, "train", 8)
-    losses = [
-        float(workload.loss(params, state, batch, jax.random.key(k), True, Regularization())[0])
-        for k in (0, 0, 1)
-    ]
+    losses = [float(loss(*start, batch, jax.random.key(k), True, Regularization())[0]) for k in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
 
 

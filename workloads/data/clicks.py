@@ -16,8 +16,8 @@ VOCABULARY = 48  # values of each category
 
 PROVENANCE = Provenance(
     kind="synthetic",
-    source=f"rows of {DENSE} counts and {FIELDS} categories with Zipf frequencies; clicks drawn from a random "
-    "factorisation machine with a nonlinear term",
+    source=f"rows of {DENSE} counts and {FIELDS} categories with Zipf frequencies; clicks drawn from a "
+    "random factorisation machine with a nonlinear term",
     stands_in_for="Criteo 1TB",
 )
 

@@ -26,7 +26,9 @@ AS_MNIST = Provenance(
 Split = tuple[np.ndarray, np.ndarray]  # images [example, height, width, 1], labels [example]
 
 
-def digits(held_out: Mapping[str, int]) -> dict[str, tuple[Float[np.ndarray, "e 8 8 1"], Int[np.ndarray, " e"]]]:
+def digits(
+    held_out: Mapping[str, int],
+) -> dict[str, tuple[Float[np.ndarray, "e 8 8 1"], Int[np.ndarray, " e"]]]:
     """Digits of 8x8 pixels in [0, 1] with their labels, split at random but always in the same way.
 
     Args:
@@ -48,7 +50,8 @@ def digits_as_mnist(
 
     images, labels = _all()
     # Cubic splines overshoot at the edges of a stroke, hence the clip.
-    enlarged = np.stack([ndimage.zoom(image, 20 / 8, order=3, mode="nearest", grid_mode=True) for image in images])
+    zoomed = [ndimage.zoom(image, 20 / 8, order=3, mode="nearest", grid_mode=True) for image in images]
+    enlarged = np.stack([np.asarray(image) for image in zoomed])
     inked = np.clip(np.rint(enlarged * (255.0 / 16.0)), 0, 255).astype(np.uint8)
     return _split(np.pad(inked, ((0, 0), (4, 4), (4, 4)))[..., None], labels, held_out)
 
@@ -56,8 +59,8 @@ def digits_as_mnist(
 def _all() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    return bunch.images, bunch.target.astype(np.int32)
+    pixels, labels = load_digits(return_X_y=True)
+    return np.asarray(pixels).reshape(-1, 8, 8), np.asarray(labels).astype(np.int32)
 
 
 def _split(images: np.ndarray, labels: np.ndarray, held_out: Mapping[str, int]) -> dict[str, Split]:

@@ -52,8 +52,8 @@ def read_split(
     return images[..., None], labels.astype(np.int32)
 
 
-def read_idx(path: pathlib.Path, magic: int) -> UInt8[np.ndarray, "..."]:
-    """The array of bytes in an IDX file, plain or gzipped: magic number, sizes (big-endian), then the bytes."""
+def read_idx(path: pathlib.Path, magic: int) -> UInt8[np.ndarray, ...]:
+    """The bytes of an IDX file, plain or gzipped: magic number and sizes (big-endian), then the array."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError) as error:

@@ -41,7 +41,9 @@ def photograph_patches(
             height, width = image.shape
             # Blurred sky fills half of the photographs: take the better of two places, by contrast.
             rows = generator.integers(0, height - side + 1, (per_photograph, 2))
-            columns = generator.integers(round(left * width), round(right * width) - side + 1, (per_photograph, 2))
+            columns = generator.integers(
+                round(left * width), round(right * width) - side + 1, (per_photograph, 2)
+            )
             for candidates in zip(rows, columns, strict=True):
                 pair = [image[r : r + side, c : c + side] for r, c in zip(*candidates, strict=True)]
                 found.append(max(pair, key=np.std).ravel())

@@ -15,12 +15,14 @@ from workloads._workload import Provenance
 
 # Old, pure-Python modules that hardly change between versions.
 MODULES = (
-    "bisect calendar cmd colorsys configparser copy csv difflib fnmatch fractions getopt gettext heapq optparse "
-    "pprint queue reprlib sched shlex string textwrap"
-).split()
+    *("bisect", "calendar", "cmd", "colorsys", "configparser", "copy", "csv"),
+    *("difflib", "fnmatch", "fractions", "getopt", "gettext", "heapq", "optparse"),
+    *("pprint", "queue", "reprlib", "sched", "shlex", "string", "textwrap"),
+)
 
-# The characters: new line, then ASCII 32..126. Any other character is left out.
-VOCABULARY = "\n" + "".join(map(chr, range(32, 127)))
+# The characters: new line, then ASCII 32..126 without capitals, 70 in all: text is put in small letters, and
+# any other character is left out.
+VOCABULARY = "\n" + "".join(c for c in map(chr, range(32, 127)) if not c.isupper())
 
 # Which part of every module belongs to which split, as shares of its length.
 PARTS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
@@ -45,7 +47,7 @@ def stdlib_windows(
     """
     texts = [_source(module) for module in MODULES]
     index = {character: i for i, character in enumerate(VOCABULARY)}
-    codes = [np.array([index[c] for c in text if c in index], dtype=np.uint8) for text in texts]
+    codes = [np.array([index[c] for c in text.lower() if c in index], dtype=np.uint8) for text in texts]
     generator = np.random.default_rng(seed)
     windows = {}
     for split, (start, stop) in PARTS.items():
@@ -56,7 +58,7 @@ def stdlib_windows(
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
     provenance = Provenance(
         kind="embedded",
-        source=f"source text of {len(MODULES)} modules of the standard library of Python "
+        source=f"source text, in small letters, of {len(MODULES)} modules of the standard library of Python "
         f"{platform.python_version()} (sha256 {digest})",
     )
     return windows, provenance

@@ -27,7 +27,9 @@ def augment(
     return jax.vmap(lambda key, image: _augment_one(key, image, settings))(keys, images)
 
 
-def centre_crop(images: Float[Array, "e h w c"], settings: Mapping[str, Any]) -> Float[Array, "e rows columns c"]:
+def centre_crop(
+    images: Float[Array, "e h w c"], settings: Mapping[str, Any]
+) -> Float[Array, "e rows columns c"]:
     """The middle of the images, of the size that `augment` leaves."""
     crop = settings["crop_amount"]
     before, after = crop // 2, crop - crop // 2
@@ -78,7 +80,7 @@ def _to_hsv(rgb: Float[Array, "h w 3"]) -> tuple[jax.Array, jax.Array, jax.Array
 
 
 def _to_rgb(hue: jax.Array, saturation: jax.Array, value: jax.Array) -> Float[Array, "h w 3"]:
-    """The inverse of `_to_hsv`: channel n in (5, 3, 1) is v - v s max(0, min(k, 4 - k, 1)), k = (n + 6h) mod 6."""
+    """The inverse: channel n in (5, 3, 1) is v - v s max(0, min(k, 4 - k, 1)) with k = (n + 6h) mod 6."""
     k = (jnp.array([5.0, 3.0, 1.0]) + 6.0 * hue[..., None]) % 6.0
     bump = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
     return value[..., None] * (1.0 - saturation[..., None] * bump)

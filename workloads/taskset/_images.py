@@ -73,7 +73,9 @@ def _fields(images: np.ndarray, labels: np.ndarray) -> Fields:
     return {"inputs": images, "targets": labels, "draw": np.arange(len(labels), dtype=np.uint32)}
 
 
-def _raw(name: str, data_dir: pathlib.Path | None) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
+def _raw(
+    name: str, data_dir: pathlib.Path | None
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
     held_out = {"inner_valid": HELD_OUT, "outer_valid": HELD_OUT, "test": HELD_OUT}
     if data_dir is not None and name in READABLE:
         return _published(name, idx.find_idx(data_dir, name))
@@ -90,7 +92,9 @@ def _raw(name: str, data_dir: pathlib.Path | None) -> tuple[dict[str, tuple[np.n
     return dict(class_images.class_images(name, facts.shape, facts.classes, sizes)), provenance
 
 
-def _published(name: str, folder: pathlib.Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
+def _published(
+    name: str, folder: pathlib.Path
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
     images, labels = idx.read_split(folder, "train")
     # TaskSet cuts its validations off the head of the training split: 5,000 each of 60,000.
     cut = min(REAL_VALIDATION, len(images) // 12)

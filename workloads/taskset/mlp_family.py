@@ -63,7 +63,8 @@ def from_config(
     height, width, channels = facts.shape
     sizes = ((height - crop) * (width - crop) * channels, *config["layer_sizes"], facts.classes)
     activation = _nets.ACTIVATIONS[config["activation"]]
-    w_init = _nets.initializer(*config["w_init"], quirks)
+    w_name, w_scale = config["w_init"]
+    w_init = _nets.initializer(w_name, w_scale, quirks)
     last = len(sizes) - 2
 
     def pixels(batch, keys, evaluate: bool):
@@ -88,14 +89,16 @@ def from_config(
         del regularization
         keys = None
         if augmentation is not None:
-            keys = jax.random.split(key, len(batch["targets"])) if train else _keys(batch)
+            keys = jax.random.split(key, batch["targets"].shape[0]) if train else _keys(batch)
         images = pixels(batch, keys, evaluate=not train)
         return jnp.mean(_losses.cross_entropy(logits(params, images), batch["targets"])), model_state
 
     def metrics(params, model_state, batch):
         del model_state
         keys = _keys(batch) if augmentation is not None else None
-        return _losses.classification_sums(logits(params, pixels(batch, keys, evaluate=True)), batch["targets"])
+        return _losses.classification_sums(
+            logits(params, pixels(batch, keys, evaluate=True)), batch["targets"]
+        )
 
     data = _images.load(dataset, arguments, data_dir, quirks)
     real = data.provenance.kind == "real"
