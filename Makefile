@@ -6,7 +6,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 OUT ?= demo
 
-.PHONY: demo test slow lint types benchmarks clean
+.PHONY: demo test slow lint types benchmarks constraints clean
 
 demo: $(STAMP)
 	$(VENV)/bin/shortlist demo --out $(OUT)
@@ -31,6 +31,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+# Everything that the ranges of pyproject.toml resolve to today: names and versions only.
+constraints:
+	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	(sed '/^[^#]/,$$d' constraints.txt; $(VENV)/bin/pip freeze --exclude-editable) > constraints.new
+	mv constraints.new constraints.txt
 	touch $(STAMP)
 
 clean:

@@ -135,7 +135,7 @@ def set_targets(
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Studies and report; resumed if it is there.")] = Path("demo"),
     candidates: Annotated[int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")] = 40,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Fresh seeds for the leave-one-out lists.")] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")] = 3,
     size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = 5,
     seed: Seed = 0,
     vizier: Annotated[bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")] = False,

@@ -22,7 +22,7 @@ def demo(
     out: Path,
     *,
     candidates: int = 40,
-    repeats: int = 5,
+    repeats: int = 3,
     size: int = 5,
     seed: int = 0,
     vizier: bool = False,
@@ -33,7 +33,7 @@ def demo(
     Args:
       out: folder; gets `studies/` and `report/`. Running it again does what is missing and renews the report.
       candidates: quasi-random points, the first rows of the 200 of Medapati et al.
-      repeats: trainings of every leave-one-out point, for medians.
+      repeats: trainings of every point of a leave-one-out list or a baseline, for medians; candidates train once.
       size: points in a list, and of every baseline.
       seed: of all studies.
       vizier: tune with Vizier too, many seconds per suggestion.
@@ -52,21 +52,22 @@ def demo(
 
         tune(folder / spec.name, spec, progress=of_study, populations=populations)
 
-    common = {"workloads": WORKLOADS, "seed": seed}
+    # One width for all studies, so that one program per workload and update rule serves them all.
+    common = {"workloads": WORKLOADS, "seed": seed, "width": size}
     search = plan(name="quasirandom", strategy="medapati-candidates", budget=candidates, **common)
     run(search)
     for decay in (0.5, 1e-4):
-        run(plan(name=f"lr-sweep-wd-{decay:g}", strategy="lr-sweep", budget=size, weight_decay=decay, **common))
+        run(plan(name=f"lr-sweep-wd-{decay:g}", strategy="lr-sweep", budget=size, weight_decay=decay, repeats=repeats, **common))
     for name in ("medapati2025", "metz2020/appendix_f"):
         published = read_points(name)
         run(
             plan(
                 name=name.replace("/", "-"), strategy="list", points=published.points, list_name=name, budget=size,
-                optimizer=published.update_rule, **common,
+                optimizer=published.update_rule, repeats=repeats, **common,
             )
         )  # fmt: skip
     if vizier:
-        run(plan(name="vizier", strategy="vizier", budget=size, **common))
+        run(plan(name="vizier", strategy="vizier", budget=size, repeats=repeats, **common))
 
     proof = reports.leave_one_out(folder / "quasirandom", size=size, progress=progress)
     candidate = {point.id: point for point in search.points[WORKLOADS[0]]}  # type: ignore[index]
@@ -77,7 +78,7 @@ def demo(
     run(
         plan_leave_one_out(
             name="leave-one-out", points=chosen, candidates=search.name, optimizer=search.optimizer,
-            repeats=repeats, seed=seed + FRESH,
+            repeats=repeats, seed=seed + FRESH, width=size,
         )
     )  # fmt: skip
     return reports.report(folder, out / "report", overwrite=True, progress=progress)

@@ -6,7 +6,7 @@ import functools
 import platform
 from importlib import metadata
 
-PACKAGES = ("shortlist", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+PACKAGES = ("shortlist", "jax", "jaxlib", "optax", "numpy", "scikit-learn")
 
 
 @functools.cache

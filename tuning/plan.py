@@ -109,6 +109,7 @@ def plan_leave_one_out(
     optimizer: str,
     repeats: int,
     seed: int,
+    width: int = 20,
     steps: int | None = None,
     title: str = "leave-one-out list",
 ) -> StudySpec:
@@ -121,7 +122,7 @@ def plan_leave_one_out(
       optimizer: that study's.
       repeats: trainings of every point, for medians.
       seed: must differ from that study's, so that nothing that chose a list also judges it.
-      steps: that study's.
+      width, steps: that study's.
     """
     return StudySpec(
         name=name,
@@ -133,6 +134,7 @@ def plan_leave_one_out(
         workloads=tuple(points),
         repeats=repeats,
         seed=seed,
+        width=width,
         steps=steps,
     )
 

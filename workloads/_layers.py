@@ -6,18 +6,39 @@ layer of all trials becomes one large matrix product, and nothing falls back to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-Initializer = Callable[..., jax.Array]  # (key, shape) -> array
+from workloads._initializers import Initializer, kernels, lecun_normal, normal, orthogonal
+
 Layer = Mapping[str, jax.Array]
 
-lecun_normal = jax.nn.initializers.lecun_normal()
-he_normal = jax.nn.initializers.he_normal()
+
+def init_layers(keys: jax.Array, layers: Mapping[str, tuple[tuple[int, ...], Initializer]]) -> dict:
+    """Parameters of dense and convolutional layers: a kernel, and a bias of zeros as long as its last axis.
+
+    Args:
+      keys: [layer].
+      layers: name -> shape of the kernel ([inputs, outputs], or [window, window, channels, outputs]) and how
+        to make it.
+    """
+    made = kernels(keys, list(layers.values()))
+    return {
+        name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[-1:])}
+        for name, kernel in zip(layers, made, strict=True)
+    }
+
+
+def mlp_init(key: jax.Array, sizes: tuple[int, ...], initializer: Initializer = lecun_normal) -> dict:
+    """Parameters Dense_0, Dense_1, ... of a multi-layer perceptron; sizes includes inputs and outputs."""
+    pairs = itertools.pairwise(sizes)
+    layers = {f"Dense_{i}": (pair, initializer) for i, pair in enumerate(pairs)}
+    return init_layers(jax.random.split(key, len(layers)), layers)
 
 
 def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Float[Array, ...]:
@@ -38,32 +59,9 @@ def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Flo
     return jnp.where(uniform >= rate, x / (1.0 - rate), 0.0)
 
 
-def dense_init(key: jax.Array, inputs: int, outputs: int, kernel_init: Initializer = lecun_normal) -> dict:
-    """Parameters of `dense`: kernel [inputs, outputs] and a zero bias."""
-    return {"kernel": kernel_init(key, (inputs, outputs)), "bias": jnp.zeros((outputs,))}
-
-
 def dense(layer: Layer, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
     """x @ kernel + bias."""
     return x @ layer["kernel"] + layer["bias"]
-
-
-def mlp_init(key: jax.Array, sizes: tuple[int, ...], kernel_init: Initializer = lecun_normal) -> dict:
-    """Parameters Dense_0, Dense_1, ... of a multi-layer perceptron; sizes includes inputs and outputs."""
-    keys = jax.random.split(key, len(sizes) - 1)
-    return {
-        f"Dense_{i}": dense_init(keys[i], sizes[i], sizes[i + 1], kernel_init) for i in range(len(sizes) - 1)
-    }
-
-
-def conv_init(
-    key: jax.Array, channels: int, outputs: int, window: int = 3, kernel_init: Initializer = he_normal
-) -> dict:
-    """Parameters of `conv`: kernel [window, window, channels, outputs] and a zero bias."""
-    return {
-        "kernel": kernel_init(key, (window, window, channels, outputs)),
-        "bias": jnp.zeros((outputs,)),
-    }
 
 
 def conv(
@@ -104,17 +102,14 @@ GATES = ("reset", "update", "candidate")
 
 def gru_init(key: jax.Array, tokens: int, units: int) -> dict:
     """Parameters of `gru`: for every gate a row per token, a kernel of the state, and a zero bias."""
-
-    def gate(key):
-        key_input, key_state = jax.random.split(key)
-        return {
-            # A token selects a row, so the scale does not depend on their number.
-            "input_kernel": 0.5 * jax.random.normal(key_input, (tokens, units)),
-            "state_kernel": jax.nn.initializers.orthogonal()(key_state, (units, units)),
-            "bias": jnp.zeros((units,)),
-        }
-
-    return {name: gate(k) for name, k in zip(GATES, jax.random.split(key, 3), strict=True)}
+    # A token selects a row, so the scale does not depend on their number.
+    rows, state = ((tokens, units), normal(0.5)), ((units, units), orthogonal())
+    keys = jax.vmap(jax.random.split)(jax.random.split(key, len(GATES))).reshape(-1)
+    made = kernels(keys, [rows, state] * len(GATES))
+    return {
+        gate: {"input_kernel": made[2 * i], "state_kernel": made[2 * i + 1], "bias": jnp.zeros((units,))}
+        for i, gate in enumerate(GATES)
+    }
 
 
 def gru(layer: Mapping[str, Layer], tokens: Integer[Array, "time batch"]) -> Float[Array, "time batch units"]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import _layers, _losses
+from workloads._initializers import he_normal, lecun_normal
 from workloads._workload import Metric, Regularization, ResidentData, Workload
 from workloads.data import digits
 
@@ -41,14 +42,13 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 
 
 def _init(key):
-    keys = jax.random.split(key, 4)
-    params = {
-        "Conv_0": _layers.conv_init(keys[0], 1, CHANNELS[0]),
-        "Conv_1": _layers.conv_init(keys[1], CHANNELS[0], CHANNELS[1]),
-        "Dense_0": _layers.dense_init(keys[2], 4 * 4 * CHANNELS[1], HIDDEN),
-        "Dense_1": _layers.dense_init(keys[3], HIDDEN, 10),
+    layers = {
+        "Conv_0": ((3, 3, 1, CHANNELS[0]), he_normal),
+        "Conv_1": ((3, 3, CHANNELS[0], CHANNELS[1]), he_normal),
+        "Dense_0": ((4 * 4 * CHANNELS[1], HIDDEN), lecun_normal),
+        "Dense_1": ((HIDDEN, 10), lecun_normal),
     }
-    return params, ()
+    return _layers.init_layers(jax.random.split(key, len(layers)), layers), ()
 
 
 def _logits(params, inputs, key, train, dropout_rate):

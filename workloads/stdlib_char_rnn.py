@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import _layers, _losses
+from workloads._initializers import lecun_normal
 from workloads._workload import Metric, Regularization, ResidentData, Workload
 from workloads.data import stdlib_text
 
@@ -47,11 +48,8 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 
 def _init(key):
     key_gru, key_dense = jax.random.split(key)
-    params = {
-        "GRU_0": _layers.gru_init(key_gru, VOCABULARY, UNITS),
-        "Dense_0": _layers.dense_init(key_dense, UNITS, VOCABULARY),
-    }
-    return params, ()
+    dense = _layers.init_layers(key_dense[None], {"Dense_0": ((UNITS, VOCABULARY), lecun_normal)})
+    return {"GRU_0": _layers.gru_init(key_gru, VOCABULARY, UNITS), **dense}, ()
 
 
 def _logits(params, inputs, key, train, dropout_rate):

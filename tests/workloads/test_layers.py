@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from workloads import _layers, _losses
+from workloads import _initializers, _layers, _losses
+from workloads._initializers import he_normal
+
+
+def _conv(channels, outputs, window=3):
+    shape = (window, window, channels, outputs)
+    return _layers.init_layers(jax.random.split(jax.random.key(1), 1), {"Conv_0": (shape, he_normal)})[
+        "Conv_0"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +31,7 @@ from workloads import _layers, _losses
 )
 def test_shifted_slices_equal_lax_convolution(shape, window, stride, padding):
     height, width, channels = shape
-    layer = _layers.conv_init(jax.random.key(1), channels, 5, window)
+    layer = _conv(channels, 5, window)
     layer["bias"] = jnp.arange(5.0)
     x = jax.random.normal(jax.random.key(0), (2, height, width, channels))
     expected = jax.lax.conv_general_dilated(
@@ -43,7 +51,7 @@ def test_shifted_slices_equal_lax_convolution(shape, window, stride, padding):
 
 
 def test_gradients_of_shifted_slices_equal_those_of_lax_convolution():
-    kernel = _layers.conv_init(jax.random.key(1), 2, 3)
+    kernel = _conv(2, 3)
     x = jax.random.normal(jax.random.key(0), (2, 7, 7, 2))
 
     def ours(layer, x):
@@ -115,3 +123,31 @@ def test_classification_sums_count_right_answers():
     logits = jnp.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
     sums = _losses.classification_sums(logits, jnp.array([0, 0, 0]))
     assert (float(sums["accuracy"]), float(sums["examples"])) == (2.0, 3.0)
+
+
+def test_a_kernel_depends_on_its_own_key_alone():
+    large = (_initializers.TOGETHER // 8 + 1, 8)
+    makes = [
+        ((3, 4), he_normal),
+        (large, he_normal),
+        ((50, 2), he_normal),
+        ((5, 5), _initializers.normal(1.0)),
+    ]
+    keys = jax.random.split(jax.random.key(0), len(makes))
+    together = _initializers.kernels(keys, makes)
+    for i, make in enumerate(makes):
+        (alone,) = _initializers.kernels(keys[i : i + 1], [make])
+        assert alone.shape == make[0]
+        np.testing.assert_array_equal(together[i], alone)
+
+
+def test_kernels_have_the_numbers_that_jax_initialisers_draw():
+    # Element by element: what a longer draw begins with is the shorter draw.
+    keys = jax.random.split(jax.random.key(0), 2)
+    ours = _initializers.kernels(keys, [((3, 3, 2, 4), he_normal), ((30, 20), he_normal)])
+    for key, kernel in zip(keys, ours, strict=True):
+        np.testing.assert_allclose(kernel, jax.nn.initializers.he_normal()(key, kernel.shape), rtol=1e-5)
+    for shape in ((30, 20), (20, 30)):
+        (kernel,) = _initializers.kernels(keys[:1], [(shape, _initializers.orthogonal(0.5))])
+        expected = jax.nn.initializers.orthogonal(0.5)(keys[0], shape)
+        np.testing.assert_allclose(kernel, expected, atol=1e-5)

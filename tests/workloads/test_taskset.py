@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 
 from workloads import Regularization
+from workloads._initializers import kernels
 from workloads.taskset import _augment, _draws, _images, _nets, mlp_family
 from workloads.taskset._quirks import RELEASED, Quirks
+
+
+def _draw(initializer, shape):
+    (kernel,) = kernels(jax.random.split(jax.random.key(0), 1), [(shape, initializer)])
+    return np.asarray(kernel)
 
 
 def _same(got, expected, where=""):
@@ -53,7 +59,7 @@ def test_names_of_draws_are_the_names_of_functions():
     assert set(_draws.ACTIVATIONS) == set(_nets.ACTIVATIONS)
     assert set(_draws.IMAGE_DATASETS) == set(_images.IMAGE_SETS)
     for name in _draws.INITIALIZERS:
-        assert _nets.initializer(name, 0.5)(jax.random.key(0), (4, 3)).shape == (4, 3)
+        assert _draw(_nets.initializer(name, 0.5), (4, 3)).shape == (4, 3)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +99,7 @@ MEAN_FAN = (FAN_IN + FAN_OUT) / 2
     ],
 )
 def test_initialisers_have_their_deviation_and_range(name, deviation, bound):
-    weights = np.asarray(_nets.initializer(name, SCALE)(jax.random.key(0), (FAN_IN, FAN_OUT)))
+    weights = _draw(_nets.initializer(name, SCALE), (FAN_IN, FAN_OUT))
     # Relative standard error of a deviation from 150,000 draws is at most sqrt(1 / 3e5) = .0018; 5 of them.
     assert abs(weights.std() / deviation - 1) < 0.01
     assert abs(weights.mean()) < 5 * deviation / math.sqrt(weights.size)
@@ -105,13 +111,13 @@ def test_initialisers_have_their_deviation_and_range(name, deviation, bound):
 
 
 def test_orthogonal_has_its_gain():
-    weights = np.asarray(_nets.initializer("orthogonal", SCALE)(jax.random.key(0), (30, 20)))
+    weights = _draw(_nets.initializer("orthogonal", SCALE), (30, 20))
     np.testing.assert_allclose(weights.T @ weights, SCALE**2 * np.eye(20), atol=1e-6)
 
 
 def test_truncated_normal_is_cut_only_when_asked():
     quirks = Quirks(truncated_normal="truncated")
-    weights = _nets.initializer("truncated_normal", SCALE, quirks)(jax.random.key(0), (FAN_IN, FAN_OUT))
+    weights = _draw(_nets.initializer("truncated_normal", SCALE, quirks), (FAN_IN, FAN_OUT))
     assert np.abs(weights).max() <= 2 * SCALE
 
 
@@ -166,7 +172,7 @@ def test_biases_start_at_zero_and_centring_is_as_configured():
 @pytest.mark.parametrize("name", _images.IMAGE_SETS)
 def test_stand_ins_have_the_shape_classes_and_four_splits_of_the_real_set(name):
     facts = _images.IMAGE_SETS[name]
-    data = _images.load(name, {"bs": 8, "num_train": None, "just_train": True}, None)
+    data = _images.load([name, {"bs": 8, "num_train": None, "just_train": True}, None], None)
     assert set(data.splits) == set(_images.SPLITS)
     assert data.provenance.kind != "real"
     labels = np.concatenate([split["targets"] for split in data.splits.values()])
@@ -180,7 +186,7 @@ def test_stand_ins_have_the_shape_classes_and_four_splits_of_the_real_set(name):
 
 def test_num_train_cuts_the_training_split_and_saturates():
     for asked, got in ((600, 600), (55_000, _images.SYNTHETIC_TRAIN)):
-        data = _images.load("fashion_mnist", {"bs": 8, "num_train": asked, "just_train": False}, None)
+        data = _images.load(["fashion_mnist", {"bs": 8, "num_train": asked, "just_train": False}, None], None)
         assert data.size("train") == got
         assert data.size("test") == _images.HELD_OUT
 
@@ -239,14 +245,15 @@ def _settings(**changes):
     return AUGMENTATION | off | changes
 
 
-def _images_and_keys(examples=64, channels=3):
-    images = jax.random.uniform(jax.random.key(5), (examples, 6, 5, channels))
-    return jax.random.split(jax.random.key(6), examples), images
+def _draws_and_images(examples=64, channels=3):
+    generator = np.random.default_rng(5)
+    images = generator.random((examples, 6, 5, channels), dtype=np.float32)
+    return jnp.asarray(generator.random((examples, _images.DRAWS), dtype=np.float32)), jnp.asarray(images)
 
 
 def test_flips_give_the_image_or_its_mirror_each_about_half_the_time():
-    keys, images = _images_and_keys()
-    flipped = np.asarray(_augment.augment(keys, images, _settings(flip_left_right=True)))
+    draws, images = _draws_and_images()
+    flipped = np.asarray(_augment.augment(draws, images, _settings(flip_left_right=True)))
     same = (flipped == np.asarray(images)).all(axis=(1, 2, 3))
     mirrored = (flipped == np.asarray(images)[:, :, ::-1]).all(axis=(1, 2, 3))
     assert (same ^ mirrored).all()
@@ -254,8 +261,8 @@ def test_flips_give_the_image_or_its_mirror_each_about_half_the_time():
 
 
 def test_crops_are_windows_of_the_image_at_all_offsets():
-    keys, images = _images_and_keys(200)
-    cropped = np.asarray(_augment.augment(keys, images, _settings(crop_amount=1)))
+    draws, images = _draws_and_images(200)
+    cropped = np.asarray(_augment.augment(draws, images, _settings(crop_amount=1)))
     assert cropped.shape == (200, 5, 4, 3)
     offsets = set()
     for whole, part in zip(np.asarray(images), cropped, strict=True):
@@ -266,10 +273,10 @@ def test_crops_are_windows_of_the_image_at_all_offsets():
 
 
 def test_colours_stay_alone_with_one_channel_and_change_with_three():
-    keys, grey = _images_and_keys(channels=1)
-    np.testing.assert_array_equal(_augment.augment(keys, grey, _settings(do_color_aug=True)), grey)
-    keys, colour = _images_and_keys()
-    changed = _augment.augment(keys, colour, _settings(do_color_aug=True))
+    draws, grey = _draws_and_images(channels=1)
+    np.testing.assert_array_equal(_augment.augment(draws, grey, _settings(do_color_aug=True)), grey)
+    draws, colour = _draws_and_images()
+    changed = _augment.augment(draws, colour, _settings(do_color_aug=True))
     assert not np.allclose(changed, colour)
     assert float(changed.min()) >= 0.0
     assert float(changed.max()) <= 1.0

@@ -15,16 +15,17 @@ from jaxtyping import Array, Float
 
 
 def augment(
-    keys: jax.Array, images: Float[Array, "e h w c"], settings: Mapping[str, Any]
+    draws: Float[Array, "e 8"], images: Float[Array, "e h w c"], settings: Mapping[str, Any]
 ) -> Float[Array, "e rows columns c"]:
     """Random crop, flips, then brightness, saturation, hue and contrast.
 
     Args:
-      keys: one key per image.
+      draws: uniform in [0, 1), independent. All at once, because every call of the generator costs a second
+        of compilation.
       images: in [0, 1].
       settings: the third entry of a config's data set.
     """
-    return jax.vmap(lambda key, image: _augment_one(key, image, settings))(keys, images)
+    return jax.vmap(lambda draw, image: _augment_one(draw, image, settings))(draws, images)
 
 
 def centre_crop(
@@ -36,32 +37,28 @@ def centre_crop(
     return images[:, before : images.shape[1] - after, before : images.shape[2] - after]
 
 
-def _augment_one(key: jax.Array, image: jax.Array, settings: Mapping[str, Any]) -> jax.Array:
+def _augment_one(draws: jax.Array, image: jax.Array, settings: Mapping[str, Any]) -> jax.Array:
     height, width, channels = image.shape
-    keys = jax.random.split(key, 7)
     crop = settings["crop_amount"]
     if crop:
-        corner = jax.random.randint(keys[0], (2,), 0, crop + 1)
+        corner = jnp.floor(draws[:2] * (crop + 1)).astype(jnp.int32)
         size = (height - crop, width - crop, channels)
         image = jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), size)
     if settings["flip_left_right"]:
-        image = jnp.where(jax.random.bernoulli(keys[1]), image[:, ::-1], image)
+        image = jnp.where(draws[2] < 0.5, image[:, ::-1], image)
     if settings["flip_up_down"]:
-        image = jnp.where(jax.random.bernoulli(keys[2]), image[::-1], image)
+        image = jnp.where(draws[3] < 0.5, image[::-1], image)
     if settings["do_color_aug"] and channels == 3:
-        image = image + _symmetric(keys[3], settings["brightness"])
+        signed = 2.0 * draws[4:] - 1.0
+        image = image + signed[0] * settings["brightness"]
         hue, saturation, value = _to_hsv(jnp.clip(image, 0.0, 1.0))
-        saturation = jnp.clip(saturation * (1.0 + _symmetric(keys[4], settings["saturation"])), 0.0, 1.0)
-        hue = (hue + _symmetric(keys[5], settings["hue"])) % 1.0
+        saturation = jnp.clip(saturation * (1.0 + signed[1] * settings["saturation"]), 0.0, 1.0)
+        hue = (hue + signed[2] * settings["hue"]) % 1.0
         image = _to_rgb(hue, saturation, value)
         mean = jnp.mean(image, axis=(0, 1))
-        image = (image - mean) * (1.0 + _symmetric(keys[6], settings["contrast"])) + mean
+        image = (image - mean) * (1.0 + signed[3] * settings["contrast"]) + mean
         image = jnp.clip(image, 0.0, 1.0)
     return image
-
-
-def _symmetric(key: jax.Array, width: float) -> jax.Array:
-    return jax.random.uniform(key, (), minval=-width, maxval=width)
 
 
 def _to_hsv(rgb: Float[Array, "h w 3"]) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -41,24 +40,23 @@ HELD_OUT = 360  # images of each held-out split of a stand-in
 SYNTHETIC_TRAIN = 2400  # training images of a generated set; at least 4 per class
 REAL_VALIDATION = 5000  # images of each validation split cut off the head of a real training split
 
-Fields = dict[str, np.ndarray]
+DRAWS = 8  # numbers that decide the augmentation of an image
 
 
-def load(
-    name: str, arguments: dict[str, Any], data_dir: pathlib.Path | None, quirks: Quirks = RELEASED
-) -> ResidentData:
-    """The four splits: `inputs` as bytes [example, height, width, channel], `targets`, and `draw`.
+def load(dataset: list, data_dir: pathlib.Path | None, quirks: Quirks = RELEASED) -> ResidentData:
+    """The four splits: `inputs` as bytes [example, height, width, channel], `targets`, and `draws`.
 
-    `draw` numbers the examples of a split; augmentation of an evaluation derives its randomness from it, so
-    that an example is always evaluated in the same way.
+    `draws` are the uniform numbers that decide how an example is augmented when it is evaluated: always in
+    the same way. They are there only if the config augments.
 
     Args:
-      name: a key of IMAGE_SETS.
-      arguments: of the config; num_train cuts the training split, and saturates at what there is.
+      dataset: of a config: a key of IMAGE_SETS; arguments, whose num_train cuts the training split and
+        saturates at what there is; and the augmentation or None.
       data_dir: where MNIST or Fashion-MNIST are, or None for stand-ins. Other sets have no reader yet, so
         their stand-ins are used in any case.
       quirks: just_train.
     """
+    name, arguments, augmentation = dataset
     raw, provenance = _raw(name, data_dir)
     num_train = arguments["num_train"]
     if num_train is not None:
@@ -66,11 +64,12 @@ def load(
         raw["train"] = images[:num_train], labels[:num_train]
     if quirks.just_train == "honoured" and arguments["just_train"]:
         raw = dict.fromkeys(SPLITS, raw["train"])
-    return ResidentData({split: _fields(*raw[split]) for split in SPLITS}, provenance)
-
-
-def _fields(images: np.ndarray, labels: np.ndarray) -> Fields:
-    return {"inputs": images, "targets": labels, "draw": np.arange(len(labels), dtype=np.uint32)}
+    splits = {split: dict(zip(("inputs", "targets"), raw[split], strict=True)) for split in SPLITS}
+    if augmentation is not None:
+        generator = np.random.default_rng(0)
+        for fields in splits.values():
+            fields["draws"] = generator.random((len(fields["targets"]), DRAWS), dtype=np.float32)
+    return ResidentData(splits, provenance)
 
 
 def _raw(

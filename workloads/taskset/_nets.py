@@ -7,7 +7,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from workloads._layers import Initializer
+from workloads._initializers import (
+    Initializer,
+    normal,
+    orthogonal,
+    truncated_normal,
+    uniform,
+    variance_scaling,
+)
 from workloads.taskset._quirks import RELEASED, Quirks
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -24,26 +31,24 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def initializer(name: str, scale: float | None, quirks: Quirks = RELEASED) -> Initializer:
-    """Function (key, shape) -> weights.
+    """How a config's `w_init` makes its kernels.
 
     glorot: variance 1 / mean of fan in and fan out; he: 2 / fan in; variance_scaling: scale / fan in; each a
     normal cut at two standard deviations, with the variance corrected for it, or uniform. orthogonal: gain =
     scale. random_normal, truncated_normal: standard deviation = scale. random_uniform: U(-scale, scale).
     """
     s = 1.0 if scale is None else scale
-    initializers = jax.nn.initializers
-    table: dict[str, Initializer] = {
-        "glorot_normal": initializers.glorot_normal(),
-        "glorot_uniform": initializers.glorot_uniform(),
-        "he_normal": initializers.he_normal(),
-        "he_uniform": initializers.he_uniform(),
-        "orthogonal": initializers.orthogonal(s),
-        "random_normal": initializers.normal(s),
-        "random_uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-s, maxval=s),
-        # In the released code this is a normal without truncation, despite its name.
-        "truncated_normal": initializers.normal(s)
-        if quirks.truncated_normal == "untruncated"
-        else lambda key, shape: s * jax.random.truncated_normal(key, -2.0, 2.0, shape),
-        "variance_scaling": initializers.variance_scaling(s, "fan_in", "truncated_normal"),
+    # In the released code truncated_normal is a normal without truncation, despite its name.
+    cut = quirks.truncated_normal == "truncated"
+    table = {
+        "glorot_normal": variance_scaling(1.0, "fan_avg"),
+        "glorot_uniform": variance_scaling(1.0, "fan_avg", "uniform"),
+        "he_normal": variance_scaling(2.0, "fan_in"),
+        "he_uniform": variance_scaling(2.0, "fan_in", "uniform"),
+        "orthogonal": orthogonal(s),
+        "random_normal": normal(s),
+        "random_uniform": uniform(s),
+        "truncated_normal": truncated_normal(s) if cut else normal(s),
+        "variance_scaling": variance_scaling(s, "fan_in"),
     }
     return table[name]

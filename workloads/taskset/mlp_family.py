@@ -67,15 +67,19 @@ def from_config(
     w_init = _nets.initializer(w_name, w_scale, quirks)
     last = len(sizes) - 2
 
-    def pixels(batch, keys, evaluate: bool):
+    def pixels(batch, key):  # key: of a training step, None when evaluating
         images = batch["inputs"].astype(jnp.float32) / 255.0
         if augmentation is None:
             return images
-        if evaluate and quirks.augment_splits == "train_only":
+        if key is not None:
+            draws = jax.random.uniform(key, (images.shape[0], _images.DRAWS))
+            return _augment.augment(draws, images, augmentation)
+        if quirks.augment_splits == "train_only":
             return _augment.centre_crop(images, augmentation)
-        return _augment.augment(keys, images, augmentation)
+        return _augment.augment(batch["draws"], images, augmentation)
 
-    def logits(params, images):
+    def logits(params, batch, key):
+        images = pixels(batch, key)
         x = images.reshape(images.shape[0], -1)
         x = 2.0 * x - 1.0 if config["center_data"] else x
         for i in range(last):
@@ -87,20 +91,14 @@ def from_config(
 
     def loss(params, model_state, batch, key, train, regularization: Regularization):
         del regularization
-        keys = None
-        if augmentation is not None:
-            keys = jax.random.split(key, batch["targets"].shape[0]) if train else _keys(batch)
-        images = pixels(batch, keys, evaluate=not train)
-        return jnp.mean(_losses.cross_entropy(logits(params, images), batch["targets"])), model_state
+        z = logits(params, batch, key if train else None)
+        return jnp.mean(_losses.cross_entropy(z, batch["targets"])), model_state
 
     def metrics(params, model_state, batch):
         del model_state
-        keys = _keys(batch) if augmentation is not None else None
-        return _losses.classification_sums(
-            logits(params, pixels(batch, keys, evaluate=True)), batch["targets"]
-        )
+        return _losses.classification_sums(logits(params, batch, None), batch["targets"])
 
-    data = _images.load(dataset, arguments, data_dir, quirks)
+    data = _images.load(config["dataset"], data_dir, quirks)
     real = data.provenance.kind == "real"
     return Workload(
         name=name,
@@ -121,11 +119,6 @@ def from_config(
         # TaskSet evaluates 50 batches of the training size.
         eval_examples=50 * arguments["bs"] if real else 256,
     )
-
-
-def _keys(batch):
-    """A key per example that depends on the example alone: evaluation gives the same number every time."""
-    return jax.vmap(lambda draw: jax.random.fold_in(jax.random.key(0), draw))(batch["draw"])
 
 
 def _summary(config: dict[str, Any]) -> str:
