@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import _layers
-from workloads._initializers import he_normal
+from workloads._initializers import he_normal, kernels, normal
 from workloads._workload import Metric, Regularization, ResidentData, Workload
 from workloads.data import clicks
 
@@ -49,7 +49,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 
 def _init(key):
     key_table, key_mlp = jax.random.split(key)
-    table = jax.random.normal(key_table, (clicks.FIELDS, clicks.VOCABULARY, EMBEDDING))
+    (table,) = kernels(key_table[None], [((clicks.FIELDS, clicks.VOCABULARY, EMBEDDING), normal(1.0))])
     return {"Embed_0": {"embedding": table}, **_layers.mlp_init(key_mlp, SIZES, he_normal)}, ()
 
 

@@ -64,7 +64,10 @@ def load(dataset: list, data_dir: pathlib.Path | None, quirks: Quirks = RELEASED
         raw["train"] = images[:num_train], labels[:num_train]
     if quirks.just_train == "honoured" and arguments["just_train"]:
         raw = dict.fromkeys(SPLITS, raw["train"])
-    splits = {split: dict(zip(("inputs", "targets"), raw[split], strict=True)) for split in SPLITS}
+    splits = {}
+    for split in SPLITS:
+        images, labels = raw[split]
+        splits[split] = {"inputs": images, "targets": labels}
     if augmentation is not None:
         generator = np.random.default_rng(0)
         for fields in splits.values():
