@@ -51,7 +51,8 @@ def measure(name: str) -> dict[str, object]:
     return {
         "workload": name,
         "trial_steps_per_second": {
-            way: {"median": round(medians[way]), "min": round(min(v)), "max": round(max(v))} for way, v in rates.items()
+            way: {"median": round(medians[way]), "min": round(min(v)), "max": round(max(v))}
+            for way, v in rates.items()
         },
         "ratio_to_plain_loop": {way: round(medians[way] / medians["plain loop"], 2) for way in ways},
         "first_call_seconds": compile_seconds,
@@ -71,7 +72,8 @@ def _step(workload: workloads.Workload):
     optimizer = submissions.optimizer("nadamw_optax")
     rule = optimizer(optimizer.prepare(POINT, STEPS), STEPS)
 
-    def step(params, model_state, opt_state, batch, key):
+    def step(state, batch, key):
+        params, model_state, opt_state = state
         grads, model_state = jax.grad(workload.loss, has_aux=True)(
             params, model_state, batch, key, True, Regularization()
         )
@@ -93,7 +95,7 @@ def plain_loop(workload: workloads.Workload):
         rng, state, key = np.random.default_rng(0), start, jax.random.key(1)
         for i in range(STEPS):
             rows = rng.integers(examples, size=workload.batch_size)
-            state = jitted(*state, {k: v[rows] for k, v in split.items()}, jax.random.fold_in(key, i))
+            state = jitted(state, {k: v[rows] for k, v in split.items()}, jax.random.fold_in(key, i))
         jax.block_until_ready(state)
 
     return run, 1
@@ -109,7 +111,7 @@ def scan(workload: workloads.Workload):
     def train(state, split):
         def body(state, key):
             rows = jax.random.randint(key, (workload.batch_size,), 0, examples)
-            return step(*state, {k: v[rows] for k, v in split.items()}, key), None
+            return step(state, {k: v[rows] for k, v in split.items()}, key), None
 
         return jax.lax.scan(body, state, jax.random.split(jax.random.key(1), STEPS))[0]
 
@@ -118,5 +120,5 @@ def scan(workload: workloads.Workload):
 
 if __name__ == "__main__":
     names = sys.argv[1:] or workloads.names()
-    measured = [measure(name) for name in names]
-    print(json.dumps({"device": environment.device(), "versions": environment.versions(), "results": measured}, indent=1))
+    made_by = {"device": environment.device(), "versions": environment.versions()}
+    print(json.dumps({**made_by, "results": [measure(name) for name in names]}, indent=1))

@@ -26,8 +26,8 @@ from reports._report import Report, write_report
 from reports._results import LeftOut, Results
 from reports._scoring import Score, score, scores
 from reports._sources import read_source
-from reports._study_report import study_report
 from reports._studies import read_studies
+from reports._study_report import study_report
 from reports._write import report
 
 __all__ = [

@@ -82,7 +82,9 @@ class BuiltList:
         """
         points = [self.fractions.points[i] for i in self.chosen.points]
         if self.update_rule is None or not all(self.hyperparameters.get(p) for p in points):
-            raise ValueError(f"{self.source}: holds no hyperparameters, so no list file can be made; use --json")
+            raise ValueError(
+                f"{self.source}: holds no hyperparameters, so no list file can be made; use --json"
+            )
         return lists.HyperparameterList(
             name=self.name,
             update_rule=self.update_rule,
@@ -117,9 +119,12 @@ class LeftOneOut:
         """One row per left-out workload: the list built without it, and its fraction there for every length."""
         columns: dict[str, Any] = {
             "left out": [*self.fractions.workloads, "trained", "cost"],
-            "list": [" ".join(self.fractions.points[i] for i in one.points) for one in self.result.lists] + ["", ""],
+            "list": [" ".join(self.fractions.points[i] for i in one.points) for one in self.result.lists]
+            + ["", ""],
         }
-        for k, (trained, cost) in enumerate(zip(self.result.trained, self.result.held_out_costs, strict=True), 1):
+        for k, (trained, cost) in enumerate(
+            zip(self.result.trained, self.result.held_out_costs, strict=True), 1
+        ):
             columns[f"k={k}"] = [*self.result.held_out[:, k - 1].tolist(), float(trained), cost]
         return pl.DataFrame(columns)
 
@@ -188,13 +193,19 @@ def leave_one_out(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    fractions = pool(read_source(source, progress, benchmark), by=by, benchmark=benchmark, submission=submission)
+    fractions = pool(
+        read_source(source, progress, benchmark), by=by, benchmark=benchmark, submission=submission
+    )
     result = lists.leave_one_out(fractions.values, size, penalty, method, progress)
-    title = f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
+    title = (
+        f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
+    )
     return LeftOneOut(title, fractions, result, by, str(source))
 
 
-def _hyperparameters(results: Results, submission: str | None) -> tuple[str | None, dict[str, dict[str, float]]]:
+def _hyperparameters(
+    results: Results, submission: str | None
+) -> tuple[str | None, dict[str, dict[str, float]]]:
     """The update rule, and what each point stands for; points that do not stand for one thing are left out."""
     chosen = choose_submission(results, submission)
     if chosen == "all":

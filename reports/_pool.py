@@ -59,11 +59,15 @@ def choose_submission(results: Results, submission: str | None) -> str:
     if submission == EVERY or submission in there:
         return str(submission)
     if submission is not None:
-        raise ValueError(f"{results.source}: no submission {submission!r}; it holds {', '.join(there)}, or 'all'")
+        raise ValueError(
+            f"{results.source}: no submission {submission!r}; it holds {', '.join(there)}, or 'all'"
+        )
     roles = {name: study["role"] for name, study in results.about.get("studies", {}).items()}
     candidates = [name for name in there if roles.get(name) == "candidates"]
     if len(candidates) == 1:
         return candidates[0]
     if len(there) == 1:
         return there[0]
-    raise ValueError(f"{results.source}: several submissions ({', '.join(there)}); choose one with --submission, or 'all'")
+    raise ValueError(
+        f"{results.source}: several submissions ({', '.join(there)}); choose one with --submission, or 'all'"
+    )

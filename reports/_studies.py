@@ -23,16 +23,22 @@ def read_studies(path: Path) -> Results:
     """
     folders = studies.find_studies(path)
     if not folders:
-        raise FileNotFoundError(f"{path}: no study here (no study.json); 'shortlist tune --study {path}' makes one")
+        raise FileNotFoundError(
+            f"{path}: no study here (no study.json); 'shortlist tune --study {path}' makes one"
+        )
     trials, evals, left_out, about = [], [], [], {}
     next_id = 0
     for folder in folders:
         spec = studies.read_spec(folder)
         if spec.name in about:
-            raise ValueError(f"{folder}: a second study named {spec.name!r} below {path}; point at one of them")
+            raise ValueError(
+                f"{folder}: a second study named {spec.name!r} below {path}; point at one of them"
+            )
         rows = studies.read_trials(folder)
         about[spec.name] = _about(folder, spec, rows)
-        expected = sum(len(p) for p in spec.points.values()) * spec.repeats if spec.points is not None else None
+        expected = (
+            sum(len(p) for p in spec.points.values()) * spec.repeats if spec.points is not None else None
+        )
         if expected is not None and len(rows) < expected:
             reason = f"{expected - len(rows)} of {expected} trials are not run yet; 'shortlist tune' resumes the study"
             left_out.append(LeftOut(str(folder), reason))

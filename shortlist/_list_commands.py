@@ -42,7 +42,8 @@ def score(
     source: Source,
     benchmark: Benchmark = None,
     by: Annotated[
-        Literal["time", "steps"] | None, typer.Option(help="Default: time for AlgoPerf's logs, steps for studies.")
+        Literal["time", "steps"] | None,
+        typer.Option(help="Default: time for AlgoPerf's logs, steps for studies."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -56,12 +57,16 @@ def score(
     with progress_display() as progress:
         results = read_source(source, progress, benchmark)
     if isinstance(results, lists.Fractions):
-        raise ValueError(f"{source}: a table of fractions names no submissions to score; use build-list on it")
+        raise ValueError(
+            f"{source}: a table of fractions names no submissions to score; use build-list on it"
+        )
     by_version = scores(results, by=by)
     if json:
         left_out = [{"path": item.path, "reason": item.reason} for item in results.left_out]
         scored = [_score_json(one) for one in by_version.values()]
-        print_json({"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out})
+        print_json(
+            {"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out}
+        )
         return
     for one in by_version.values():
         name = f"AlgoPerf {one.benchmark}" if one.benchmark else str(source)
@@ -180,16 +185,25 @@ def report(
 
 def package(
     list_: Annotated[
-        str, typer.Option("--list", metavar="NAME|FILE", help="A published list, one of yours, or AlgoPerf's JSON.")
+        str,
+        typer.Option(
+            "--list", metavar="NAME|FILE", help="A published list, one of yours, or AlgoPerf's JSON."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the submission; must be new or empty.")],
-    authors: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them.")],
+    authors: Annotated[
+        str, typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them.")
+    ],
     affiliations: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas.")] = "",
-    name: Annotated[str | None, typer.Option(metavar="TEXT", help="For the leaderboard; default: the list's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="For the leaderboard; default: the list's.")
+    ] = None,
     optimizer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Update rule; default: the one the list was made with.")
     ] = None,
-    size: Annotated[int, typer.Option(metavar="K", min=1, help="The first K points; AlgoPerf runs 5 trials.")] = 5,
+    size: Annotated[
+        int, typer.Option(metavar="K", min=1, help="The first K points; AlgoPerf runs 5 trials.")
+    ] = 5,
 ) -> None:
     """Turn NAdamW with a list into an AlgoPerf submission folder that needs nothing of ours.
 
@@ -201,7 +215,9 @@ def package(
     given = read_points(list_)
     rule = optimizer or given.update_rule
     if rule is None:
-        raise ValueError(f"{list_}: does not say which update rule its points are for; name it with --optimizer")
+        raise ValueError(
+            f"{list_}: does not say which update rule its points are for; name it with --optimizer"
+        )
     folder = build(
         out, name=name or given.name, points=[p.hyperparameters for p in given.points[:size]], update_rule=rule,
         authors=authors, affiliations=affiliations, provenance=given.source,

@@ -59,7 +59,12 @@ def progress_display() -> Iterator[Callable[[str, int, int], None]]:
         yield plain
         return
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
     with Progress(*columns, console=console) as bars:
 
         def bar(what: str, done: int, total: int) -> None:

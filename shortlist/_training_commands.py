@@ -47,17 +47,22 @@ def tune(
     workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="What to train.")],
     study: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study; resumed if it is there.")],
     strategy: Annotated[str, typer.Option(metavar="NAME", help="Where points come from.")] = "quasirandom",
-    budget: Annotated[int | None, typer.Option(metavar="N", min=1, help="Points; default: all of a list, else 20.")] = None,
+    budget: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Points; default: all of a list, else 20.")
+    ] = None,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of every point.")] = 1,
     seed: Seed = 0,
     optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Update rule; default: the list's own, else nadamw_optax.")
+        str | None,
+        typer.Option(metavar="NAME", help="Update rule; default: the list's own, else nadamw_optax."),
     ] = None,
     list_: Annotated[
-        str | None, typer.Option("--list", metavar="NAME|FILE", help="For --strategy list: published name or file.")
+        str | None,
+        typer.Option("--list", metavar="NAME|FILE", help="For --strategy list: published name or file."),
     ] = None,
     space: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="tuning_search_space.json; default: Medapati et al., Table 1.")
+        Path | None,
+        typer.Option(metavar="FILE", help="tuning_search_space.json; default: Medapati et al., Table 1."),
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(metavar="X", help="For --strategy lr-sweep; default 1e-4.")
@@ -65,10 +70,15 @@ def tune(
     order_seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="For --strategy quasirandom: AlgoPerf's shuffle.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")] = None,
-    width: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")] = 20,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")
+    ] = None,
+    width: Annotated[
+        int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")
+    ] = 20,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Populations at a time; default: one per core on a CPU.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Populations at a time; default: one per core on a CPU."),
     ] = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
@@ -102,10 +112,15 @@ def set_targets(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Targets file to add to.")],
     points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 20,
     first: Annotated[
-        int, typer.Option(metavar="N", min=0, help="First row of the 200 candidates; a study's own points stay out.")
+        int,
+        typer.Option(
+            metavar="N", min=0, help="First row of the 200 candidates; a study's own points stay out."
+        ),
     ] = 100,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of the best point.")] = 19,
-    part_of_budget: Annotated[float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")] = 0.5,
+    part_of_budget: Annotated[
+        float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")
+    ] = 0.5,
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:
@@ -133,12 +148,20 @@ def set_targets(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Studies and report; resumed if it is there.")] = Path("demo"),
-    candidates: Annotated[int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")] = 40,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")] = 3,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Studies and report; resumed if it is there.")
+    ] = Path("demo"),
+    candidates: Annotated[
+        int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")
+    ] = 40,
+    repeats: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")
+    ] = 3,
     size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = 5,
     seed: Seed = 0,
-    vizier: Annotated[bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")] = False,
+    vizier: Annotated[
+        bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")
+    ] = False,
 ) -> None:
     """Tune six workloads, build a list, prove it on workloads it has not seen, and write the report.
 
@@ -148,7 +171,15 @@ def demo(
 
     use_compilation_cache()
     with progress_display() as progress:
-        page = run(out, candidates=candidates, repeats=repeats, size=size, seed=seed, vizier=vizier, progress=progress)
+        page = run(
+            out,
+            candidates=candidates,
+            repeats=repeats,
+            size=size,
+            seed=seed,
+            vizier=vizier,
+            progress=progress,
+        )
     typer.echo(f"report: {page}")
 
 
@@ -181,7 +212,9 @@ def best_points(trials) -> list[dict[str, object]]:
         metric, minimize = part["metric"][0], part["minimize"][0]
         curves, target = pl.col(f"validation/{metric}"), part["validation_target"][0]
         best = part.with_columns(best=curves.list.min() if minimize else curves.list.max())
-        ranked = best.filter(pl.col("status") == "done").sort("best", descending=not minimize, nulls_last=True)
+        ranked = best.filter(pl.col("status") == "done").sort(
+            "best", descending=not minimize, nulls_last=True
+        )
         reached = None
         if target is not None:
             reached = best.filter(pl.col("best") <= target if minimize else pl.col("best") >= target).height

@@ -38,7 +38,10 @@ def main() -> None:
         print(f"shortlist: {message}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("shortlist: interrupted; finished batches are kept, run the same command to go on", file=sys.stderr)
+        print(
+            "shortlist: interrupted; finished batches are kept, run the same command to go on",
+            file=sys.stderr,
+        )
         sys.exit(130)
 
 

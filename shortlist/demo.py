@@ -53,21 +53,26 @@ def demo(
         tune(folder / spec.name, spec, progress=of_study, populations=populations)
 
     # One width for all studies, so that one program per workload and update rule serves them all.
-    common = {"workloads": WORKLOADS, "seed": seed, "width": size}
-    search = plan(name="quasirandom", strategy="medapati-candidates", budget=candidates, **common)
+    everywhere = {"workloads": WORKLOADS, "seed": seed, "width": size}
+    search = plan(name="quasirandom", strategy="medapati-candidates", budget=candidates, **everywhere)
     run(search)
+    baseline = {**everywhere, "budget": size, "repeats": repeats}
     for decay in (0.5, 1e-4):
-        run(plan(name=f"lr-sweep-wd-{decay:g}", strategy="lr-sweep", budget=size, weight_decay=decay, repeats=repeats, **common))
+        run(plan(name=f"lr-sweep-wd-{decay:g}", strategy="lr-sweep", weight_decay=decay, **baseline))
     for name in ("medapati2025", "metz2020/appendix_f"):
         published = read_points(name)
         run(
             plan(
-                name=name.replace("/", "-"), strategy="list", points=published.points, list_name=name, budget=size,
-                optimizer=published.update_rule, repeats=repeats, **common,
+                name=name.replace("/", "-"),
+                strategy="list",
+                points=published.points,
+                list_name=name,
+                optimizer=published.update_rule,
+                **baseline,
             )
-        )  # fmt: skip
+        )
     if vizier:
-        run(plan(name="vizier", strategy="vizier", budget=size, repeats=repeats, **common))
+        run(plan(name="vizier", strategy="vizier", **baseline))
 
     proof = reports.leave_one_out(folder / "quasirandom", size=size, progress=progress)
     candidate = {point.id: point for point in search.points[WORKLOADS[0]]}  # type: ignore[index]

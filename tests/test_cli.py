@@ -11,7 +11,17 @@ from typer.testing import CliRunner
 
 from shortlist import cli
 
-COMMANDS = ("workloads", "tune", "set-targets", "demo", "score", "build-list", "leave-one-out", "report", "package")
+COMMANDS = (
+    "workloads",
+    "tune",
+    "set-targets",
+    "demo",
+    "score",
+    "build-list",
+    "leave-one-out",
+    "report",
+    "package",
+)
 
 TABLE = """point,workload,fraction
 a,one,0.5
@@ -33,7 +43,10 @@ def table(tmp_path):
 def run(*arguments: object) -> tuple[int, str, str]:
     """The command as a user runs it: exit status, stdout, stderr."""
     done = subprocess.run(
-        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -111,7 +124,14 @@ def test_a_study_of_another_version_is_refused(tmp_path):
 def test_a_hyperparameter_outside_its_domain_is_named(tmp_path):
     (tmp_path / "points.json").write_text('[{"learning_rate": 0.1, "beta1": 1.5}]')
     message = one_line_error(
-        "tune", "clicks/mlp", "--study", tmp_path / "s", "--strategy", "list", "--list", tmp_path / "points.json"
+        "tune",
+        "clicks/mlp",
+        "--study",
+        tmp_path / "s",
+        "--strategy",
+        "list",
+        "--list",
+        tmp_path / "points.json",
     )
     assert "beta1" in message
     assert "1.5" in message
@@ -127,7 +147,9 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_a_published_list_becomes_a_submission(tmp_path):
-    status, out, _ = run("package", "--list", "medapati2025", "--out", tmp_path / "nadamw", "--authors", "A. Author")
+    status, out, _ = run(
+        "package", "--list", "medapati2025", "--out", tmp_path / "nadamw", "--authors", "A. Author"
+    )
     assert status == 0
     assert "nadamw" in out
     space = json.loads((tmp_path / "nadamw" / "tuning_search_space.json").read_text())
@@ -149,7 +171,15 @@ def test_score_reads_the_published_logs(shared, by, expected):
 
 
 def test_build_list_on_the_published_logs_gives_the_paper_cost(shared):
-    arguments = ("build-list", shared / "data/algoperf_logs", "--benchmark", "v0.5", "--submission", "baseline", "--json")
+    arguments = (
+        "build-list",
+        shared / "data/algoperf_logs",
+        "--benchmark",
+        "v0.5",
+        "--submission",
+        "baseline",
+        "--json",
+    )
     built = json.loads(run(*arguments)[1])
     assert built["points"] == ["4", "1", "2", "0", "3"]
     assert [round(cost, 5) for cost in built["costs"]] == [0.92657, 0.73423, 0.72089, 0.72049, 0.72049]

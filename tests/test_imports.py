@@ -39,8 +39,12 @@ def test_lists_see_arrays_and_not_how_trials_were_run():
     assert not {name: rooms for name, rooms in seen.items() if rooms}
 
 
-@pytest.mark.parametrize("module", [*ROOMS, "shortlist.cli", "tuning.studies", "tuning.spaces", "tuning.strategies"])
+@pytest.mark.parametrize(
+    "module", [*ROOMS, "shortlist.cli", "tuning.studies", "tuning.spaces", "tuning.strategies"]
+)
 def test_starts_without_jax(module):
     program = f"import sys, {module}; sys.exit('jax' in sys.modules and 'jax was imported')"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr

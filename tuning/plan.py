@@ -11,7 +11,10 @@ from tuning._points import Point
 from tuning.studies import StudySpec
 
 DEFAULT_BUDGET = 20
-ROLE_OF = {"quasirandom": "candidates", "medapati-candidates": "candidates"}  # every other strategy is a baseline
+ROLE_OF = {
+    "quasirandom": "candidates",
+    "medapati-candidates": "candidates",
+}  # every other strategy is a baseline
 
 
 def plan(
@@ -72,7 +75,9 @@ def plan(
         if points is None:
             raise ValueError("strategy 'list' needs --list: a published name, or a list file")
         if budget is not None and budget > len(points):
-            raise ValueError(f"--budget {budget}: the list has {len(points)} points; ask for so many or fewer")
+            raise ValueError(
+                f"--budget {budget}: the list has {len(points)} points; ask for so many or fewer"
+            )
         arguments["points"] = arguments["points"][:budget]
     elif strategy == "lr-sweep":
         arguments = {"weight_decay": 1e-4, "budget": budget or 5} | arguments
@@ -142,7 +147,9 @@ def plan_leave_one_out(
 def _search_space(path: Path) -> spaces.SearchSpace:
     read = spaces.read_space(path)
     if not isinstance(read, spaces.SearchSpace):
-        raise ValueError(f"{path}: a list of {len(read)} points, not a space; use --strategy list --list {path}")
+        raise ValueError(
+            f"{path}: a list of {len(read)} points, not a space; use --strategy list --list {path}"
+        )
     return read
 
 

@@ -26,7 +26,7 @@ EVAL_CHUNK = 2048
 # On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
 # matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
 # default, to a program that was no slower (benchmarks/population.py).
-CPU_COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
 
 REGULARIZATION = Regularization._fields
 
@@ -110,7 +110,12 @@ class Population:
         if batch_seeds.shape != expected:
             raise ValueError(f"batch_seeds has shape {batch_seeds.shape}; expected {expected}")
         arrays = {name: jnp.asarray(values, jnp.float32) for name, values in hyperparameters.items()}
-        inputs = (arrays, jnp.asarray(init_seeds, jnp.uint32), jnp.asarray(batch_seeds, jnp.uint32), self._data)
+        inputs = (
+            arrays,
+            jnp.asarray(init_seeds, jnp.uint32),
+            jnp.asarray(batch_seeds, jnp.uint32),
+            self._data,
+        )
         steps, metrics, diverged_step = self._compiled(inputs)(*inputs)
         return Curves(
             global_step=np.asarray(steps),
@@ -120,7 +125,10 @@ class Population:
 
     def _compiled(self, inputs: tuple[Any, ...]) -> Any:
         """The program for inputs of these names and shapes; threads that want the same one wait for one compilation."""
-        key = tuple((jax.tree_util.keystr(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(inputs[:3]))
+        key = tuple(
+            (jax.tree_util.keystr(path), x.shape)
+            for path, x in jax.tree_util.tree_leaves_with_path(inputs[:3])
+        )
         with self._compiling:
             if key not in self._programs:
                 options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
@@ -161,7 +169,19 @@ class Population:
         def step(state, step_and_rows):
             number, rows = step_and_rows
             batch = {field: values[rows] for field, values in data["train"].items()}
-            return step_all(optimizer, *state, batch, dropout_keys, regularization, number), None
+            params, model_state, opt_state, diverged_step = state
+            new = step_all(
+                optimizer,
+                params,
+                model_state,
+                opt_state,
+                diverged_step,
+                batch,
+                dropout_keys,
+                regularization,
+                number,
+            )
+            return new, None
 
         def interval(state, steps_and_rows):
             state, _ = jax.lax.scan(step, state, steps_and_rows)
@@ -177,7 +197,10 @@ class Population:
 
     def _batch_order(self, seed: jax.Array, steps: int) -> jax.Array:
         """Rows of the training split for every step, [step, batch]: shuffled epochs, laid end to end."""
-        examples, batch = self.workload.data.size(self.workload.eval_splits["train"]), self.workload.batch_size
+        examples, batch = (
+            self.workload.data.size(self.workload.eval_splits["train"]),
+            self.workload.batch_size,
+        )
         epochs = -(-steps * batch // examples)
         keys = jax.random.split(jax.random.key(seed), epochs)
         order = jax.vmap(lambda key: jax.random.permutation(key, examples))(keys)
@@ -187,7 +210,9 @@ class Population:
         recorded = {}
         for role in self.workload.eval_splits:
             sums = jax.vmap(self.workload.metrics, in_axes=(0, 0, None))
-            totals = _sum_over_chunks(lambda batch, sums=sums: sums(params, model_state, batch), data["eval"][role])
+            totals = _sum_over_chunks(
+                lambda batch, sums=sums: sums(params, model_state, batch), data["eval"][role]
+            )
             examples = totals["examples"]
             for name, total in totals.items():
                 if name != "examples":
@@ -214,7 +239,9 @@ def _sum_over_chunks(sums_of: Callable[[Any], Any], split: Mapping[str, jax.Arra
     whole, rest = divmod(examples, EVAL_CHUNK)
     parts = []
     if whole:
-        chunks = {k: v[: whole * EVAL_CHUNK].reshape(whole, EVAL_CHUNK, *v.shape[1:]) for k, v in split.items()}
+        chunks = {
+            k: v[: whole * EVAL_CHUNK].reshape(whole, EVAL_CHUNK, *v.shape[1:]) for k, v in split.items()
+        }
         parts.append(jax.tree.map(lambda s: s.sum(0), jax.lax.map(sums_of, chunks)))
     if rest:
         parts.append(sums_of({k: v[whole * EVAL_CHUNK :] for k, v in split.items()}))

@@ -70,10 +70,13 @@ class StudySpec:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         for field in ("repeats", "width"):
             if getattr(self, field) < 1:
-                raise ValueError(f"study {self.name!r}: {field} is {getattr(self, field)}, must be at least 1")
+                raise ValueError(
+                    f"study {self.name!r}: {field} is {getattr(self, field)}, must be at least 1"
+                )
         if self.points is not None and set(self.points) != set(self.workloads):
             raise ValueError(
-                f"study {self.name!r}: points are given for {sorted(self.points)}, workloads are {sorted(self.workloads)}"
+                f"study {self.name!r}: points are given for {sorted(self.points)}, "
+                f"workloads are {sorted(self.workloads)}"
             )
 
     def batches(self, points: Sequence[Point]) -> tuple[tuple[int, tuple[Point, ...]], ...]:

@@ -94,10 +94,14 @@ def set_target(
             progress(workload.name, done, total)
 
     def run(population: Population, chosen: Sequence[Point], purpose: str) -> Curves:
-        hyperparameters = [rule.prepare(p.hyperparameters, workload.step_hint, where=f"point {p.id}") for p in chosen]
+        hyperparameters = [
+            rule.prepare(p.hyperparameters, workload.step_hint, where=f"point {p.id}") for p in chosen
+        ]
         names = [(seed, workload.name, purpose, p.id, i) for i, p in enumerate(chosen)]
         init = [trial_seed(*name, "init") for name in names]
-        batches = [trial_seed(*name, "batches") for name in (names[:1] if population.shared_batches else names)]
+        batches = [
+            trial_seed(*name, "batches") for name in (names[:1] if population.shared_batches else names)
+        ]
         return population.run(stack(hyperparameters), np.array(init, np.uint32), np.array(batches, np.uint32))
 
     report(0)
@@ -105,11 +109,15 @@ def set_target(
     found: list[float] = []
     for chunk in (points[i : i + width] for i in range(0, len(points), width)):
         padded = [*chunk, *[chunk[-1]] * (min(width, len(points)) - len(chunk))]
-        found += _reached(run(shared, padded, "reference"), workload, part_of_budget)[0].tolist()[: len(chunk)]
+        found += _reached(run(shared, padded, "reference"), workload, part_of_budget)[0].tolist()[
+            : len(chunk)
+        ]
         report(len(found))
     signed = np.array(found) if workload.metric.minimize else -np.array(found)
     if np.isnan(signed).all():
-        raise ValueError(f"{workload.name}: all {len(points)} reference points diverged; choose another reference set")
+        raise ValueError(
+            f"{workload.name}: all {len(points)} reference points diverged; choose another reference set"
+        )
     best = points[int(np.nanargmin(signed))]
     # The spread over data order is part of the question here, so every seed draws its own batches.
     alone = dataclasses.replace(shared, shared_batches=False)
@@ -148,8 +156,10 @@ def write_targets(path: Path, targets: Mapping[str, Target], made_by: str) -> No
     write_atomically(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
 
-def _reached(curves: Curves, workload: workloads.Workload, part_of_budget: float) -> tuple[np.ndarray, np.ndarray]:
-    """Best validation metric within the part of the budget, and the test metric there: [trial] each, NaN if diverged."""
+def _reached(
+    curves: Curves, workload: workloads.Workload, part_of_budget: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best validation metric within the part of the budget, and the test metric there: [trial], NaN if diverged."""
     in_time = curves.global_step <= part_of_budget * workload.step_hint
     if not in_time.any():
         raise ValueError(

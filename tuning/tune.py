@@ -97,18 +97,19 @@ def _jobs(
 ) -> list[Callable[[], None]]:
     """The batches that are missing. Workloads take turns, so that threads compile different programs at once."""
     assert spec.points is not None
-    by_turn = []
+    turns: dict[int, list[Callable[[], None]]] = {}
     for engine in engines:
-        points = spec.points[engine.workload.name]
-        count = _Count(progress, engine.workload.name, len(points) * spec.repeats)
-        batches = spec.batches(points)
+        name = engine.workload.name
+        batches = spec.batches(spec.points[name])
+        count = _Count(progress, name, len(spec.points[name]) * spec.repeats)
         width = max((len(chunk) for _, chunk in batches), default=0)
         for index, (repeat, chunk) in enumerate(batches):
-            if studies.batch_path(folder, engine.workload.name, index).exists():
+            if studies.batch_path(folder, name, index).exists():
                 count.add(len(chunk))
             else:
-                by_turn.append((index, functools.partial(_train, folder, spec, engine, count, index, repeat, chunk, width)))
-    return [job for _, job in sorted(by_turn, key=lambda pair: pair[0])]
+                job = functools.partial(_train, folder, spec, engine, count, index, repeat, chunk, width)
+                turns.setdefault(index, []).append(job)
+    return [job for turn in sorted(turns) for job in turns[turn]]
 
 
 def _ask_and_train(folder: Path, spec: StudySpec, engine: Population, progress: Progress | None) -> None:
@@ -169,7 +170,9 @@ def train_batch(
     workload = population.workload
     optimizer = submissions.optimizer(spec.optimizer)
     padded = [*points, *[points[-1]] * (width - len(points))]
-    prepared = [optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded]
+    prepared = [
+        optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
+    ]
     of_trial = [(spec.seed, workload.name, p.id, repeat) for p in padded]
     of_batch = [(spec.seed, workload.name, repeat)] if population.shared_batches else of_trial
     began = time.perf_counter()
@@ -225,7 +228,9 @@ def _rows(
 
 def _curve_column(values: np.ndarray) -> pl.Series:
     """[trial, evaluation] as a list column in which whatever is not finite is null: NaN never travels."""
-    rows = [[v if ok else None for v, ok in zip(row, np.isfinite(row), strict=True)] for row in values.tolist()]
+    rows = [
+        [v if ok else None for v, ok in zip(row, np.isfinite(row), strict=True)] for row in values.tolist()
+    ]
     return pl.Series(rows, dtype=pl.List(pl.Float64))
 
 
@@ -237,7 +242,8 @@ def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told
         metric, minimize = rows["metric"][0], bool(rows["minimize"][0])
         curves = rows.filter(pl.col("status") == "done")[f"validation/{metric}"].list
         best = (curves.min() if minimize else curves.max()).drop_nulls()
-        told.append(strategies.Told(point, float(best.median()) if len(best) == len(rows) else None, minimize))  # type: ignore[arg-type]
+        complete = len(best) == len(rows)
+        told.append(strategies.Told(point, float(np.median(best.to_numpy())) if complete else None, minimize))
     return told
 
 

@@ -29,7 +29,9 @@ def finished(folder):
 
 def start_and_kill(folder, environment, after):
     """Kills the study as soon as `after` batches are on disk; the next is in flight then."""
-    process = subprocess.Popen(command(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 300
     while finished(folder) < after and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -76,13 +76,17 @@ def test_the_same_seeds_give_the_same_numbers_bit_for_bit():
 def test_a_trial_does_not_depend_on_its_companions():
     together, alone = train(), train(RATES[1:2], SEEDS[1:2])
     # Another width may reorder sums: float32 eps times the number of steps and terms.
-    np.testing.assert_allclose(together.metrics["validation/mse"][1], alone.metrics["validation/mse"][0], rtol=1e-4)
+    np.testing.assert_allclose(
+        together.metrics["validation/mse"][1], alone.metrics["validation/mse"][0], rtol=1e-4
+    )
 
 
 def test_new_points_and_seeds_compile_nothing():
     population = Population(toy_workload(), sgd, 24, 6)
     for shift in range(3):
-        population.run({"learning_rate": RATES * (1 + shift)}, SEEDS + np.uint32(shift), ORDER + np.uint32(shift))
+        population.run(
+            {"learning_rate": RATES * (1 + shift)}, SEEDS + np.uint32(shift), ORDER + np.uint32(shift)
+        )
     assert population.compilations == 1
     population.run({"learning_rate": RATES[:2]}, SEEDS[:2], ORDER)
     assert population.compilations == 2

@@ -100,7 +100,10 @@ def test_one_program_serves_all_batches_of_a_study(tmp_path):
 
 
 def test_a_diverged_trial_is_recorded_and_its_curve_ends_in_nulls(tmp_path, populations):
-    points = (Point("calm", {"learning_rate": 0.01}), Point("wild", {"learning_rate": 1e38, "weight_decay": 1e3}))
+    points = (
+        Point("calm", {"learning_rate": 0.01}),
+        Point("wild", {"learning_rate": 1e38, "weight_decay": 1e3}),
+    )
     trials = tune(tmp_path / "s", spec(points={NAME: points}), populations=populations)
     calm, wild = trials.to_dicts()
     assert (calm["status"], calm["diverged_step"]) == ("done", None)
@@ -114,7 +117,10 @@ def test_a_diverged_trial_is_recorded_and_its_curve_ends_in_nulls(tmp_path, popu
     [
         ({"optimizer": "adamm"}, "unknown optimizer 'adamm'"),
         ({"points": {NAME: (Point("7", {"learning_rate": -1.0}),)}}, r"point 7: learning_rate is -1\.0"),
-        ({"workloads": ("toy/linaer",), "points": None}, "unknown workload 'toy/linaer'; did you mean 'toy/linear'"),
+        (
+            {"workloads": ("toy/linaer",), "points": None},
+            "unknown workload 'toy/linaer'; did you mean 'toy/linear'",
+        ),
     ],
 )
 def test_bad_requests_leave_no_folder_behind(tmp_path, change, message):
@@ -158,8 +164,14 @@ def test_a_sequential_strategy_hears_every_result_and_resumes_from_them(tmp_path
     [
         ({"strategy": "quasi"}, "unknown strategy 'quasi'"),
         ({"strategy": "list"}, "needs --list"),
-        ({"strategy": "quasirandom", "weight_decay": 0.1}, "--weight-decay does not go with strategy 'quasirandom'"),
-        ({"strategy": "list", "points": (Point("a", {"learning_rate": 0.1}),), "budget": 2}, "the list has 1 points"),
+        (
+            {"strategy": "quasirandom", "weight_decay": 0.1},
+            "--weight-decay does not go with strategy 'quasirandom'",
+        ),
+        (
+            {"strategy": "list", "points": (Point("a", {"learning_rate": 0.1}),), "budget": 2},
+            "the list has 1 points",
+        ),
     ],
 )
 def test_plans_refuse_arguments_that_do_not_belong(arguments, message):

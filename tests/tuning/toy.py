@@ -16,7 +16,10 @@ def toy_workload(examples: int = 40, features: int = 5, name: str = "toy/linear"
 
     def split(count: int) -> dict[str, np.ndarray]:
         inputs = rng.normal(size=(count, features)).astype(np.float32)
-        return {"inputs": inputs, "targets": (inputs @ teacher + 0.1 * rng.normal(size=count)).astype(np.float32)}
+        return {
+            "inputs": inputs,
+            "targets": (inputs @ teacher + 0.1 * rng.normal(size=count)).astype(np.float32),
+        }
 
     def init(key):
         return {"w": jax.random.normal(key, (features,)), "b": jnp.zeros(())}, ()
