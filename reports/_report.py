@@ -272,7 +272,9 @@ def _check_free(out: Path, overwrite: bool) -> None:
             f"{out}: holds {foreign[0]!r}, which no report wrote; move it or choose another folder"
         )
     if not overwrite:
-        raise FileExistsError(f"{out}: holds an earlier report; allow overwriting or choose another folder")
+        raise FileExistsError(
+            f"{out}: holds an earlier report; overwrite it (--overwrite) or choose another folder"
+        )
 
 
 def _put_in_place(beside: Path, out: Path) -> None:

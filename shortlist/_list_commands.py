@@ -51,6 +51,8 @@ def score(
 
     Example: shortlist score logs/external_tuning --benchmark v0.5
     """
+    import polars as pl
+
     import lists
     from reports import read_source, scores
 
@@ -70,7 +72,12 @@ def score(
         return
     for one in by_version.values():
         name = f"AlgoPerf {one.benchmark}" if one.benchmark else str(source)
-        table = one.scores.join(one.speedups, on="submission", how="left", maintain_order="left")
+        # A search of 40 points outruns a list of 5 on its budget alone, so the budget stands beside the score.
+        per_workload = results.trials.group_by("submission", "workload").agg(pl.col("point").n_unique())
+        budgets = per_workload.group_by("submission").agg(points=pl.col("point").max())
+        table = one.scores.join(one.speedups, on="submission", how="left", maintain_order="left").join(
+            budgets, on="submission", how="left", maintain_order="left"
+        )
         print_table(f"{name}: scores by {one.by}", table.columns, table.iter_rows())
         unit = "seconds" if one.by == "time" else "steps"
         times = one.time_to_target.transpose(

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+from hypothesis import settings
 
 jaxtyping.install_import_hook(["lists"], "beartype.beartype")
+
+# A deadline per example asserts a time; a busy machine would fail it.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -144,7 +144,7 @@ def test_the_same_report_gives_the_same_bytes(tmp_path):
 def test_an_earlier_report_is_replaced_only_when_asked(tmp_path):
     out = tmp_path / "out"
     write_report(report("first"), out)
-    with pytest.raises(FileExistsError, match=f"{out}: holds an earlier report; allow overwriting"):
+    with pytest.raises(FileExistsError, match=f"{out}: holds an earlier report; overwrite it"):
         write_report(report("second"), out)
     assert "first" in (out / "index.html").read_text()
     write_report(Report("second", "second"), out, overwrite=True)
