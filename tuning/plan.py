@@ -45,7 +45,8 @@ def plan(
       budget: number of points; by default all of a list, 5 of a sweep, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`; by default nadamw_optax.
       points, list_name: for "list", the points in order and what they are called.
-      space: for "quasirandom" and "vizier", a tuning_search_space.json; Medapati et al., Table 1 by default.
+      space: a tuning_search_space.json: what "quasirandom" and "vizier" draw from, Medapati et al., Table 1 by
+        default; for "list", bounds that its points must lie in.
       weight_decay: for "lr-sweep"; 1e-4 by default.
       order_seed: for "quasirandom", AlgoPerf's shuffle.
       repeats, seed, width, shared_batches, steps: see `StudySpec`.
@@ -64,7 +65,7 @@ def plan(
         "quasirandom": ("space", "order_seed"),
         "vizier": ("space",),
         "lr-sweep": ("weight_decay",),
-        "list": ("points",),
+        "list": ("points", "space"),
     }.get(strategy, ())
     for argument, value in given.items():
         if value is not None and argument not in takes:
@@ -79,6 +80,10 @@ def plan(
                 f"--budget {budget}: the list has {len(points)} points; ask for so many or fewer"
             )
         arguments["points"] = arguments["points"][:budget]
+        bounds = arguments.pop("space", None)
+        if bounds is not None:
+            for point in points[:budget]:
+                spaces.SearchSpace.from_json(bounds).check(point)
     elif strategy == "lr-sweep":
         arguments = {"weight_decay": 1e-4, "budget": budget or 5} | arguments
     elif strategy == "vizier":

@@ -179,6 +179,15 @@ def test_plans_refuse_arguments_that_do_not_belong(arguments, message):
         plan(name="s", workloads=(NAME,), **arguments)
 
 
+def test_a_list_can_be_held_to_a_space(tmp_path):
+    path = tmp_path / "space.json"
+    path.write_text('{"learning_rate": {"min": 0.01, "max": 0.1, "scaling": "log"}}')
+    inside, outside = Point("in", {"learning_rate": 0.05}), Point("out", {"learning_rate": 0.5})
+    plan(name="s", workloads=(NAME,), strategy="list", points=[inside], space=path)
+    with pytest.raises(ValueError, match=r"out: learning_rate .*0\.5"):
+        plan(name="s", workloads=(NAME,), strategy="list", points=[inside, outside], space=path)
+
+
 def test_a_plan_writes_down_the_same_points_for_every_workload():
     made = plan(name="s", workloads=("a/b", "c/d"), strategy="medapati-candidates", budget=3)
     assert made.points is not None
