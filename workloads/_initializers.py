@@ -69,11 +69,26 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
     def finish(draws):
         rows, columns = draws.shape
-        q, r = jnp.linalg.qr(draws.reshape(max(rows, columns), min(rows, columns)))
-        q = q * jnp.sign(jnp.diag(r))  # makes the distribution uniform
+        q = _orthonormal_columns(draws.reshape(max(rows, columns), min(rows, columns)))
         return gain * (q if rows >= columns else q.T)
 
     return Initializer("normal", finish)
+
+
+def _orthonormal_columns(a: jax.Array) -> jax.Array:
+    """The Q of a = Q R with a positive diagonal of R, by Gram-Schmidt done twice, as accurate as Householder's.
+
+    Not `jnp.linalg.qr`: under vmap, JAX 0.10's kernel for the CPU waits inside the thread pool for work that it gave
+    to that same pool. With two cores, two of them at once wait for ever.
+    """
+
+    def column(k, q):
+        v = a[:, k]
+        for _ in range(2):  # the second pass removes what rounding left of the first
+            v = v - q @ (q.T @ v)
+        return q.at[:, k].set(v / jnp.linalg.norm(v))
+
+    return jax.lax.fori_loop(0, a.shape[1], column, jnp.zeros_like(a))
 
 
 lecun_normal = variance_scaling(1.0, "fan_in")

@@ -153,3 +153,19 @@ def test_kernels_have_the_numbers_that_jax_initialisers_draw():
         (kernel,) = _initializers.kernels(keys[:1], [(shape, _initializers.orthogonal(0.5))])
         expected = jax.nn.initializers.orthogonal(0.5)(keys[0], shape)
         np.testing.assert_allclose(kernel, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", workloads.names())
+def test_no_initialisation_calls_lapack(loaded, name):
+    # A batched LAPACK kernel waits for the thread pool it runs in: two at once on two cores never end.
+    init = jax.jit(jax.vmap(loaded[name].init))
+    assert "lapack" not in init.lower(jax.random.split(jax.random.key(0), 3)).as_text()
+
+
+def test_orthogonal_kernels_have_orthonormal_columns_and_the_q_of_lapack():
+    draws = np.random.default_rng(0).normal(size=(40, 24)).astype(np.float32)
+    q = np.asarray(_initializers.orthogonal().finish(jnp.asarray(draws)), np.float64)
+    # float32 eps times the square root of the number of terms, with room for two passes
+    np.testing.assert_allclose(q.T @ q, np.eye(24), atol=2e-6)
+    expected, r = np.linalg.qr(draws.astype(np.float64))
+    np.testing.assert_allclose(q, expected * np.sign(np.diag(r)), atol=2e-5)
