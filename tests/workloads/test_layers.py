@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import workloads
 from workloads import _initializers, _layers, _losses
 from workloads._initializers import he_normal
 
