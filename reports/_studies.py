@@ -111,7 +111,9 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "optimizer": spec.optimizer,
         "device": rows["device"][0] if len(rows) else None,
         "versions": msgspec.json.decode(rows["versions"][0]) if len(rows) else {},
-        "commands": None,
+        "commands": "\n".join(rows["command"].drop_nulls().unique(maintain_order=True))
+        if len(rows)
+        else None,
         "seconds": float(batches["batch_seconds"].sum()) if len(rows) else 0.0,
         "folder": folder.name,
     }

@@ -1,10 +1,13 @@
-"""What made a result: versions and device, stored with every trial."""
+"""What made a result: versions, device and command, stored with every trial."""
 
 from __future__ import annotations
 
 import functools
 import platform
+import shlex
+import sys
 from importlib import metadata
+from pathlib import Path
 
 PACKAGES = ("shortlist", "jax", "jaxlib", "optax", "numpy", "scikit-learn")
 
@@ -25,6 +28,13 @@ def device() -> str:
     devices = jax.devices()
     kind = devices[0].device_kind if devices[0].platform != "cpu" else _processor()
     return f"{devices[0].platform} × {len(devices)} ({kind}, {os.cpu_count()} cores)"
+
+
+def command() -> str | None:
+    """The command line that this process runs, such as `shortlist demo --out demo`; None under Python of one's own."""
+    called = Path(sys.argv[0])
+    ours = called.name == "shortlist" or called.parts[-2:] == ("shortlist", "cli.py")
+    return shlex.join(["shortlist", *sys.argv[1:]]) if ours else None
 
 
 def _processor() -> str:

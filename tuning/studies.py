@@ -174,7 +174,7 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
 
     Columns: workload, batch, repeat, point, hyperparameters (JSON), status, diverged_step, metric, minimize,
     validation_target, test_target, step_hint, steps, global_step (list), "<role>/<metric>" (lists over evaluations,
-    null after divergence), batch_seconds, seed, data, device, versions (JSON).
+    null after divergence), batch_seconds, seed, optimizer, data, device, versions (JSON), command.
 
     Raises:
       ValueError: a file cannot be read; its name is in the message.

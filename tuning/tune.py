@@ -222,6 +222,7 @@ def _rows(
             "data": str(workload.data.provenance),
             "device": environment.device(),
             "versions": json.dumps(environment.versions(), sort_keys=True),
+            "command": pl.Series([environment.command()] * count, dtype=pl.String),
         }
     )
 

@@ -23,7 +23,7 @@ from typing import IO, Any, NamedTuple, cast
 from tuning._points import Point, Told
 from tuning.spaces import Choices, SearchSpace
 
-REQUIRED = ("vizier", "chex", "equinox", "jaxopt", "tensorflow_probability", "typeguard")
+REQUIRED = ("vizier", "chex", "flax", "equinox", "jaxopt", "tensorflow_probability", "typeguard")
 
 _COMMAND = (sys.executable, "-P", "-m", "tuning._vizier_worker")
 
