@@ -46,6 +46,7 @@ class StudySpec:
       width: at most so many trials form one compiled program.
       shared_batches: the trials of a batch see the same examples at every step.
       steps: steps of every trial and end of its schedule; None means the workload's step hint.
+      data: workload -> provenance of its data; `tune` fills it in, so that a study never mixes data sets.
       format: version of this layout.
     """
 
@@ -61,6 +62,7 @@ class StudySpec:
     width: int = 20
     shared_batches: bool = True
     steps: int | None = None
+    data: Mapping[str, str] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -58,19 +59,19 @@ def tune(
     populations = {} if populations is None else populations
     optimizer = submissions.optimizer(spec.optimizer)
     missing = [name for name in spec.workloads if _key(spec, name, data_dir) not in populations]
-    loaded = {name: workloads.load(name, data_dir) for name in missing}
-    for name, points in (spec.points or {}).items():
-        known = loaded.get(name)
-        steps = spec.steps or (known or populations[_key(spec, name, data_dir)].workload).step_hint
-        for point in points:
-            optimizer.prepare(point.hyperparameters, steps, where=f"point {point.id}")
-    studies.write_spec(folder, spec)
-    for name, workload in loaded.items():
+    for name in missing:
+        workload = workloads.load(name, data_dir)
         steps = spec.steps or workload.step_hint
         populations[_key(spec, name, data_dir)] = Population(
             workload, optimizer.rule, steps, _eval_period(workload, steps), spec.shared_batches
         )
     engines = [populations[_key(spec, name, data_dir)] for name in spec.workloads]
+    for engine in engines:
+        for point in (spec.points or {}).get(engine.workload.name, ()):
+            optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
+    data = {engine.workload.name: str(engine.workload.data.provenance) for engine in engines}
+    spec = dataclasses.replace(spec, data=data)
+    studies.write_spec(folder, spec)
     if spec.points is None:
         jobs = [functools.partial(_ask_and_train, folder, spec, engine, progress) for engine in engines]
     else:

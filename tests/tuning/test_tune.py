@@ -131,6 +131,15 @@ def test_bad_requests_leave_no_folder_behind(tmp_path, change, message):
     assert not (tmp_path / "s").exists()
 
 
+def test_a_study_never_mixes_data(tmp_path, populations):
+    folder = tmp_path / "s"
+    tune(folder, spec(), populations=populations)
+    there = (folder / "study.json").read_text()
+    (folder / "study.json").write_text(there.replace("a linear teacher", "another teacher"))
+    with pytest.raises(ValueError, match=r"this study has data = .*another teacher"):
+        tune(folder, spec(), populations=populations)
+
+
 def test_steps_scale_the_schedule_and_the_evaluation_period(tmp_path):
     trials = tune(tmp_path / "s", spec(steps=12))
     assert trials["global_step"][0].to_list() == [3, 6, 9, 12]
