@@ -23,7 +23,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(header_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
-        table.add_column(name, justify="right" if numeric and rows else "left", overflow="fold")
+        align = "right" if numeric and rows else "left"
+        table.add_column(name, justify=align, overflow="fold", no_wrap=index == 0)
     columnwise = [_decimals(row[index] for row in rows) for index in range(len(columns))]
     for row in rows:
         cells = (_cell(value, decimals) for value, decimals in zip(row, columnwise, strict=True))

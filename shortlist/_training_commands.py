@@ -39,8 +39,13 @@ def workloads(
     if json:
         print_json({"workloads": facts})
         return
-    columns = ("name", "metric", "validation_target", "step_hint", "batch_size", "parameters", "data")
-    print_table("Workloads", columns, [[_shown(fact[column]) for column in columns] for fact in facts])
+    shown = {
+        "name": "name", "metric": "metric", "target": "validation_target", "steps": "step_hint",
+        "batch": "batch_size", "parameters": "parameters", "data": "data_kind", "stands in for": "stands_in_for",
+    }  # fmt: skip
+    print_table("Workloads", list(shown), [[_shown(fact[key]) for key in shown.values()] for fact in facts])
+    for fact in facts:
+        typer.echo(f"data of {fact['name']}: {fact['data']}")
 
 
 def tune(
@@ -199,8 +204,11 @@ def _print_trials(study: Path, trials, json: bool) -> None:
     if json:
         print_json({"study": str(study), "trials": len(trials), "workloads": rows})
         return
-    print_table(f"{study}: {len(trials)} trials", list(rows[0]), [list(row.values()) for row in rows])
-    typer.echo(f"next: shortlist report {study} --out {study}-report")
+    columns = [name for name in rows[0] if name != "data"]
+    print_table(f"{study}: {len(trials)} trials", columns, [[row[name] for name in columns] for row in rows])
+    for row in rows:
+        typer.echo(f"data of {row['workload']}: {row['data']}")
+    typer.echo(f"\nnext: shortlist report {study} --out {study}-report")
 
 
 def best_points(trials) -> list[dict[str, object]]:

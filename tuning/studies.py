@@ -115,8 +115,9 @@ def write_spec(folder: Path, spec: StudySpec) -> None:
     path = folder / "study.json"
     if path.exists():
         there, asked = _plain(read_spec(folder)), _plain(spec)
-        for key, new in asked.items():
-            old = there[key]
+        # Points last: whatever changed them, another workload or budget, says it better.
+        for key in sorted(asked, key=lambda key: key == "points"):
+            old, new = there[key], asked[key]
             if old != new:
                 raise ValueError(
                     f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
