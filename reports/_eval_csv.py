@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from reports._results import LeftOut
+from reports._results import EVAL_COLUMNS, LeftOut
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec"
 LOSSES = ("validation/loss", "validation/ctc_loss")
@@ -21,13 +21,7 @@ LOSSES = ("validation/loss", "validation/ctc_loss")
 # What `read_eval_csvs` returns: EVAL_COLUMNS, and whether the validation loss was a finite number (true
 # where the file has none). A run with a lost loss diverged, even if its accuracy still counts as a number.
 COLUMNS: dict[str, pl.DataType] = {
-    "trial_id": pl.Int64(),
-    "eval_index": pl.Int64(),
-    "global_step": pl.Int64(),
-    "submission_seconds": pl.Float64(),
-    "validation_metric": pl.Float64(),
-    "test_metric": pl.Float64(),
-    "train_metric": pl.Float64(),
+    **EVAL_COLUMNS,
     "loss_is_finite": pl.Boolean(),
 }
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
+from tuning.studies import STATUSES
 
 TRIAL_COLUMNS: Mapping[str, pl.DataType] = {
     "trial_id": pl.Int64(),

@@ -11,8 +11,6 @@ import numpy as np
 
 _OFFSET = 14358  # TaskSet gives every sampler its own, so that equal seeds do not share draws
 
-PREFIX = "nadamw_grid_seed"  # TaskSet's name of an entry, before its seed
-
 
 def nadamw_grid(seed: int) -> dict[str, float | bool]:
     """Hyperparameters number `seed` of TaskSet's `nadamw_grid`, for the rule `nadamw_metz_code`.

@@ -10,6 +10,7 @@ a study that was stopped goes on as if it had not been. Nothing here needs JAX.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -41,11 +42,12 @@ class Strategy(Protocol):
         ...
 
 
-class _Parallel:
+class _Parallel(abc.ABC):
     """A strategy whose points do not depend on results."""
 
+    @abc.abstractmethod
     def all_points(self) -> tuple[Point, ...]:
-        raise NotImplementedError
+        """All of its points, in order."""
 
     def ask(self, told: Sequence[Told]) -> tuple[Point, ...]:
         points = self.all_points()

@@ -33,10 +33,6 @@ class Metric:
     name: str  # a key of what `Workload.metrics` returns
     minimize: bool
 
-    def reaches(self, value: Any, target: float) -> Any:
-        """Whether value is at or past the target; NaN never is. Works on floats and arrays."""
-        return value <= target if self.minimize else value >= target
-
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
