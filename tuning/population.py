@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from workloads import Regularization, Workload
+from workloads import Batch, GeneratedData, Regularization, ResidentData, Workload
 
 # The largest number of examples that one evaluation call sees; larger splits are evaluated in chunks.
 EVAL_CHUNK = 2048
+EVAL_SEED = 0x5EED  # of what is random in an evaluation, the same for every trial and study
 
 # On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
 # matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
@@ -145,6 +146,7 @@ class Population:
         )
         keys = jax.vmap(jax.random.key)(init_seeds)
         init_keys, dropout_keys = jax.vmap(lambda k: tuple(jax.random.split(k)))(keys)
+        batch_keys = jax.vmap(jax.random.key)(batch_seeds)
         order = jax.vmap(lambda seed: self._batch_order(seed, evaluations * period))(batch_seeds)
         order = order[0] if self.shared_batches else jnp.swapaxes(order, 0, 1)  # step leads
 
@@ -168,7 +170,11 @@ class Population:
 
         def step(state, step_and_rows):
             number, rows = step_and_rows
-            batch = {field: values[rows] for field, values in data["train"].items()}
+            if self.shared_batches:
+                batch = self._batch(data["train"], rows, jax.random.fold_in(batch_keys[0], number))
+            else:
+                keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(batch_keys)
+                batch = jax.vmap(self._batch, in_axes=(None, 0, 0))(data["train"], rows, keys)
             params, model_state, opt_state, diverged_step = state
             new = step_all(
                 optimizer,
@@ -195,8 +201,18 @@ class Population:
         metrics = {name: values.T for name, values in metrics.items()}
         return (jnp.arange(evaluations) + 1) * period, metrics, diverged_step
 
+    def _batch(self, train: Mapping[str, jax.Array], rows: jax.Array, key: jax.Array) -> Batch:
+        """What the model sees in one step."""
+        data = self.workload.data
+        if isinstance(data, GeneratedData):
+            return data.draw(key, self.workload.batch_size)
+        batch = {field: values[rows] for field, values in train.items()}
+        return data.transform(key, batch, self.workload.eval_splits["train"]) if data.transform else batch
+
     def _batch_order(self, seed: jax.Array, steps: int) -> jax.Array:
         """Rows of the training split for every step, [step, batch]: shuffled epochs, laid end to end."""
+        if isinstance(self.workload.data, GeneratedData):
+            return jnp.zeros((steps, 0), jnp.int32)
         examples, batch = (
             self.workload.data.size(self.workload.eval_splits["train"]),
             self.workload.batch_size,
@@ -208,20 +224,33 @@ class Population:
 
     def _evaluate(self, params, model_state, diverged_step, data):
         recorded = {}
-        for role in self.workload.eval_splits:
-            sums = jax.vmap(self.workload.metrics, in_axes=(0, 0, None))
-            totals = _sum_over_chunks(
-                lambda batch, sums=sums: sums(params, model_state, batch), data["eval"][role]
-            )
-            examples = totals["examples"]
+        workload = self.workload
+        sums = jax.vmap(workload.metrics, in_axes=(0, 0, None, None))
+        for i, (role, split) in enumerate(workload.eval_splits.items()):
+            # The same key at every evaluation: a curve moves with the model, not with the draw.
+            key = jax.random.fold_in(jax.random.key(EVAL_SEED), i)
+            examples = data["eval"][role]
+            if isinstance(workload.data, GeneratedData):
+                examples = workload.data.draw(key, workload.eval_examples)
+
+            def of_chunk(batch, key=key, split=split):
+                if isinstance(workload.data, ResidentData) and workload.data.transform:
+                    batch = workload.data.transform(key, batch, split)
+                return sums(params, model_state, batch, key)
+
+            totals = _sum_over_chunks(of_chunk, examples)
             for name, total in totals.items():
                 if name != "examples":
-                    recorded[f"{role}/{name}"] = jnp.where(diverged_step < 0, total / examples, jnp.nan)
+                    recorded[f"{role}/{name}"] = jnp.where(
+                        diverged_step < 0, total / totals["examples"], jnp.nan
+                    )
         return recorded
 
 
 def _device_data(workload: Workload) -> dict[str, Any]:
     """The training split, and per role the examples that are evaluated, as device arrays."""
+    if isinstance(workload.data, GeneratedData):
+        return {"train": {}, "eval": {role: {} for role in workload.eval_splits}}
 
     def put(split: str, limit: int | None = None) -> dict[str, jax.Array]:
         return {field: jnp.asarray(values[:limit]) for field, values in workload.data.splits[split].items()}
@@ -235,6 +264,8 @@ def _device_data(workload: Workload) -> dict[str, Any]:
 
 def _sum_over_chunks(sums_of: Callable[[Any], Any], split: Mapping[str, jax.Array]) -> Any:
     """Adds a batch's sums over a split in chunks of `EVAL_CHUNK`, so that its activations need not fit at once."""
+    if not split:
+        return sums_of({})
     examples = len(next(iter(split.values())))
     whole, rest = divmod(examples, EVAL_CHUNK)
     parts = []

@@ -20,23 +20,29 @@ from workloads._registry import load, names, register
 from workloads._targets import Target, read_targets
 from workloads._workload import (
     Batch,
+    Functions,
+    GeneratedData,
     Metric,
     ModelState,
     Params,
     Provenance,
     Regularization,
     ResidentData,
+    SharedProgram,
     Workload,
 )
 
 __all__ = [
     "Batch",
+    "Functions",
+    "GeneratedData",
     "Metric",
     "ModelState",
     "Params",
     "Provenance",
     "Regularization",
     "ResidentData",
+    "SharedProgram",
     "Target",
     "Workload",
     "facts",

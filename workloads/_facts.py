@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from workloads._workload import Workload
+from workloads._workload import ResidentData, Workload
 
 
 def parameter_count(workload: Workload) -> int:
@@ -33,8 +33,13 @@ def facts(workload: Workload) -> dict[str, Any]:
         "max_runtime_seconds": workload.max_runtime_seconds,
         "loss_type": workload.loss_type,
         "parameters": parameter_count(workload),
-        "examples": {split: workload.data.size(split) for split in workload.data.splits},
+        "examples": {split: _examples(workload, split) for split in workload.data.splits},
         "data_kind": provenance.kind,
         "stands_in_for": provenance.stands_in_for,
         "data": str(provenance),
     }
+
+
+def _examples(workload: Workload, split: str) -> int | None:
+    """Examples in a split; None where they are generated without end."""
+    return workload.data.size(split) if isinstance(workload.data, ResidentData) else None

@@ -10,24 +10,25 @@ import pathlib
 import re
 from collections.abc import Callable
 
+from workloads import taskset
 from workloads._targets import read_targets
 from workloads._workload import Workload
+from workloads.taskset import fixed
 
 Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
 
 # name, or pattern with the number <k> in it -> "module:function"
 WORKLOADS: dict[str, str] = {
     "algoperf/mnist": "workloads.algoperf_mnist:build",
-    "taskset/mlp_family_seed<k>": "workloads.taskset.mlp_family:build",
+    **{f"taskset/{family}_seed<k>": f"workloads.taskset.{family}:build" for family in taskset.FAMILIES},
     "digits/conv": "workloads.digits_conv:build",
     "photographs/autoencoder": "workloads.patches_autoencoder:build",
     "stdlib/char_rnn": "workloads.stdlib_char_rnn:build",
     "clicks/mlp": "workloads.clicks:build",
 }
 
-# The member by which `names` shows a pattern: mlp_family_seed15 is an ordinary one (MNIST, batch 158,
-# one hidden layer, no augmentation).
-REPRESENTATIVES = {"taskset/mlp_family_seed<k>": 15}
+# The member by which `names` shows a pattern: an ordinary and cheap one.
+REPRESENTATIVES = {f"taskset/{family}_seed<k>": seed for family, seed in taskset.FAMILIES.items()}
 
 _REGISTERED: dict[str, Builder] = {}  # what `register` added
 
@@ -105,6 +106,9 @@ def _builtin(name: str) -> Builder | None:
         match = re.fullmatch(re.escape(pattern).replace("<k>", "(0|[1-9][0-9]*)"), name)
         if match:
             return _builder(where, *map(int, match.groups()))
+    fixed_task = name.removeprefix("taskset/")
+    if name != fixed_task and fixed_task in fixed.configs():
+        return lambda data_dir: fixed.build(fixed_task, data_dir)
     return None
 
 

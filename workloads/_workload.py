@@ -6,7 +6,7 @@ Everything here is importable without JAX; the functions inside a `Workload` nee
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -54,14 +54,56 @@ class ResidentData:
     Attributes:
       splits: split name -> field name -> array [example, ...]; fields of a split agree in length.
       provenance: where the arrays come from.
+      transform: (key, batch, split name) -> the batch that the model sees, such as augmented images or a random
+        slice of each text. It runs once per batch, before the trials of a population part ways. None: as stored.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
     provenance: Provenance
+    transform: Callable[[jax.Array, Batch, str], Batch] | None = None
 
     def size(self, split: str) -> int:
         """Number of examples in a split."""
         return len(next(iter(self.splits[split].values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratedData:
+    """Batches made as they are needed, without end; every split draws from the same distribution.
+
+    Attributes:
+      draw: (key, examples) -> batch. An objective that needs no examples returns {}.
+      provenance: how they are made.
+      splits: names of the splits.
+    """
+
+    draw: Callable[[jax.Array, int], Batch]
+    provenance: Provenance
+    splits: tuple[str, ...] = ("train", "validation", "test")
+
+
+class Functions(NamedTuple):
+    """The functions of a workload, see `Workload`."""
+
+    init: Callable[[jax.Array], tuple[Params, ModelState]]
+    loss: Callable[..., tuple[jax.Array, ModelState]]
+    metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedProgram:
+    """What lets workloads of equal structure be trained by one compiled program.
+
+    Attributes:
+      key: workloads with equal keys promise that `bind` (and `data.transform` or `data.draw`) compute the same
+        function of their arrays: whatever else differs between them stands in `constants` or in the data.
+      constants: name -> array; equal shapes where keys are equal.
+      bind: (constants, possibly traced) -> functions. `Workload.init` and so on are bind(constants)'s.
+    """
+
+    key: Hashable
+    constants: Mapping[str, np.ndarray]
+    bind: Callable[[Mapping[str, Any]], Functions]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +116,11 @@ class Workload:
       summary: one line for people.
       init: key -> (params, model_state).
       loss: (params, model_state, batch, key, train, regularization) -> (mean loss over the batch, new model_state).
-        train is a Python bool; key feeds dropout; regularization holds traced scalars.
-      metrics: (params, model_state, batch) -> sums over the batch, each a scalar, with "examples" among them.
-        Sums may be added over batches and devices; metric = sum / examples.
-      data: resident splits; eval_splits says which split plays which role.
+        train is a Python bool; key feeds dropout and other noise; regularization holds traced scalars.
+      metrics: (params, model_state, batch, key) -> sums over the batch, each a scalar, with "examples" among them.
+        Sums may be added over batches and devices; metric = sum / examples. key feeds what is random even in
+        evaluation, such as the latent sample of an autoencoder.
+      data: resident splits, or a generator; eval_splits says which split plays which role.
       metric: name and direction.
       validation_target, test_target: values of the metric, or None where nobody set one yet.
       step_hint: steps of the full budget; schedules end here.
@@ -85,8 +128,12 @@ class Workload:
       batch_size: training examples per step.
       loss_type: AlgoPerf's name of the loss, such as `SOFTMAX_CROSS_ENTROPY`.
       max_runtime_seconds: AlgoPerf's wall-clock budget, None where there is none.
-      eval_splits: role ("train", "validation", "test") -> split name.
-      eval_examples: at most so many leading examples of the train split are evaluated.
+      eval_splits: role ("train", "validation", "test", or one of the workload's own) -> split name.
+      eval_examples: at most so many leading examples of the train split are evaluated, and so many examples of
+        every role if they are generated.
+      shared: set where other workloads can be trained by the same compiled program.
+      constraint: params -> params that satisfy it, applied after every update by optimizers that honour
+        constraints; None where there is none.
     """
 
     name: str
@@ -94,8 +141,8 @@ class Workload:
     summary: str
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     loss: Callable[..., tuple[jax.Array, ModelState]]
-    metrics: Callable[[Params, ModelState, Batch], Mapping[str, jax.Array]]
-    data: ResidentData
+    metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
+    data: ResidentData | GeneratedData
     metric: Metric
     validation_target: float | None
     test_target: float | None
@@ -108,11 +155,15 @@ class Workload:
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )
     eval_examples: int = 512
+    shared: SharedProgram | None = None
+    constraint: Callable[[Params], Params] | None = None
 
     def __post_init__(self) -> None:
         missing = set(self.eval_splits.values()) - set(self.data.splits)
         if missing:
             raise ValueError(f"{self.name}: no split {sorted(missing)}; data has {sorted(self.data.splits)}")
+        if isinstance(self.data, GeneratedData):
+            return
         if self.batch_size > self.data.size("train"):
             raise ValueError(
                 f"{self.name}: batch_size {self.batch_size} exceeds the {self.data.size('train')} training examples"

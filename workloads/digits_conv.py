@@ -64,7 +64,7 @@ def _loss(params, model_state, batch, key, train, regularization: Regularization
     return jnp.mean(_losses.cross_entropy(logits, batch["targets"], smoothing)), model_state
 
 
-def _metrics(params, model_state, batch):
-    del model_state
+def _metrics(params, model_state, batch, key):
+    del model_state, key
     logits = _logits(params, batch["inputs"], None, False, 0.0)
     return _losses.classification_sums(logits, batch["targets"])

@@ -63,7 +63,7 @@ def _loss(params, model_state, batch, key, train, regularization: Regularization
     return jnp.mean(_squared_error(params, batch["inputs"])), model_state
 
 
-def _metrics(params, model_state, batch) -> dict[str, jax.Array]:
-    del model_state
+def _metrics(params, model_state, batch, key) -> dict[str, jax.Array]:
+    del model_state, key
     errors = _squared_error(params, batch["inputs"])
     return {"loss": jnp.sum(errors), "examples": jnp.float32(errors.size)}

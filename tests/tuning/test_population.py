@@ -44,7 +44,7 @@ def plain_loop(workload, rate, seed, order_seed, steps=24, period=6):
         updates, opt_state = optimizer.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
         if (step + 1) % period == 0:
-            sums = workload.metrics(params, state, validation)
+            sums = workload.metrics(params, state, validation, jax.random.key(0))
             curve.append(float(sums["mse"] / sums["examples"]))
     return curve
 

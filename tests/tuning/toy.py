@@ -31,7 +31,7 @@ def toy_workload(examples: int = 40, features: int = 5, name: str = "toy/linear"
         keep = jax.random.bernoulli(key, 1 - regularization.dropout_rate, batch["targets"].shape)
         return jnp.mean(keep * errors(params, batch) ** 2), model_state
 
-    def metrics(params, model_state, batch):
+    def metrics(params, model_state, batch, key):
         return {"mse": jnp.sum(errors(params, batch) ** 2), "examples": jnp.float32(len(batch["targets"]))}
 
     return Workload(

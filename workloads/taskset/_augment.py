@@ -13,18 +13,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+DRAWS = 8  # numbers that decide the augmentation of an image
+
 
 def augment(
-    draws: Float[Array, "e 8"], images: Float[Array, "e h w c"], settings: Mapping[str, Any]
+    key: jax.Array, images: Float[Array, "e h w c"], settings: Mapping[str, Any]
 ) -> Float[Array, "e rows columns c"]:
     """Random crop, flips, then brightness, saturation, hue and contrast.
 
     Args:
-      draws: uniform in [0, 1), independent. All at once, because every call of the generator costs a second
-        of compilation.
+      key: of all draws, which are made at once, because every call of the generator costs a second of
+        compilation.
       images: in [0, 1].
       settings: the third entry of a config's data set.
     """
+    draws = jax.random.uniform(key, (images.shape[0], DRAWS))
     return jax.vmap(lambda draw, image: _augment_one(draw, image, settings))(draws, images)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -24,63 +26,76 @@ IMAGE_SETS = {
     "cifar10": ImageSet((32, 32, 3), 10),
     "cifar100": ImageSet((32, 32, 3), 100),
     "coil100_32x32": ImageSet((32, 32, 3), 72),  # the label is the angle of view, not the object
+    "colorectal_histology_32x32": ImageSet((32, 32, 3), 8),
     "deep_weeds_32x32": ImageSet((32, 32, 3), 9),
     "fashion_mnist": ImageSet((28, 28, 1), 10),
     "food101_32x32": ImageSet((32, 32, 3), 101),
+    "food101_64x64": ImageSet((64, 64, 3), 101),
     "imagenet_resized/16x16": ImageSet((16, 16, 3), 1000),
     "imagenet_resized/32x32": ImageSet((32, 32, 3), 1000),
     "mnist": ImageSet((28, 28, 1), 10),
     "sun397_32x32": ImageSet((32, 32, 3), 397),
 }
-SPLITS = ("train", "inner_valid", "outer_valid", "test")
-EVAL_SPLITS = {"train": "train", "validation": "outer_valid", "test": "test"}
 READABLE = ("mnist", "fashion_mnist")  # with data_dir, as IDX files
 
 HELD_OUT = 360  # images of each held-out split of a stand-in
 SYNTHETIC_TRAIN = 2400  # training images of a generated set; at least 4 per class
-REAL_VALIDATION = 5000  # images of each validation split cut off the head of a real training split
-
-DRAWS = 8  # numbers that decide the augmentation of an image
+FAMILY_VALIDATION = 5000  # images of each validation split that families cut off a real training split
 
 
 def load(dataset: list, data_dir: pathlib.Path | None, quirks: Quirks = RELEASED) -> ResidentData:
-    """The four splits: `inputs` as bytes [example, height, width, channel], `targets`, and `draws`.
-
-    `draws` are the uniform numbers that decide how an example is augmented when it is evaluated: always in
-    the same way. They are there only if the config augments.
+    """The four splits of a sampled config's data set, augmented as it says.
 
     Args:
       dataset: of a config: a key of IMAGE_SETS; arguments, whose num_train cuts the training split and
         saturates at what there is; and the augmentation or None.
-      data_dir: where MNIST or Fashion-MNIST are, or None for stand-ins. Other sets have no reader yet, so
-        their stand-ins are used in any case.
-      quirks: just_train.
+      data_dir: where real data sets are, or None for stand-ins.
+      quirks: just_train, augment_splits.
     """
     name, arguments, augmentation = dataset
-    raw, provenance = _raw(name, data_dir)
+    data = load_fixed(name, FAMILY_VALIDATION, data_dir)
+    splits = dict(data.splits)
     num_train = arguments["num_train"]
     if num_train is not None:
-        images, labels = raw["train"]
-        raw["train"] = images[:num_train], labels[:num_train]
+        splits["train"] = {field: values[:num_train] for field, values in splits["train"].items()}
     if quirks.just_train == "honoured" and arguments["just_train"]:
-        raw = dict.fromkeys(SPLITS, raw["train"])
-    splits = {}
-    for split in SPLITS:
-        images, labels = raw[split]
-        splits[split] = {"inputs": images, "targets": labels}
-    if augmentation is not None:
-        generator = np.random.default_rng(0)
-        for fields in splits.values():
-            fields["draws"] = generator.random((len(fields["targets"]), DRAWS), dtype=np.float32)
+        splits = dict.fromkeys(splits, splits["train"])
+    transform = None if augmentation is None else augmentation_of(augmentation, quirks)
+    return ResidentData(splits, data.provenance, transform)
+
+
+def load_fixed(name: str, per_validation: int, data_dir: pathlib.Path | None) -> ResidentData:
+    """The four splits: `inputs` as bytes [example, height, width, channel], and `targets`.
+
+    Args:
+      name: a key of IMAGE_SETS.
+      per_validation: images of each of the two validation splits, cut off the head of a real training split.
+      data_dir: where real data sets are, or None for stand-ins.
+    """
+    raw, provenance = _raw(name, data_dir, per_validation)
+    splits = {split: {"inputs": images, "targets": labels} for split, (images, labels) in raw.items()}
     return ResidentData(splits, provenance)
 
 
+def augmentation_of(settings: Mapping[str, Any], quirks: Quirks = RELEASED) -> Callable[..., Any]:
+    """The transform of an augmented data set; `inputs` become floats in [0, 1]."""
+    from workloads.taskset import _augment
+
+    def transform(key, batch, split):
+        images = batch["inputs"].astype("float32") / 255.0
+        if split != "train" and quirks.augment_splits == "train_only":
+            return {**batch, "inputs": _augment.centre_crop(images, settings)}
+        return {**batch, "inputs": _augment.augment(key, images, settings)}
+
+    return transform
+
+
 def _raw(
-    name: str, data_dir: pathlib.Path | None
+    name: str, data_dir: pathlib.Path | None, per_validation: int
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
     held_out = {"inner_valid": HELD_OUT, "outer_valid": HELD_OUT, "test": HELD_OUT}
     if data_dir is not None and name in READABLE:
-        return _published(name, idx.find_idx(data_dir, name))
+        return _published(name, idx.find_idx(data_dir, name), per_validation)
     if name == "mnist":
         return dict(digits.digits_as_mnist(held_out)), digits.AS_MNIST
     facts = IMAGE_SETS[name]
@@ -95,11 +110,10 @@ def _raw(
 
 
 def _published(
-    name: str, folder: pathlib.Path
+    name: str, folder: pathlib.Path, per_validation: int
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Provenance]:
     images, labels = idx.read_split(folder, "train")
-    # TaskSet cuts its validations off the head of the training split: 5,000 each of 60,000.
-    cut = min(REAL_VALIDATION, len(images) // 12)
+    cut = min(per_validation, len(images) // 12)  # off the head, as TaskSet does
     splits = {
         "inner_valid": (images[:cut], labels[:cut]),
         "outer_valid": (images[cut : 2 * cut], labels[cut : 2 * cut]),

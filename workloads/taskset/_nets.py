@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -28,6 +29,15 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "swish": jax.nn.silu,  # x * sigmoid(x)
     "tanh": jnp.tanh,
 }
+
+
+# Sonnet's default for weights: standard deviation 1 / sqrt(fan in) before the cut at twice of it, not corrected.
+SONNET = Initializer("truncated", lambda draws: draws / math.sqrt(math.prod(draws.shape[:-1])))
+
+
+def pixels(images: jax.Array) -> jax.Array:
+    """Images as floats in [0, 1]; augmented ones are already."""
+    return images.astype(jnp.float32) / 255.0 if jnp.issubdtype(images.dtype, jnp.integer) else images
 
 
 def initializer(name: str, scale: float | None, quirks: Quirks = RELEASED) -> Initializer:

@@ -2,9 +2,7 @@
 
 Configs are exact for every seed. Models, losses and initialisers follow the released code; curves agree only
 statistically with the released ones, and only on the real data. TaskSet judges by the loss, so the metric is
-the loss of `outer_valid`. Its tasks know neither dropout nor label smoothing; both are ignored.
-
-On stand-ins the budget is a scale: 400 steps for TaskSet's 10,000, evaluated every 10 for its every 200.
+the loss of `outer_valid`.
 """
 
 from __future__ import annotations
@@ -12,12 +10,11 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from workloads import _layers, _losses
-from workloads._workload import Metric, Regularization, Workload
-from workloads.taskset import _augment, _draws, _images, _nets
+from workloads._workload import Functions, Workload
+from workloads.taskset import _draws, _images, _nets, _task
 from workloads.taskset._quirks import RELEASED, Quirks
 
 OFFSET = 99123491  # of this family's generator
@@ -67,20 +64,8 @@ def from_config(
     w_init = _nets.initializer(w_name, w_scale, quirks)
     last = len(sizes) - 2
 
-    def pixels(batch, key):  # key: of a training step, None when evaluating
-        images = batch["inputs"].astype(jnp.float32) / 255.0
-        if augmentation is None:
-            return images
-        if key is not None:
-            draws = jax.random.uniform(key, (images.shape[0], _images.DRAWS))
-            return _augment.augment(draws, images, augmentation)
-        if quirks.augment_splits == "train_only":
-            return _augment.centre_crop(images, augmentation)
-        return _augment.augment(batch["draws"], images, augmentation)
-
-    def logits(params, batch, key):
-        images = pixels(batch, key)
-        x = images.reshape(images.shape[0], -1)
+    def logits(params, batch):
+        x = _nets.pixels(batch["inputs"]).reshape(batch["inputs"].shape[0], -1)
         x = 2.0 * x - 1.0 if config["center_data"] else x
         for i in range(last):
             x = activation(_layers.dense(params[f"Dense_{i}"], x))
@@ -89,35 +74,22 @@ def from_config(
     def init(key):
         return _layers.mlp_init(key, sizes, w_init), ()
 
-    def loss(params, model_state, batch, key, train, regularization: Regularization):
-        del regularization
-        z = logits(params, batch, key if train else None)
-        return jnp.mean(_losses.cross_entropy(z, batch["targets"])), model_state
+    def loss(params, model_state, batch, key, train, regularization):
+        del key, train, regularization
+        return jnp.mean(_losses.cross_entropy(logits(params, batch), batch["targets"])), model_state
 
-    def metrics(params, model_state, batch):
-        del model_state
-        return _losses.classification_sums(logits(params, batch, None), batch["targets"])
+    def metrics(params, model_state, batch, key):
+        del model_state, key
+        return _losses.classification_sums(logits(params, batch), batch["targets"])
 
-    data = _images.load(config["dataset"], data_dir, quirks)
-    real = data.provenance.kind == "real"
-    return Workload(
-        name=name,
-        family="mlp",
-        summary=_summary(config),
-        init=init,
-        loss=loss,
-        metrics=metrics,
-        data=data,
-        metric=Metric("loss", minimize=True),
-        validation_target=None,
-        test_target=None,
-        step_hint=10_000 if real else 400,
-        eval_period=200 if real else 10,
-        batch_size=arguments["bs"],
-        loss_type="SOFTMAX_CROSS_ENTROPY",
-        eval_splits=_images.EVAL_SPLITS,
-        # TaskSet evaluates 50 batches of the training size.
-        eval_examples=50 * arguments["bs"] if real else 256,
+    return _task.task(
+        name,
+        "mlp",
+        _summary(config),
+        Functions(init, loss, metrics),
+        _images.load(config["dataset"], data_dir, quirks),
+        arguments["bs"],
+        "SOFTMAX_CROSS_ENTROPY",
     )
 
 
