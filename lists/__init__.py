@@ -1,7 +1,9 @@
 """What was learnt: hyperparameter lists that work on workloads they were not built on.
 
-Arrays in, frozen dataclasses out; NumPy only. Rows are points, columns are workloads, and an entry is the
-share of the budget at which the point first reaches the workload's target, inf where it never does.
+Arrays in, frozen dataclasses out; NumPy only. Rows are points, columns are workloads.
+
+By targets: an entry is the share of the budget at which the point first reaches the workload's target, inf where
+it never does.
 
 | function | question |
 |---|---|
@@ -12,8 +14,20 @@ share of the budget at which the point first reaches the workload's target, inf 
 | `leave_one_out` | does it work on a workload it has not seen? |
 | `penalty_ablation`, `trains_others` | how much hangs on tau; how far do single points carry? |
 | `published`, `PUBLISHED` | which lists did others publish? |
+| `opt_list`, `medapati` | an entry of a published list as an Optax optimizer |
 | `read_list`, `write_list`, `HyperparameterList` | a list as a file, with where it comes from |
 | `to_search_space`, `write_search_space` | a list for AlgoPerf's runner |
+
+By whole curves, as in TaskSet: an entry is the mean of the point's normalised losses, at most 1.
+
+| function | question |
+|---|---|
+| `normalised_losses`, `point_costs` | what does a curve cost, on a scale that all tasks share? |
+| `normalised_cost` | how good is a list? (mean over tasks of its best point; lower is better) |
+| `greedy_normalised`, `exact_normalised`, `normalised_floor` | which list is best, and how good can one be? |
+| `split_experiment`, `task_splits` | does a list learnt on some tasks beat random search on others? |
+| `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
+| `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
 
 Example:
   >>> import numpy as np
@@ -37,14 +51,38 @@ from lists._list_file import (
     write_list,
     write_search_space,
 )
+from lists._normalised import ANCHORS, SUMMARIES, lowest_loss, normalised_losses, point_costs
+from lists._normalised_lists import (
+    exact_normalised,
+    greedy_normalised,
+    normalised_cost,
+    normalised_floor,
+)
+from lists._opt_list import medapati, opt_list
 from lists._published import PUBLISHED, published
+from lists._random_search import expected_best, inside_box, nearest_points
+from lists._task_splits import (
+    RESAMPLINGS,
+    SplitExperiment,
+    Spread,
+    TaskSplit,
+    split_experiment,
+    spread,
+    task_splits,
+)
+from lists._task_transfer import ALL, ALL_OTHERS, Transfer, by_pool_size, by_task_count, transfer
 
 __all__ = [
+    "ALL",
+    "ALL_OTHERS",
+    "ANCHORS",
     "MAX_WORKLOADS",
     "METHODS",
     "PAPER_PENALTIES",
     "PENALTY",
     "PUBLISHED",
+    "RESAMPLINGS",
+    "SUMMARIES",
     "AtPenalty",
     "ChosenList",
     "Fractions",
@@ -52,16 +90,38 @@ __all__ = [
     "LeaveOneOut",
     "ListedPoint",
     "PointLike",
+    "SplitExperiment",
+    "Spread",
+    "TaskSplit",
+    "Transfer",
+    "by_pool_size",
+    "by_task_count",
     "cost",
     "exact",
+    "exact_normalised",
+    "expected_best",
     "greedy",
+    "greedy_normalised",
+    "inside_box",
     "leave_one_out",
+    "lowest_loss",
+    "medapati",
+    "nearest_points",
+    "normalised_cost",
+    "normalised_floor",
+    "normalised_losses",
+    "opt_list",
     "penalty_ablation",
+    "point_costs",
     "published",
     "read_list",
+    "split_experiment",
+    "spread",
     "step_fractions",
+    "task_splits",
     "to_search_space",
     "trains_others",
+    "transfer",
     "write_list",
     "write_search_space",
 ]

@@ -29,6 +29,8 @@ POSITIVE = Domain("(0, inf)", lambda x: 0 < x < math.inf)
 NOT_NEGATIVE = Domain("[0, inf)", lambda x: 0 <= x < math.inf)
 BELOW_ONE = Domain("[0, 1)", lambda x: 0 <= x < 1)
 UP_TO_ONE = Domain("[0, 1]", lambda x: 0 <= x <= 1)
+ABOVE_ZERO_BELOW_ONE = Domain("(0, 1)", lambda x: 0 < x < 1)
+RIDGE = Domain("[1e-6, 1)", lambda x: 1e-6 <= x < 1)
 SWITCH = Domain("{0, 1}", lambda x: x in (0, 1))
 
 
@@ -48,7 +50,9 @@ REGULARIZATION = (
 )
 
 ALIASES = {"warmup_factor": "warmup_fraction"}  # AlgoPerf's spelling -> ours
-COMPLEMENTS = {"one_minus_beta1": "beta1", "one_minus_beta2": "beta2"}  # given as 1 - value
+COMPLEMENTS = {  # given as 1 - value
+    f"one_minus_{name}": name for name in ("beta1", "beta2", "adam_beta1", "adam_beta2")
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,12 @@ class Optimizer:
       reference: where the rule is defined.
       options: named switches of the rule, as keyword arguments.
       whole_warmup_steps: the schedule counts warm-up in whole steps: `prepare` adds `warmup_steps`.
+      search_space: where points are drawn from when nobody says otherwise, as AlgoPerf's tuning_search_space.json
+        data; None: Medapati et al., Table 1, or nothing at all where there are no hyperparameters.
+      applies_constraints: a workload's constraint on its parameters is applied again after every update, as
+        TensorFlow 1's own optimizers do. TaskSet's custom ones assign their result as it is.
+      evaluated: "module:function" of `evaluated_params`, imported when it is first needed; None: what is trained
+        is what is evaluated.
     """
 
     name: str
@@ -70,12 +80,19 @@ class Optimizer:
     reference: str
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     whole_warmup_steps: bool = True
+    search_space: Mapping[str, Mapping[str, Any]] | None = None
+    applies_constraints: bool = True
+    evaluated: str | None = None
 
     @property
     def rule(self) -> Callable[[Mapping[str, Any], int], optax.GradientTransformation]:
         """(prepared hyperparameters, total steps) -> gradient transformation. Imports JAX."""
-        module, function = self.function.split(":")
-        return functools.partial(getattr(importlib.import_module(module), function), **self.options)
+        return functools.partial(_imported(self.function), **self.options)
+
+    @property
+    def evaluated_params(self) -> Callable[[Any, Any], Any] | None:
+        """(optimizer state, trained parameters) -> the parameters to evaluate; None: the trained ones. Imports JAX."""
+        return None if self.evaluated is None else _imported(self.evaluated)
 
     def __call__(self, hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
         """The gradient transformation; as the hyperparameters may be traced, a new point never compiles."""
@@ -152,6 +169,11 @@ class Optimizer:
         if self.whole_warmup_steps:
             prepared["warmup_steps"] = float(int(prepared["warmup_fraction"] * total_steps))
         return prepared
+
+
+def _imported(function: str) -> Callable[..., Any]:
+    module, name = function.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _did_you_mean(name: str, known: Mapping[str, object]) -> str:

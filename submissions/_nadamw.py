@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from submissions import _schedules
+from submissions import _moments, _schedules
 from submissions._schedules import Scalar
 
 
@@ -40,7 +40,7 @@ def nadamw_optax(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.
     """
     hp = hyperparameters
     return optax.nadamw(
-        _warmup_then_cosine(hp, total_steps),
+        _schedules.warmup_then_cosine_of(hp, total_steps),
         b1=hp["beta1"],
         b2=hp["beta2"],
         eps=hp["epsilon"],
@@ -65,7 +65,7 @@ def nadamw_algoperf(hyperparameters: Mapping[str, Any], total_steps: int) -> opt
         _clip_by_global_norm(hp["grad_clip"]),
         _scale_by_nadam_algoperf(hp["beta1"], hp["beta2"], hp["epsilon"]),
         optax.add_decayed_weights(hp["weight_decay"]),
-        optax.scale_by_learning_rate(_warmup_then_cosine(hp, total_steps)),
+        optax.scale_by_learning_rate(_schedules.warmup_then_cosine_of(hp, total_steps)),
     )
 
 
@@ -119,14 +119,6 @@ def nadamw_metz_code(
     )
 
 
-def _warmup_then_cosine(hyperparameters: Mapping[str, Any], total_steps: int) -> _schedules.Schedule:
-    if "warmup_steps" not in hyperparameters:
-        raise ValueError("warmup_steps is missing; hyperparameters must come from Optimizer.prepare")
-    return _schedules.warmup_then_cosine(
-        hyperparameters["learning_rate"], hyperparameters["warmup_steps"], total_steps
-    )
-
-
 def _clip_by_global_norm(largest: Scalar) -> optax.GradientTransformation:
     """g <- g * min(1, largest / (|g| + 1e-6)), |g| over all parameters; largest 0 changes nothing."""
 
@@ -139,24 +131,10 @@ def _clip_by_global_norm(largest: Scalar) -> optax.GradientTransformation:
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def _moments(updates, state: optax.ScaleByAdamState, b1: Scalar, b2: Scalar) -> optax.ScaleByAdamState:
-    """The state after one more gradient: m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2."""
-    return optax.ScaleByAdamState(
-        count=state.count + 1,
-        mu=jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates),
-        nu=jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g**2, state.nu, updates),
-    )
-
-
-def _zero_moments(params) -> optax.ScaleByAdamState:
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    return optax.ScaleByAdamState(count=jnp.zeros([], jnp.int32), mu=zeros, nu=zeros)
-
-
 def _scale_by_nadam_algoperf(b1: Scalar, b2: Scalar, eps: Scalar) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
-        state = _moments(updates, state, b1, b2)
+        state = _moments.add(updates, state, b1, b2)
         correct1, correct2 = 1 - b1**state.count, 1 - b2**state.count
         updates = jax.tree.map(
             lambda g, m, v: (b1 * m + (1 - b1) * g) / correct1 / (jnp.sqrt(v / correct2) + eps),
@@ -166,14 +144,14 @@ def _scale_by_nadam_algoperf(b1: Scalar, b2: Scalar, eps: Scalar) -> optax.Gradi
         )
         return updates, state
 
-    return optax.GradientTransformation(_zero_moments, update)
+    return optax.GradientTransformation(_moments.zeros, update)
 
 
 def _scale_by_nadam_metz(
     b1: Scalar, b2: Scalar, eps: Scalar, decay: Scalar, use_nesterov: Scalar
 ) -> optax.GradientTransformation:
     def update(updates, state, params=None):
-        state = _moments(updates, state, b1, b2)
+        state = _moments.add(updates, state, b1, b2)
         correction = jnp.sqrt(1 - b2**state.count) / (1 - b1**state.count)
 
         def of_parameter(g, m, v, x):
@@ -182,4 +160,4 @@ def _scale_by_nadam_metz(
 
         return jax.tree.map(of_parameter, updates, state.mu, state.nu, params), state
 
-    return optax.GradientTransformation(_zero_moments, update)
+    return optax.GradientTransformation(_moments.zeros, update)

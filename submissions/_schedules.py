@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -37,6 +37,62 @@ def warmup_then_cosine(learning_rate: Scalar, warmup_steps: Scalar, total_steps:
         progress = (step - warmup_steps) / jnp.maximum(total_steps - warmup_steps, 1)
         falling = learning_rate * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0, 1))) / 2
         return jnp.where(step < warmup_steps, rising, falling)
+
+    return schedule
+
+
+def warmup_then_cosine_of(hyperparameters: Mapping[str, Any], total_steps: int) -> Schedule:
+    """`warmup_then_cosine` of what `Optimizer.prepare` returned: learning_rate and warmup_steps.
+
+    Raises:
+      ValueError: the hyperparameters were not prepared.
+    """
+    if "warmup_steps" not in hyperparameters:
+        raise ValueError("warmup_steps is missing; hyperparameters must come from Optimizer.prepare")
+    return warmup_then_cosine(hyperparameters["learning_rate"], hyperparameters["warmup_steps"], total_steps)
+
+
+def warmup_then_constant(learning_rate: Scalar, warmup_steps: Scalar) -> Schedule:
+    """Linear warm-up from zero, then constant: rate(s) = lr * min(s / w, 1), and lr throughout if w = 0.
+
+    Args:
+      learning_rate: lr.
+      warmup_steps: w, at least 0. Steps.
+
+    Returns:
+      Update number s = 0, 1, ... -> learning rate.
+
+    Reference: optax's `warmup_constant_schedule`, which takes no traced w and gives 0 for ever where w = 0.
+    """
+
+    def schedule(step: Scalar) -> jax.Array:
+        rising = learning_rate * (step / jnp.maximum(warmup_steps, 1))
+        return jnp.where(step < warmup_steps, rising, learning_rate)
+
+    return schedule
+
+
+def linear_times_exponential(
+    learning_rate: Scalar, linear_decay: Scalar, exponential_decay: Scalar, steps: int
+) -> Schedule:
+    """Adam8p's schedule: rate(n) = lr * max(1 - a s, 0) * exp(-b s) with s = (10000 / T) n.
+
+    Args:
+      learning_rate: lr.
+      linear_decay: a, per 1/10,000 of training.
+      exponential_decay: b, per 1/10,000 of training.
+      steps: T.
+
+    Returns:
+      Update number n = 0, 1, ... -> learning rate.
+
+    Reference: Metz et al. 2020, arXiv:2002.11887, as its program rescales the steps.
+    """
+
+    def schedule(step: Scalar) -> jax.Array:
+        scaled = 10_000 / steps * step
+        linear = jnp.maximum(1 - linear_decay * scaled, 0)
+        return learning_rate * linear * jnp.exp(-exponential_decay * scaled)
 
     return schedule
 

@@ -16,10 +16,11 @@ class Point:
     Attributes:
       id: name within a study, such as the row number in a candidate set. Not empty; stable however
         many points are drawn and in whatever order they are trained.
-      hyperparameters: name -> finite float, in the order of the search space. Read-only.
+      hyperparameters: name -> finite float, in the order of the search space; {} for an optimizer that has
+        none. Read-only.
 
     Raises:
-      ValueError: empty id, no hyperparameters, or a value that is not a finite number.
+      ValueError: empty id, or a value that is not a finite number.
 
     Example:
       >>> point = Point("173", {"learning_rate": 0.007, "warmup_fraction": 0.1})
@@ -35,10 +36,8 @@ class Point:
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id:
             raise ValueError(f"a point's id must be a non-empty string, not {self.id!r}")
-        if not isinstance(self.hyperparameters, Mapping) or not self.hyperparameters:
-            raise ValueError(
-                f"point {self.id}: hyperparameters must be a non-empty mapping of names to numbers"
-            )
+        if not isinstance(self.hyperparameters, Mapping):
+            raise ValueError(f"point {self.id}: hyperparameters must be a mapping of names to numbers")
         values: dict[str, float] = {}
         for name, value in self.hyperparameters.items():
             try:

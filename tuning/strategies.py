@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from submissions import taskset_grids
 from tuning import halton, vizier
 from tuning._points import Point, Told
 from tuning.spaces import MEDAPATI_TABLE_1, SearchSpace, did_you_mean
@@ -104,6 +105,27 @@ class MedapatiCandidates(_Parallel):
 
     def all_points(self) -> tuple[Point, ...]:
         return halton.points(MEDAPATI_TABLE_1, self.budget)
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSetGrid(_Parallel):
+    """The first settings of one of TaskSet's grids; ids are its own names, such as "adam8p_wide_grid_seed21".
+
+    Attributes:
+      grid: a name of `submissions.taskset_grids.GRIDS`.
+      budget: number of points: seeds 0 to budget - 1, or so many of the fixed names.
+    """
+
+    grid: str
+    budget: int
+
+    def __post_init__(self) -> None:
+        _check_whole(self, budget=1)
+        taskset_grids.grid_names(self.grid, self.budget)  # refuses what it does not have
+
+    def all_points(self) -> tuple[Point, ...]:
+        names = taskset_grids.grid_names(self.grid, self.budget)
+        return tuple(Point(name, taskset_grids.grid_point(name)) for name in names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +226,7 @@ class Row(NamedTuple):
 STRATEGIES = {
     "quasirandom": Row(Quasirandom, "parallel", "Bousquet et al. 2017, arXiv:1706.03200, as in AlgoPerf"),
     "medapati-candidates": Row(MedapatiCandidates, "parallel", "arXiv:2503.03986, Table 1"),
+    "taskset-grid": Row(TaskSetGrid, "parallel", "Metz et al. 2020, arXiv:2002.11887, and its program"),
     "lr-sweep": Row(LearningRateSweep, "parallel", "arXiv:2503.03986, section 3.1.1"),
     "vizier": Row(Vizier, "sequential", "arXiv:2503.03986, section 3.1.1, with google-vizier"),
     "list": Row(Listed, "parallel", "arXiv:2503.03986, section 2.6"),

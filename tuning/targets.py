@@ -105,7 +105,10 @@ def set_target(
         return population.run(stack(hyperparameters), np.array(init, np.uint32), np.array(batches, np.uint32))
 
     report(0)
-    shared = Population(workload, rule.rule, workload.step_hint, workload.eval_period)
+    shared = Population(
+        workload, rule.rule, workload.step_hint, workload.eval_period,
+        constrained=rule.applies_constraints, evaluated_params=rule.evaluated_params,
+    )  # fmt: skip
     found: list[float] = []
     for chunk in (points[i : i + width] for i in range(0, len(points), width)):
         padded = [*chunk, *[chunk[-1]] * (min(width, len(points)) - len(chunk))]

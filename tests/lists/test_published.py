@@ -1,4 +1,4 @@
-"""Published lists as data, and the sampler behind Metz' list."""
+"""Published lists as data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import pytest
 
 import lists
-from submissions.nadamw_grid import nadamw_grid
+from submissions.taskset_grids import grid_point
 
 METZ = {
     "metz2020/appendix_f": "paper_appendix_F_first50 (= old opt_list/nadamw_opt_list.txt, first 50)",
@@ -36,35 +36,13 @@ def test_published_files_are_written_as_the_library_writes(name, tmp_path):
     assert (tmp_path / "again.json").read_bytes() == stored.read_bytes()
 
 
-def test_the_sampler_matches_tasksets_golden_configurations_exactly(shared):
-    golden = json.loads((shared / "facts" / "optimizers_golden.json").read_text())["nadamw_grid"]
-    assert len(golden) == 50
-    for seed in range(50):
-        assert json.dumps(nadamw_grid(seed)) == json.dumps(golden[f"nadamw_grid_seed{seed}"])
-
-
-def test_the_thousand_entries_have_the_known_make_up():
-    entries = [nadamw_grid(seed) for seed in range(1000)]
-    assert sum(e["warmup_fraction"] > 0 for e in entries) == 516
-    assert sum(e["warmup_fraction"] > e["constant_fraction"] for e in entries) == 3
-    assert sum(e["l2_weight_decay"] > 0 for e in entries) == 641
-    assert sum(e["adamw_weight_decay"] > 0 for e in entries) == 686
-    assert sum(e["use_nesterov"] for e in entries) == 502
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_that_the_generator_cannot_take_is_refused(seed):
-    with pytest.raises(ValueError, match=r"seed is .*; must be from 0 to 4294952937"):
-        nadamw_grid(seed)
-
-
 @pytest.mark.parametrize("name", METZ)
 def test_metz_hyperparameters_are_the_samplers(name):
     published = lists.published(name)
     assert published.update_rule == "nadamw_metz_code"
     assert len(published.points) == 50
     for point, seed in zip(published.points, seeds_of(name), strict=True):
-        assert dict(point.hyperparameters) == nadamw_grid(seed)
+        assert dict(point.hyperparameters) == grid_point("nadamw_grid", seed)
 
 
 @pytest.mark.parametrize("name", METZ)

@@ -437,8 +437,8 @@ def test_self_tuning_submission_carries_its_point_and_no_search_space(tmp_path, 
 # ---- The folder ------------------------------------------------------------------------------------------
 
 
-def test_every_optimizer_of_ours_can_be_packaged():
-    assert set(RULES) == set(submissions.OPTIMIZERS)
+def test_every_nadamw_of_ours_can_be_packaged():
+    assert set(RULES) == {name for name in submissions.OPTIMIZERS if name.startswith("nadamw_")}
 
 
 @pytest.mark.parametrize("ruleset", ["external", "self-tuning"])

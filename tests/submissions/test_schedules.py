@@ -48,6 +48,23 @@ def test_warmup_then_cosine_is_what_optax_joins():
         np.testing.assert_allclose(ours(steps), jax.vmap(theirs)(steps), rtol=0, atol=0.01 * FLOAT64)
 
 
+def test_warmup_then_constant_is_optaxs_and_constant_without_warmup():
+    steps = np.arange(60)
+    with jax.enable_x64(True):
+        theirs = optax.warmup_constant_schedule(0.0, 0.01, 49)(steps)
+        np.testing.assert_allclose(
+            _schedules.warmup_then_constant(0.01, 49.0)(steps), theirs, rtol=0, atol=0.01 * FLOAT64
+        )
+        np.testing.assert_array_equal(_schedules.warmup_then_constant(0.01, 0.0)(steps), np.full(60, 0.01))
+
+
+def test_adam8p_decays_by_the_ten_thousandth_of_training():
+    # Half way through any training s = 5000: (1 - 5000 / 20000) * exp(-5000 / 10000).
+    for steps in (100, 10_000, 30_000):
+        schedule = _schedules.linear_times_exponential(2.0, 1 / 20_000, 1 / 10_000, steps)
+        assert float(schedule(steps // 2)) == pytest.approx(2 * 0.75 * np.exp(-0.5), rel=1e-6)
+
+
 @settings(max_examples=50, deadline=None)
 @given(total=st.integers(1, 2000), fraction=st.floats(0, 1, exclude_max=True))
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(total, fraction):

@@ -168,10 +168,7 @@ def test_points_survive_json_and_pickle_and_cannot_be_changed():
     ("data", "message"),
     [
         ({"id": "", "hyperparameters": {"a": 1}}, "points.json: a point's id must be a non-empty string"),
-        (
-            {"id": "4", "hyperparameters": {}},
-            "points.json: point 4: hyperparameters must be a non-empty mapping",
-        ),
+        ({"id": "4", "hyperparameters": [1]}, "points.json: point 4: hyperparameters must be a mapping"),
         ({"id": "4", "hyperparameters": {"a": float("inf")}}, "point 4: a is inf; must be a finite number"),
         ({"id": "4", "hyperparameters": {"a": "1"}}, "point 4: a is '1'; must be a finite number"),
         ({"id": "4"}, r"has the keys \['id'\]; must be \['hyperparameters', 'id'\]"),

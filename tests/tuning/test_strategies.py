@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from submissions.taskset_grids import grid_point
 from tuning import halton, vizier
 from tuning.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace
 from tuning.strategies import STRATEGIES, Point, Told, from_spec, to_spec
@@ -19,6 +20,7 @@ POINTS = (Point("a", {"learning_rate": 0.1}), Point("b", {"learning_rate": 0.2})
 SPECS = {
     "quasirandom": {"budget": 4, "space": SMALL.to_json(), "order_seed": 3, "start": 7},
     "medapati-candidates": {"budget": 6},
+    "taskset-grid": {"grid": "adam8p_wide_grid", "budget": 3},
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},
     "vizier": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
     "list": {"points": [point.to_json() for point in POINTS]},
@@ -93,6 +95,20 @@ def test_the_sweep_has_five_rates_in_equal_ratios(decay):
         }
 
 
+def test_a_grid_gives_tasksets_settings_under_their_names():
+    points = strategy_of("taskset-grid").ask(())
+    assert [point.id for point in points] == [f"adam8p_wide_grid_seed{seed}" for seed in range(3)]
+    assert points[2].hyperparameters["l1"] == grid_point("adam8p_wide_grid_seed2")["l1"]
+
+
+def test_a_smaller_budget_of_a_grid_is_its_beginning():
+    many, few = (
+        from_spec({"name": "taskset-grid", "grid": "adam_lr", "budget": budget}).ask(()) for budget in (17, 4)
+    )
+    assert many[:4] == few
+    assert len({point.id for point in many}) == 17
+
+
 def test_a_list_keeps_its_order_and_ids():
     assert strategy_of("list").ask(()) == POINTS
 
@@ -123,7 +139,7 @@ def test_a_value_that_is_not_finite_is_a_diverged_trial(value):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({}, r"unknown strategy None \(allowed: quasirandom, medapati-candidates, lr-sweep, vizier, list\)"),
+        ({}, r"unknown strategy None \(allowed: quasirandom, medapati-candidates, taskset-grid, lr-sweep, "),
         (
             {"name": "quasi-random", "budget": 5},
             "unknown strategy 'quasi-random'; did you mean 'quasirandom'?",
@@ -134,6 +150,8 @@ def test_a_value_that_is_not_finite_is_a_diverged_trial(value):
         ({"name": "quasirandom", "budget": 2, "order_seed": -1}, "order_seed is -1; must be"),
         ({"name": "quasirandom", "budget": 2, "space": {"a": {}}}, "'quasirandom': space: a: has nothing"),
         ({"name": "medapati-candidates", "budget": 201}, "budget is 201; the paper has 200 candidates"),
+        ({"name": "taskset-grid", "grid": "nadamw", "budget": 3}, "unknown grid 'nadamw'; did you mean"),
+        ({"name": "taskset-grid", "grid": "zero", "budget": 2}, "2 settings of zero: it has 1"),
         ({"name": "lr-sweep", "weight_decay": -1}, r"weight_decay is -1; must be a number in \[0, inf\)"),
         ({"name": "lr-sweep", "weight_decay": "0.5"}, "weight_decay is '0.5'; must be a number"),
         ({"name": "vizier", "budget": 5, "seed": 2**32}, "seed is 4294967296; must be a whole number"),
