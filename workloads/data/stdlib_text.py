@@ -45,7 +45,7 @@ def stdlib_windows(
     Raises:
       ValueError: this Python comes without the sources of its library.
     """
-    texts = [_source(module) for module in MODULES]
+    texts = [source_text(module) for module in MODULES]
     index = {character: i for i, character in enumerate(VOCABULARY)}
     codes = [np.array([index[c] for c in text.lower() if c in index], dtype=np.uint8) for text in texts]
     generator = np.random.default_rng(seed)
@@ -64,11 +64,16 @@ def stdlib_windows(
     return windows, provenance
 
 
-def _source(module: str) -> str:
+def source_text(module: str) -> str:
+    """The source of a module of this Python.
+
+    Raises:
+      ValueError: it comes without.
+    """
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise ValueError(
             f"this Python has no source text of its module {module!r}; "
-            "stdlib/char_rnn needs an installation with the library's .py files"
+            "text of the standard library needs an installation with the library's .py files"
         )
     return pathlib.Path(spec.origin).read_text(encoding="utf-8")

@@ -56,6 +56,30 @@ IMAGE_DATASETS = {
     "sun397_32x32": _OTHER,
 }
 
+_AMAZON = tuple(
+    f"tokenized_amazon_reviews/{part}"
+    for part in ("Books_v1_02", "Camera_v1_00", "Home_v1_00", "Video_v1_00")
+)
+_WIKIPEDIA = tuple(f"tokenized_wikipedia/20190301.{language}" for language in ("en", "hsb", "ja", "ru", "zh"))
+
+
+def _language_model_datasets(tokens: str) -> tuple[str, ...]:
+    return (
+        f"imdb_reviews/{tokens}",
+        f"lm1b/{tokens}",
+        *(f"{name}_{tokens}" for name in _AMAZON + _WIKIPEDIA),
+    )
+
+
+# In the order of drawing, which is sorted.
+BYTE_DATASETS = _language_model_datasets("bytes")
+SUBWORD_DATASETS = _language_model_datasets("subwords8k")
+TEXT_DATASETS = (
+    "imdb_reviews/subwords8kimdb_reviews/bytes",  # two names that a missing comma fused; it stands in the configs
+    *sorted(f"{name}_{tokens}" for name in _AMAZON for tokens in ("bytes", "subwords8k")),
+)
+GRU_KERNELS = ("wh", "wz", "wr", "uh", "uz", "ur")
+
 
 def generator(seed: int, offset: int = 0) -> Rng:
     """The generator of a config.
@@ -140,3 +164,68 @@ def image_dataset(rng: Rng) -> list:
         arguments["num_classes"] = 10
     arguments["just_train"] = boolean(rng, just_train)
     return [name, arguments, augmented]
+
+
+def rnn_core(rng: Rng) -> list:
+    """[vrnn, gru or lstm, its arguments]. Linked cores share one initializer; the draw of it is never left out."""
+    core = choice(rng, ("vrnn", "gru", "lstm"))
+    linked = choice(rng, (True, True, True, True, False))
+    arguments: dict[str, Any] = {}
+    if core == "vrnn":
+        arguments |= _initializers(rng, ("hidden_to_hidden", "in_to_hidden"), linked)
+        arguments["act_fn"] = activation(rng)
+        arguments["core_dim"] = log_int(rng, 32, 128)
+    elif core == "gru":
+        arguments["core_dim"] = log_int(rng, 32, 128)
+        arguments |= _initializers(rng, GRU_KERNELS, linked)
+    else:
+        arguments["w_gates"] = initializer(rng)
+        arguments["core_dim"] = log_int(rng, 32, 128)
+    return [core, arguments]
+
+
+def _initializers(rng: Rng, kernels: Sequence[str], linked: bool) -> dict[str, list]:
+    if linked:
+        one = initializer(rng)
+        return {kernel: list(one) for kernel in kernels}
+    return {kernel: initializer(rng) for kernel in kernels}
+
+
+def text_dataset(rng: Rng) -> list:
+    """[name, arguments] of text to classify. num_train is drawn first and stands second."""
+    name = choice(rng, TEXT_DATASETS)
+    num_train = _text_num_train(rng)
+    arguments = {
+        "bs": log_int(rng, 8, 512),
+        "num_train": num_train,
+        "max_token": 8185,
+        "just_train": boolean(rng, 0.2),
+        "patch_length": log_int(rng, 8, 128),
+    }
+    return [name, arguments]
+
+
+def char_lm_dataset(rng: Rng) -> list:
+    """[name, arguments] of text in bytes."""
+    return _language_model_dataset(rng, BYTE_DATASETS, longest_patch=160)
+
+
+def word_lm_dataset(rng: Rng) -> list:
+    """[name, arguments] of text in subwords."""
+    return _language_model_dataset(rng, SUBWORD_DATASETS, longest_patch=256)
+
+
+def _language_model_dataset(rng: Rng, names: Sequence[str], longest_patch: int) -> list:
+    name = choice(rng, names)
+    num_train = _text_num_train(rng)
+    arguments = {
+        "patch_length": log_int(rng, 10, longest_patch),
+        "batch_size": log_int(rng, 8, 512),
+        "just_train": boolean(rng, 0.2),
+        "num_train": num_train,
+    }
+    return [name, arguments]
+
+
+def _text_num_train(rng: Rng) -> int | None:
+    return linear_int(rng, 1000, 50000) if boolean(rng, 0.2) else None
