@@ -22,7 +22,9 @@ DISTRIBUTIONS: dict[str, Callable[[jax.Array, Shape], jax.Array]] = {
     "uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-1.0),
 }
 TRUNCATED_DEVIATION = 0.87962566103423978  # of a standard normal that is cut at +-2
-TOGETHER = 2**15  # kernels up to this size are drawn in one call, at the length of the longest; others alone
+TOGETHER = (
+    2**15
+)  # kernels up to this size share a call, at the length of the longest; larger ones with their equals
 
 
 class Initializer(NamedTuple):
@@ -65,12 +67,15 @@ def uniform(bound: float) -> Initializer:
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
-    """gain times a random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014)."""
+    """gain times a random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al. 2014).
+
+    A convolution's kernel is taken as the matrix [window * window * channels, outputs].
+    """
 
     def finish(draws):
-        rows, columns = draws.shape
+        rows, columns = math.prod(draws.shape[:-1]), draws.shape[-1]
         q = _orthonormal_columns(draws.reshape(max(rows, columns), min(rows, columns)))
-        return gain * (q if rows >= columns else q.T)
+        return gain * (q if rows >= columns else q.T).reshape(draws.shape)
 
     return Initializer("normal", finish)
 
@@ -104,8 +109,8 @@ def kernels(keys: jax.Array, makes: Sequence[tuple[Shape, Initializer]]) -> list
     """
     groups: dict[tuple[str, int], list[int]] = {}
     for i, (shape, initializer) in enumerate(makes):
-        alone = i if math.prod(shape) > TOGETHER else -1
-        groups.setdefault((initializer.distribution, alone), []).append(i)
+        size = math.prod(shape)
+        groups.setdefault((initializer.distribution, size if size > TOGETHER else 0), []).append(i)
     made: dict[int, jax.Array] = {}
     for (distribution, _), members in groups.items():
         longest = max(math.prod(makes[i][0]) for i in members)

@@ -7,7 +7,7 @@ layer of all trials becomes one large matrix product, and nothing falls back to 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import jax
@@ -17,28 +17,52 @@ from jaxtyping import Array, Float, Integer
 from workloads._initializers import Initializer, kernels, lecun_normal, normal, orthogonal
 
 Layer = Mapping[str, jax.Array]
+# name -> shape of the kernel ([inputs, outputs], or [window, window, channels, outputs]) and how to make it
+Layers = dict[str, tuple[tuple[int, ...], Initializer]]
 
 
-def init_layers(keys: jax.Array, layers: Mapping[str, tuple[tuple[int, ...], Initializer]]) -> dict:
+def init_layers(keys: jax.Array, layers: Layers, unbiased: Collection[str] = ()) -> dict:
     """Parameters of dense and convolutional layers: a kernel, and a bias of zeros as long as its last axis.
 
     Args:
       keys: [layer].
-      layers: name -> shape of the kernel ([inputs, outputs], or [window, window, channels, outputs]) and how
-        to make it.
+      layers: see `Layers`.
+      unbiased: names of the layers that have no bias.
     """
-    made = kernels(keys, list(layers.values()))
+    made = zip(layers, kernels(keys, list(layers.values())), strict=True)
     return {
-        name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[-1:])}
-        for name, kernel in zip(layers, made, strict=True)
+        name: {"kernel": kernel}
+        if name in unbiased
+        else {"kernel": kernel, "bias": jnp.zeros(kernel.shape[-1:])}
+        for name, kernel in made
     }
 
 
+def mlp_layers(sizes: tuple[int, ...], initializer: Initializer) -> Layers:
+    """Layers Dense_0, Dense_1, ... of a multi-layer perceptron; sizes includes inputs and outputs."""
+    return {f"Dense_{i}": (pair, initializer) for i, pair in enumerate(itertools.pairwise(sizes))}
+
+
 def mlp_init(key: jax.Array, sizes: tuple[int, ...], initializer: Initializer = lecun_normal) -> dict:
-    """Parameters Dense_0, Dense_1, ... of a multi-layer perceptron; sizes includes inputs and outputs."""
-    pairs = itertools.pairwise(sizes)
-    layers = {f"Dense_{i}": (pair, initializer) for i, pair in enumerate(pairs)}
+    """Parameters of the layers that `mlp_layers` names."""
+    layers = mlp_layers(sizes, initializer)
     return init_layers(jax.random.split(key, len(layers)), layers)
+
+
+def mlp(
+    params: Mapping[str, Layer], x: Float[Array, "batch inputs"], activation: Callable[[jax.Array], jax.Array]
+) -> Float[Array, "batch outputs"]:
+    """A multi-layer perceptron of the layers Dense_0, Dense_1, ...; no activation after the last.
+
+    Args:
+      params: may hold other layers too.
+      x: inputs.
+      activation: between the layers.
+    """
+    last = sum(name.startswith("Dense_") for name in params) - 1
+    for i in range(last):
+        x = activation(dense(params[f"Dense_{i}"], x))
+    return dense(params[f"Dense_{last}"], x)
 
 
 def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Float[Array, ...]:
@@ -64,13 +88,20 @@ def dense(layer: Layer, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batc
     return x @ layer["kernel"] + layer["bias"]
 
 
+def layer_norm(layer: Layer, x: Float[Array, "*batch units"], epsilon: float) -> Float[Array, "*batch units"]:
+    """scale * (x - mean) / sqrt(variance + epsilon) + bias over the last axis (Ba et al. 2016, arXiv:1607.06450)."""
+    centred = x - jnp.mean(x, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    return layer["scale"] * centred * jax.lax.rsqrt(variance + epsilon) + layer["bias"]
+
+
 def conv(
     layer: Layer,
     x: Float[Array, "batch height width channels"],
     stride: int = 1,
     padding: Literal["SAME", "VALID"] = "SAME",
 ) -> Float[Array, "batch rows columns outputs"]:
-    """Convolution (in fact correlation, as everywhere) as shifted slices and one matrix product.
+    """Convolution (in fact correlation, as everywhere) as shifted slices and one matrix product; a bias if it has one.
 
     XLA's own convolution leaves the fast library path on a CPU inside `scan`, about ten times slower, and
     `vmap` over kernels turns it into a grouped convolution that is slower still. Slices and a product keep
@@ -88,7 +119,8 @@ def conv(
         for j in range(width)
     ]
     patches = jnp.concatenate(shifted, axis=-1)  # [batch, rows, columns, height * width * channels]
-    return patches @ kernel.reshape(-1, kernel.shape[-1]) + layer["bias"]
+    y = patches @ kernel.reshape(-1, kernel.shape[-1])
+    return y + layer["bias"] if "bias" in layer else y
 
 
 def _same(size: int, window: int, stride: int) -> tuple[int, int]:

@@ -28,6 +28,14 @@ def cross_entropy(
     return jax.nn.logsumexp(logits, axis=-1) - right
 
 
+def squared_error_of_sigmoid(
+    logits: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """mean_c (onehot_c - sigmoid(z_c))^2: every class judged by itself."""
+    onehot = jax.nn.one_hot(labels, logits.shape[-1])
+    return jnp.mean(jnp.square(onehot - jax.nn.sigmoid(logits)), axis=-1)
+
+
 def classification_sums(
     logits: Float[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> dict[str, jax.Array]:

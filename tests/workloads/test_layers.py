@@ -70,6 +70,32 @@ def test_gradients_of_shifted_slices_equal_those_of_lax_convolution():
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_a_convolution_may_have_no_bias():
+    kernel = {"kernel": _conv(2, 3)["kernel"]}
+    biased = kernel | {"bias": jnp.arange(3.0)}
+    x = jnp.asarray(_normal(2, 5, 5, 2))
+    without, with_bias = (np.asarray(jax.jit(_layers.conv)(layer, x)) for layer in (kernel, biased))
+    np.testing.assert_allclose(with_bias - without, np.broadcast_to(np.arange(3.0), without.shape), atol=1e-5)
+
+
+def test_layers_may_be_made_without_bias():
+    layers = {"Conv_0": ((3, 3, 2, 4), he_normal), "Dense_0": ((4, 5), he_normal)}
+    made = _layers.init_layers(jax.random.split(jax.random.key(0), 2), layers, unbiased=["Conv_0"])
+    assert {name: set(layer) for name, layer in made.items()} == {
+        "Conv_0": {"kernel"},
+        "Dense_0": {"kernel", "bias"},
+    }
+
+
+def test_layer_norm_equals_its_definition_in_numpy():
+    x, scale, bias = 3 * _normal(4, 6) + 2, _normal(6), _normal(6)
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(axis=1, keepdims=True)
+    expected = scale * centred / np.sqrt(wide.var(axis=1, keepdims=True) + 0.1) + bias
+    got = _layers.layer_norm({"scale": jnp.asarray(scale), "bias": jnp.asarray(bias)}, jnp.asarray(x), 0.1)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_gru_follows_its_equations_in_numpy():
     units, tokens = 4, np.array([[0, 2], [1, 1], [2, 0]])  # [time, batch]
     layer = _layers.gru_init(jax.random.key(0), 3, units)
@@ -117,6 +143,14 @@ def test_smoothed_cross_entropy_equals_its_definition_in_numpy(smoothing):
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_squared_error_of_sigmoid_equals_its_definition_in_numpy():
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(6, 5)) * 3, generator.integers(5, size=6)
+    expected = ((np.eye(5)[labels] - 1 / (1 + np.exp(-logits))) ** 2).mean(axis=1)
+    got = _losses.squared_error_of_sigmoid(jnp.asarray(logits), jnp.asarray(labels))
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
 def test_cross_entropy_of_large_logits_is_finite():
     loss = _losses.cross_entropy(jnp.array([[1e4, -1e4, 0.0]]), jnp.array([1]))
     np.testing.assert_allclose(loss, [2e4])
@@ -156,7 +190,7 @@ def test_kernels_have_the_numbers_that_jax_initialisers_draw():
         np.testing.assert_allclose(kernel, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", workloads.names())
+@pytest.mark.parametrize("name", workloads.representatives())
 def test_no_initialisation_calls_lapack(loaded, name):
     # A batched LAPACK kernel waits for the thread pool it runs in: two at once on two cores never end.
     init = jax.jit(jax.vmap(loaded[name].init))

@@ -1,7 +1,8 @@
 """TaskSet's image augmentation, one independent draw per example.
 
-The facts give the settings and their use (crops leave height - c by width - c; colours change only with 3
-channels); the order of the colour changes and the final clip to [0, 1] are our reading.
+Crop, flips, then brightness, saturation, hue and contrast, in this order, with the meaning and the ranges of
+TensorFlow's tf.image.random_*: changed colours are not clipped, so that a bright pixel may exceed 1 and a dark one
+may be negative. A crop leaves height - c by width - c pixels; colours change only with 3 channels.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ def augment(
     key: jax.Array, images: Float[Array, "e h w c"], settings: Mapping[str, Any]
 ) -> Float[Array, "e rows columns c"]:
     """Random crop, flips, then brightness, saturation, hue and contrast.
+
+    With u uniform in [-1, 1): brightness adds u * b; saturation multiplies that of hue, saturation and value by
+    1 + u * s and clips it to [0, 1]; hue moves by u * h of a turn; contrast multiplies the distance to a channel's mean
+    over the image by 1 + u * c.
 
     Args:
       key: of all draws, which are made at once, because every call of the generator costs a second of
@@ -53,19 +58,21 @@ def _augment_one(draws: jax.Array, image: jax.Array, settings: Mapping[str, Any]
         image = jnp.where(draws[3] < 0.5, image[::-1], image)
     if settings["do_color_aug"] and channels == 3:
         signed = 2.0 * draws[4:] - 1.0
-        image = image + signed[0] * settings["brightness"]
-        hue, saturation, value = _to_hsv(jnp.clip(image, 0.0, 1.0))
+        hue, saturation, value = _to_hsv(image + signed[0] * settings["brightness"])
         saturation = jnp.clip(saturation * (1.0 + signed[1] * settings["saturation"]), 0.0, 1.0)
         hue = (hue + signed[2] * settings["hue"]) % 1.0
         image = _to_rgb(hue, saturation, value)
         mean = jnp.mean(image, axis=(0, 1))
         image = (image - mean) * (1.0 + signed[3] * settings["contrast"]) + mean
-        image = jnp.clip(image, 0.0, 1.0)
     return image
 
 
 def _to_hsv(rgb: Float[Array, "h w 3"]) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Hue, saturation and value in [0, 1] (A. R. Smith 1978, the hexcone)."""
+    """Hue in turns, saturation and value (A. R. Smith 1978, the hexcone).
+
+    All three are in [0, 1] for colours that are. For others the hue still is; saturation exceeds 1 where the least
+    channel is negative, and is 0 where the largest is.
+    """
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     value = jnp.max(rgb, axis=-1)
     spread = value - jnp.min(rgb, axis=-1)

@@ -31,8 +31,12 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-# Sonnet's default for weights: standard deviation 1 / sqrt(fan in) before the cut at twice of it, not corrected.
-SONNET = Initializer("truncated", lambda draws: draws / math.sqrt(math.prod(draws.shape[:-1])))
+def _over_root_of_fan_in(factor: float) -> Initializer:
+    """Variance factor / fan in before the cut at two standard deviations, not corrected for it."""
+    return Initializer("truncated", lambda draws: draws * math.sqrt(factor / math.prod(draws.shape[:-1])))
+
+
+SONNET = _over_root_of_fan_in(1.0)  # Sonnet's default for weights
 
 
 def pixels(images: jax.Array) -> jax.Array:
@@ -46,6 +50,8 @@ def initializer(name: str, scale: float | None, quirks: Quirks = RELEASED) -> In
     glorot: variance 1 / mean of fan in and fan out; he: 2 / fan in; variance_scaling: scale / fan in; each a
     normal cut at two standard deviations, with the variance corrected for it, or uniform. orthogonal: gain =
     scale. random_normal, truncated_normal: standard deviation = scale. random_uniform: U(-scale, scale).
+    variance_scaling_contrib, of two fixed tasks: variance 1.3 scale / fan in before the cut at two deviations, as
+    tf.contrib.layers.variance_scaling_initializer corrects for it, which leaves 1.006 scale / fan in.
     """
     s = 1.0 if scale is None else scale
     # In the released code truncated_normal is a normal without truncation, despite its name.
@@ -60,5 +66,6 @@ def initializer(name: str, scale: float | None, quirks: Quirks = RELEASED) -> In
         "random_uniform": uniform(s),
         "truncated_normal": truncated_normal(s) if cut else normal(s),
         "variance_scaling": variance_scaling(s, "fan_in"),
+        "variance_scaling_contrib": _over_root_of_fan_in(1.3 * s),
     }
     return table[name]

@@ -7,14 +7,13 @@ the loss of `outer_valid`.
 
 from __future__ import annotations
 
+import math
 import pathlib
 from typing import Any
 
-import jax.numpy as jnp
-
-from workloads import _layers, _losses
-from workloads._workload import Functions, Workload
-from workloads.taskset import _draws, _images, _nets, _task
+from workloads import _layers
+from workloads._workload import Workload
+from workloads.taskset import _classifiers, _draws, _images, _nets
 from workloads.taskset._quirks import RELEASED, Quirks
 
 OFFSET = 99123491  # of this family's generator
@@ -54,46 +53,24 @@ def from_config(
       data_dir: see `workloads.load`.
       quirks: released behaviour by default.
     """
-    dataset, arguments, augmentation = config["dataset"]
-    facts = _images.IMAGE_SETS[dataset]
-    crop = augmentation["crop_amount"] if augmentation else 0
-    height, width, channels = facts.shape
-    sizes = ((height - crop) * (width - crop) * channels, *config["layer_sizes"], facts.classes)
-    activation = _nets.ACTIVATIONS[config["activation"]]
+    image = _classifiers.image_shape(config["dataset"])
+    classes = _images.IMAGE_SETS[config["dataset"][0]].classes
+    sizes = (math.prod(image), *config["layer_sizes"], classes)
     w_name, w_scale = config["w_init"]
     w_init = _nets.initializer(w_name, w_scale, quirks)
-    last = len(sizes) - 2
-
-    def logits(params, batch):
-        x = _nets.pixels(batch["inputs"]).reshape(batch["inputs"].shape[0], -1)
-        x = 2.0 * x - 1.0 if config["center_data"] else x
-        for i in range(last):
-            x = activation(_layers.dense(params[f"Dense_{i}"], x))
-        return _layers.dense(params[f"Dense_{last}"], x)
+    activation = _nets.ACTIVATIONS[config["activation"]]
 
     def init(key):
         return _layers.mlp_init(key, sizes, w_init), ()
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del key, train, regularization
-        return jnp.mean(_losses.cross_entropy(logits(params, batch), batch["targets"])), model_state
+    def logits(params, images):
+        return _layers.mlp(params, images.reshape(images.shape[0], -1), activation)
 
-    def metrics(params, model_state, batch, key):
-        del model_state, key
-        return _losses.classification_sums(logits(params, batch), batch["targets"])
-
-    return _task.task(
-        name,
-        "mlp",
-        _summary(config),
-        Functions(init, loss, metrics),
-        _images.load(config["dataset"], data_dir, quirks),
-        arguments["bs"],
-        "SOFTMAX_CROSS_ENTROPY",
+    return _classifiers.sampled_task(
+        name, "mlp_family", "mlp", config, (init, logits), _summary(config), data_dir, quirks
     )
 
 
 def _summary(config: dict[str, Any]) -> str:
     layers = "-".join(map(str, config["layer_sizes"]))
-    augmented = ", augmented" if config["dataset"][2] else ""
-    return f"TaskSet perceptron {layers} with {config['activation']} on {config['dataset'][0]}{augmented}"
+    return f"perceptron {layers} with {config['activation']}"
