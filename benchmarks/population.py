@@ -119,6 +119,6 @@ def scan(workload: workloads.Workload):
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or workloads.names()
+    names = sys.argv[1:] or workloads.representatives()
     made_by = {"device": environment.device(), "versions": environment.versions()}
     print(json.dumps({**made_by, "results": [measure(name) for name in names]}, indent=1))

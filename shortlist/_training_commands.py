@@ -1,9 +1,10 @@
-"""Commands that train: workloads, tune, set-targets, demo."""
+"""Commands that train: tune, set-targets, demo."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,41 +12,21 @@ from shortlist._lists import read_points
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
+if TYPE_CHECKING:
+    from tuning.studies import Run
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
+RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands of this module."""
-    for command in (workloads, tune, set_targets, demo):
+    for command in (tune, set_targets, demo):
         app.command()(command)
-
-
-def workloads(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these.")] = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """List what can be trained, with targets, budgets and data.
-
-    Example: shortlist workloads taskset/mlp_family_seed12
-    """
-    import workloads as room
-
-    facts = [room.facts(room.load(name, data_dir)) for name in names or room.names()]
-    if json:
-        print_json({"workloads": facts})
-        return
-    shown = {
-        "name": "name", "metric": "metric", "target": "validation_target", "steps": "step_hint",
-        "batch": "batch_size", "parameters": "parameters", "data": "data_kind", "stands in for": "stands_in_for",
-    }  # fmt: skip
-    print_table("Workloads", list(shown), [[_shown(fact[key]) for key in shown.values()] for fact in facts])
-    for fact in facts:
-        typer.echo(f"data of {fact['name']}: {fact['data']}")
 
 
 def tune(
@@ -55,11 +36,21 @@ def tune(
     budget: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Points; default: all of a list, else 20.")
     ] = None,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of every point.")] = 1,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="taskset: 10,000 steps, evaluated at the start and every 200 on 50 batches, 5 repeats; "
+            "other options replace its parts.",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Trainings of every point; default: 1.")
+    ] = None,
     seed: Seed = 0,
     optimizer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Update rule; default: the list's own, else nadamw_optax."),
+        typer.Option(metavar="NAME", help="Update rule; default: the list's or grid's, else nadamw_optax."),
     ] = None,
     list_: Annotated[
         str | None,
@@ -67,7 +58,7 @@ def tune(
     ] = None,
     space: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="tuning_search_space.json; default: Medapati et al., Table 1."),
+        typer.Option(metavar="FILE", help="tuning_search_space.json; default: the optimizer's own space."),
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(metavar="X", help="For --strategy lr-sweep; default 1e-4.")
@@ -75,8 +66,26 @@ def tune(
     order_seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="For --strategy quasirandom: AlgoPerf's shuffle.")
     ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="For --strategy taskset-grid: nadamw_grid, adam8p_wide_grid, ..."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")
+    ] = None,
+    eval_period: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Steps between evaluations; default: the workload's."),
+    ] = None,
+    eval_batches: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Evaluate on N fresh batches per split; default: on all of it."
+        ),
+    ] = None,
+    eval_at_start: Annotated[
+        bool | None,
+        typer.Option("--eval-at-start/--no-eval-at-start", help="Evaluate before the first step too."),
     ] = None,
     width: Annotated[
         int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")
@@ -95,21 +104,23 @@ def tune(
 
     Example: shortlist tune digits/conv clicks/mlp --strategy quasirandom --budget 40 --study studies/first
     """
+    from tuning import studies
     from tuning.plan import plan
     from tuning.tune import tune as run
 
     given = read_points(list_) if list_ else None
     spec = plan(
-        name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget, repeats=repeats,
-        seed=seed, optimizer=optimizer or (given.update_rule if given else None),
+        name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
+        protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
+        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer or (given.update_rule if given else None),
         points=given.points if given else None, list_name=given.name if given else None, space=space,
-        weight_decay=weight_decay, order_seed=order_seed, steps=steps, width=width,
+        weight_decay=weight_decay, order_seed=order_seed, grid=grid, steps=steps, width=width,
         shared_batches=not own_batches,
     )  # fmt: skip
     use_compilation_cache()
     with progress_display() as progress:
         trials = run(study, spec, data_dir=data_dir, workers=workers, progress=progress)
-    _print_trials(study, trials, json)
+    _print_trials(study, trials, studies.read_runs(study), json)
 
 
 def set_targets(
@@ -189,25 +200,28 @@ def demo(
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs between processes, where the user's other caches are."""
-    import os
+    """Keeps compiled programs between processes."""
+    from tuning import environment
 
-    import jax
-
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(base / "shortlist" / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    environment.use_compilation_cache()
 
 
-def _print_trials(study: Path, trials, json: bool) -> None:
+def _print_trials(study: Path, trials, runs: Sequence[Run], json: bool) -> None:
     rows = best_points(trials)
     if json:
-        print_json({"study": str(study), "trials": len(trials), "workloads": rows})
+        costs = [{key: getattr(run, key) for key in RUN_COSTS} for run in runs]
+        print_json({"study": str(study), "trials": len(trials), "runs": costs, "workloads": rows})
         return
     columns = [name for name in rows[0] if name != "data"]
     print_table(f"{study}: {len(trials)} trials", columns, [[row[name] for name in columns] for row in rows])
     for row in rows:
         typer.echo(f"data of {row['workload']}: {row['data']}")
+    if runs:
+        last = runs[-1]
+        typer.echo(
+            f"last run: {last.trials} trials in {last.seconds:.1f} s; programs compiled: {last.compilations}, "
+            f"in {last.compile_seconds:.1f} s"
+        )
     typer.echo(f"\nnext: shortlist report {study} --out {study}-report")
 
 
@@ -240,7 +254,3 @@ def best_points(trials) -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def _shown(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from shortlist import _list_commands, _training_commands
+from shortlist import _curve_commands, _list_commands, _training_commands, _workload_commands
 
 app = typer.Typer(
     name="shortlist",
@@ -21,8 +21,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+_workload_commands.add_to(app)
 _training_commands.add_to(app)
 _list_commands.add_to(app)
+_curve_commands.add_to(app)
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
 """What is trained: models, losses, data and facts, each as one `Workload`.
 
     >>> import workloads
-    >>> workloads.names()[0]
-    'algoperf/mnist'
+    >>> len([name for name in workloads.names() if name.startswith("taskset/")])
+    1309
+    >>> workloads.entry("taskset/mlp_family_seed15").config["layer_sizes"]
+    [18]
 
 A workload of your own is one file with one decorated function:
 
@@ -15,8 +17,10 @@ A workload of your own is one file with one decorated function:
 Importing this package costs no JAX; loading a workload does.
 """
 
+from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, select
 from workloads._facts import facts, parameter_count
-from workloads._registry import load, names, register
+from workloads._flops import flops_per_step
+from workloads._registry import load, names, register, representatives
 from workloads._targets import Target, read_targets
 from workloads._workload import (
     Batch,
@@ -33,9 +37,12 @@ from workloads._workload import (
 )
 
 __all__ = [
+    "KINDS",
     "Batch",
+    "Entry",
     "Functions",
     "GeneratedData",
+    "Kind",
     "Metric",
     "ModelState",
     "Params",
@@ -45,10 +52,16 @@ __all__ = [
     "SharedProgram",
     "Target",
     "Workload",
+    "describe",
+    "entry",
     "facts",
+    "families",
+    "flops_per_step",
     "load",
     "names",
     "parameter_count",
     "read_targets",
     "register",
+    "representatives",
+    "select",
 ]

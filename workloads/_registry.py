@@ -27,25 +27,33 @@ WORKLOADS: dict[str, str] = {
     "clicks/mlp": "workloads.clicks:build",
 }
 
-# The member by which `names` shows a pattern: an ordinary and cheap one.
-REPRESENTATIVES = {f"taskset/{family}_seed<k>": seed for family, seed in taskset.FAMILIES.items()}
+SEEDS = range(100)  # of every sampled family, those that `names` lists: TaskSet chose from the same
 
 _REGISTERED: dict[str, Builder] = {}  # what `register` added
 
 
-def names(patterns: bool = False) -> tuple[str, ...]:
-    """Names that `load` accepts; a family of many is shown by one representative.
-
-    Args:
-      patterns: also list the patterns, such as `taskset/mlp_family_seed<k>` (any k >= 0). `load` does not
-        accept a pattern itself.
+def names() -> tuple[str, ...]:
+    """Names that `load` accepts. Of a sampled family the seeds 0 to 99 are listed, and any other loads as well.
 
     Example:
-      >>> "taskset/mlp_family_seed15" in names()
-      True
+      >>> [name for name in names() if name.startswith("taskset/mlp_family")][15]
+      'taskset/mlp_family_seed15'
     """
-    loadable = tuple(_instance(name) for name in WORKLOADS) + tuple(_REGISTERED)
-    return loadable + tuple(REPRESENTATIVES) if patterns else loadable
+    sampled = (f"taskset/{family}_seed{seed}" for family in taskset.FAMILIES for seed in SEEDS)
+    own = (name for name in WORKLOADS if "<k>" not in name)
+    return (*own, *sampled, *(f"taskset/{name}" for name in fixed.configs()), *_REGISTERED)
+
+
+def representatives() -> tuple[str, ...]:
+    """One name for everything that is built in a way of its own: our workloads, and a member of each sampled family.
+
+    For what is done with all kinds of workloads, such as a benchmark.
+    """
+    return tuple(
+        name.replace("<k>", str(taskset.FAMILIES[family])) if family in taskset.FAMILIES else name
+        for name in WORKLOADS
+        for family in (name.removeprefix("taskset/").removesuffix("_seed<k>"),)
+    )
 
 
 def register(name: str) -> Callable[[Builder], Builder]:
@@ -73,7 +81,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
     """The workload of that name, on embedded data or, where it has a reader for them, on real ones.
 
     Args:
-      name: one of `names()`, or a member of one of its patterns, such as `taskset/mlp_family_seed3`.
+      name: one of `names()`, or any other seed of a sampled family, such as `taskset/mlp_family_seed1234`.
       data_dir: folder with real data sets. A workload whose data set Shortlist can read must find it there;
         the others keep their own data, as their provenance says.
 
@@ -85,11 +93,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
       ValueError: unknown name.
       FileNotFoundError: data_dir, or a file needed in it, does not exist.
     """
-    build = _REGISTERED.get(name) or _builtin(name)
-    if build is None:
-        close = difflib.get_close_matches(name, names(patterns=True), n=2)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"known: {', '.join(names())}"
-        raise ValueError(f"unknown workload {name!r}; {hint}")
+    build = builder(name)
     folder = None if data_dir is None else pathlib.Path(data_dir)
     if folder is not None and not folder.is_dir():
         raise FileNotFoundError(
@@ -99,6 +103,22 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
     if workload.name != name:
         raise ValueError(f"the builder of {name!r} returned a workload named {workload.name!r}; use one name")
     return _with_target(workload)
+
+
+def builder(name: str) -> Builder:
+    """What makes the workload of a name: a function of data_dir.
+
+    Raises:
+      ValueError: unknown name.
+    """
+    found = _REGISTERED.get(name) or _builtin(name)
+    if found is None:
+        close = difflib.get_close_matches(name, names(), n=2)
+        hint = (
+            f"did you mean {' or '.join(map(repr, close))}?" if close else "'shortlist workloads' lists them"
+        )
+        raise ValueError(f"unknown workload {name!r}; {hint}")
+    return found
 
 
 def _builtin(name: str) -> Builder | None:
@@ -118,10 +138,6 @@ def _builder(where: str, *numbers: int) -> Builder:
         return getattr(importlib.import_module(module), function)(data_dir, *numbers)
 
     return build
-
-
-def _instance(name: str) -> str:
-    return name.replace("<k>", str(REPRESENTATIVES[name])) if name in REPRESENTATIVES else name
 
 
 def _with_target(workload: Workload) -> Workload:

@@ -17,7 +17,7 @@ import numpy as np
 
 from workloads import _layers, _losses
 from workloads._workload import Metric, Provenance, Regularization, ResidentData, Workload
-from workloads.data import digits, idx
+from workloads.data import digits, mnist
 
 NAME = "algoperf/mnist"
 SIZES = (784, 128, 10)
@@ -88,14 +88,14 @@ def _digits() -> ResidentData:
 
 
 def _mnist(data_dir: pathlib.Path) -> ResidentData:
-    folder = idx.find_idx(data_dir, "mnist")
-    images, labels = idx.read_split(folder, "train")
+    published = mnist.read(data_dir, "mnist")
+    images, labels = published["train"]
     # AlgoPerf: train[:50000] and train[50000:]; a smaller file keeps the proportion.
     cut = len(images) * 5 // 6
     splits = {
         "train": _fields(images[:cut], labels[:cut]),
         "validation": _fields(images[cut:], labels[cut:]),
-        "test": _fields(*idx.read_split(folder, "t10k")),
+        "test": _fields(*published["test"]),
     }
     return ResidentData(
         splits, Provenance("real", f"MNIST, {len(images) + len(splits['test']['targets']):,} images")

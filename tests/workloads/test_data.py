@@ -52,7 +52,7 @@ def test_text_windows_are_consecutive_characters_of_the_sources():
     windows, provenance = stdlib_text.stdlib_windows(40, {"train": 50, "validation": 20, "test": 20})
     assert len(stdlib_text.VOCABULARY) == 70
     sources = [
-        "".join(c for c in stdlib_text._source(module).lower() if c in stdlib_text.VOCABULARY)
+        "".join(c for c in stdlib_text.source_text(module).lower() if c in stdlib_text.VOCABULARY)
         for module in stdlib_text.MODULES
     ]
     for split, (start, stop) in stdlib_text.PARTS.items():

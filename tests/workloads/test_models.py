@@ -1,4 +1,8 @@
-"""What every workload promises, whatever it trains."""
+"""What every workload promises, whatever it trains.
+
+Everything is checked of our own workloads and of one perceptron of TaskSet's; of a member of each of its other
+families, what costs no compilation. Their models are tested in `taskset/`, and that they train in `test_every_task`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,25 @@ import optax
 import pytest
 
 import workloads
-from workloads import Regularization
+from workloads import GeneratedData, Regularization
 
-NAMES = workloads.names()
+NAMES = (
+    "algoperf/mnist",
+    "taskset/mlp_family_seed15",
+    "digits/conv",
+    "photographs/autoencoder",
+    "stdlib/char_rnn",
+    "clicks/mlp",
+)
+FAMILIES = tuple(name for name in workloads.representatives() if name not in NAMES)
 NO_DROPOUT = ("taskset/mlp_family_seed15", "photographs/autoencoder")
 NO_SMOOTHING = (*NO_DROPOUT, "clicks/mlp")
+KEYS = jax.random.split(jax.random.key(0), 3)
+
+
+def _regularization(dropout_rate, label_smoothing):
+    """Strengths of one type, so that they share one program."""
+    return Regularization(jnp.float32(dropout_rate), jnp.float32(label_smoothing))
 
 
 def _equal(one, other):
@@ -29,12 +47,13 @@ class Compiled:
         self.init = jax.jit(workload.init)
         self.loss = jax.jit(workload.loss, static_argnums=4)
         self.metrics = jax.jit(workload.metrics)
-        self.start = self.init(jax.random.key(3))
+        self.start = self.init(KEYS[2])
+        self.population = jax.jit(jax.vmap(workload.init))(KEYS)
 
 
 @pytest.fixture(scope="module")
 def compiled(loaded):
-    return {name: Compiled(workload) for name, workload in loaded.items()}
+    return {name: Compiled(loaded[name]) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,10 +64,9 @@ def test_a_key_determines_the_initial_parameters(compiled, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_init_vmaps_over_keys(loaded, compiled, name):
-    keys = jax.random.split(jax.random.key(0), 3)
-    stacked, _ = jax.jit(jax.vmap(loaded[name].init))(keys)
-    single, _ = compiled[name].init(keys[2])
+def test_init_vmaps_over_keys(compiled, name):
+    stacked, _ = compiled[name].population
+    single, _ = compiled[name].start
     for many, one in zip(jax.tree.leaves(stacked), jax.tree.leaves(single), strict=True):
         np.testing.assert_allclose(many[2], one, rtol=1e-5, atol=1e-6)  # QR of orthogonal kernels rounds
 
@@ -58,7 +76,7 @@ def test_metric_sums_add_up_over_batches(loaded, compiled, leading, name):
     workload = loaded[name]
     split = workload.eval_splits["validation"]
     sums = [
-        compiled[name].metrics(*compiled[name].start, leading(workload, split, n, start))
+        compiled[name].metrics(*compiled[name].start, leading(workload, split, n, start), jax.random.key(0))
         for n, start in ((32, 0), (16, 0), (16, 16))
     ]
     assert workload.metric.name in sums[0]
@@ -71,8 +89,8 @@ def test_metric_sums_add_up_over_batches(loaded, compiled, leading, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_evaluated_loss_is_the_loss_without_regularization(loaded, compiled, leading, name):
     batch = leading(loaded[name], "train", 16)
-    sums = compiled[name].metrics(*compiled[name].start, batch)
-    strong = Regularization(dropout_rate=0.5, label_smoothing=0.5)
+    sums = compiled[name].metrics(*compiled[name].start, batch, jax.random.key(0))
+    strong = _regularization(0.5, 0.5)
     loss, _ = compiled[name].loss(*compiled[name].start, batch, jax.random.key(0), False, strong)
     np.testing.assert_allclose(loss, sums["loss"] / sums["examples"], rtol=1e-5)
 
@@ -80,7 +98,7 @@ def test_the_evaluated_loss_is_the_loss_without_regularization(loaded, compiled,
 @pytest.mark.parametrize("name", NAMES)
 def test_zero_dropout_is_no_dropout(loaded, compiled, leading, name):
     batch = leading(loaded[name], "train", 16)
-    none = Regularization(0.0, 0.0)
+    none = _regularization(0.0, 0.0)
     trained, _ = compiled[name].loss(*compiled[name].start, batch, jax.random.key(0), True, none)
     evaluated, _ = compiled[name].loss(*compiled[name].start, batch, jax.random.key(1), False, none)
     np.testing.assert_allclose(trained, evaluated, rtol=1e-6)
@@ -91,7 +109,11 @@ def test_dropout_and_smoothing_act_exactly_where_they_are_documented(loaded, com
     batch = leading(loaded[name], "train", 16)
     plain, dropped, smoothed = (
         float(compiled[name].loss(*compiled[name].start, batch, jax.random.key(0), True, regularization)[0])
-        for regularization in (Regularization(0.0, 0.0), Regularization(0.5, 0.0), Regularization(0.0, 0.5))
+        for regularization in (
+            _regularization(0.0, 0.0),
+            _regularization(0.5, 0.0),
+            _regularization(0.0, 0.5),
+        )
     )
     assert (dropped == plain) == (name in NO_DROPOUT)
     assert (abs(smoothed - plain) < 1e-6) == (name in NO_SMOOTHING)
@@ -101,8 +123,7 @@ def test_dropout_and_smoothing_act_exactly_where_they_are_documented(loaded, com
 def test_a_population_shares_a_batch_and_new_hyperparameters_compile_nothing(loaded, compiled, leading, name):
     workload = loaded[name]
     batch = leading(workload, "train", 16)
-    keys = jax.random.split(jax.random.key(0), 3)
-    params, state = jax.jit(jax.vmap(workload.init))(keys)
+    params, state = compiled[name].population
     traces = 0
 
     @jax.jit
@@ -114,13 +135,13 @@ def test_a_population_shares_a_batch_and_new_hyperparameters_compile_nothing(loa
         return each(params, state, key, regularization)
 
     rates, smoothing = jnp.array([0.0, 0.1, 0.2]), jnp.array([0.2, 0.0, 0.1])
-    together = losses(params, state, keys, rates, smoothing)
-    losses(params, state, keys, rates + 0.1, smoothing / 2)
+    together = losses(params, state, KEYS, rates, smoothing)
+    losses(params, state, KEYS, rates + 0.1, smoothing / 2)
     assert traces == 1
     for i in range(3):
         own = jax.tree.map(lambda x, i=i: x[i], params)
-        regularization = Regularization(rates[i], smoothing[i])
-        alone, _ = compiled[name].loss(own, (), batch, keys[i], True, regularization)
+        regularization = _regularization(rates[i], smoothing[i])
+        alone, _ = compiled[name].loss(own, (), batch, KEYS[i], True, regularization)
         np.testing.assert_allclose(together[i], alone, rtol=1e-4)  # float32, another order of summation
 
 
@@ -162,3 +183,41 @@ def test_splits_are_finite_disjoint_and_the_same_at_every_load(loaded, name):
         rows = {i.tobytes() + e.tobytes() for i, e in zip(inputs, extra, strict=True)}
         assert not rows & seen
         seen |= rows
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_population_of_a_family_has_the_shapes_that_the_engine_expects(loaded, leading, name):
+    # Shapes only: nothing is compiled.
+    workload = loaded[name]
+    batch = jax.eval_shape(lambda: leading(workload, "train", 8))
+    params, state = jax.eval_shape(jax.vmap(workload.init), KEYS)
+    assert all(leaf.shape[0] == 3 and leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+
+    def step(params, state, batch, keys):
+        loss = jax.value_and_grad(workload.loss, has_aux=True)
+        each = jax.vmap(lambda p, s, k: loss(p, s, batch, k, True, Regularization()))
+        return each(params, state, keys)
+
+    (loss, new_state), gradient = jax.eval_shape(step, params, state, batch, KEYS)
+    assert (loss.shape, loss.dtype) == ((3,), jnp.float32)
+    assert jax.tree.map(_described, new_state) == jax.tree.map(_described, state)
+    assert jax.tree.map(_described, gradient) == jax.tree.map(_described, params)
+    sums = jax.eval_shape(jax.vmap(workload.metrics, in_axes=(0, 0, None, 0)), params, state, batch, KEYS)
+    assert {"loss", "examples"} <= set(sums)
+    assert {leaf.shape for leaf in sums.values()} == {(3,)}
+
+
+def _described(leaf):
+    return leaf.shape, str(leaf.dtype)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_member_of_a_family_says_where_its_data_are_from(loaded, name):
+    workload = loaded[name]
+    assert set(workload.eval_splits) == {"train", "inner_validation", "validation", "test"}
+    provenance = workload.data.provenance
+    assert provenance.kind in ("embedded", "synthetic")
+    # What is made by definition stands in for nothing, and has the whole budget.
+    generated = isinstance(workload.data, GeneratedData) or provenance.stands_in_for is None
+    assert workload.step_hint == (10_000 if generated else 400)
+    assert workload.step_hint % workload.eval_period == 0

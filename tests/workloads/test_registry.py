@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 
 import workloads
 from workloads import _registry, _targets
+from workloads.taskset import fixed
 
-SIX = (
+SIX = (  # one of TaskSet, and all others
     "algoperf/mnist",
     "taskset/mlp_family_seed15",
     "digits/conv",
@@ -33,9 +35,28 @@ def test_the_package_and_its_names_import_without_jax():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_names_are_the_six_workloads_and_patterns_come_on_request():
-    assert workloads.names() == SIX
-    assert workloads.names(patterns=True) == (*SIX, "taskset/mlp_family_seed<k>")
+def test_names_are_ours_and_the_1309_of_taskset(registry):
+    names = workloads.names()
+    assert len(set(names)) == len(names) == 1314
+    assert set(SIX) <= set(names)
+    sampled = [name for name in names if "_seed" in name]
+    others = [name for name in names if name.startswith("taskset/") and "_seed" not in name]
+    assert (len(sampled), len(others)) == (1200, 109)
+    assert "taskset/losg_tasks_family_seed99" in sampled
+    assert "taskset/FixedMLP_mnist_ce_128x128x128_relu_bs128" in others
+
+
+def test_representatives_are_a_member_of_each_family_and_all_others():
+    names = workloads.representatives()
+    assert set(SIX) <= set(names)
+    assert len([name for name in names if name.startswith("taskset/")]) == 12
+    assert set(names) <= set(workloads.names())
+
+
+def test_every_name_has_a_builder_in_a_module_that_is_there(registry):
+    modules = {where.split(":")[0] for where in _registry.WORKLOADS.values()}
+    modules |= {f"workloads.taskset.{module}" for module in fixed.GROUPS.values()}
+    assert all(importlib.util.find_spec(module) for module in modules)
 
 
 @pytest.mark.parametrize("name", SIX)
@@ -53,10 +74,13 @@ def test_a_pattern_loads_for_any_number():
     ("wrong", "suggestion"),
     [
         ("algoperf/minst", "did you mean 'algoperf/mnist'"),
+        ("taskset/mlp_famly_seed12", "did you mean 'taskset/mlp_family_seed12'"),
         ("taskset/mlp_family_seed<k>", "did you mean"),
         ("taskset/mlp_family_seed-1", "did you mean"),
         ("taskset/mlp_family_seed07", "did you mean"),
-        ("zzz", "known: algoperf/mnist"),
+        ("taskset/TwoD_Bowl3", "did you mean 'taskset/TwoD_Bowl"),
+        ("FixedMAF_mnist_2layer_bs64", "did you mean 'taskset/FixedMAF_mnist_2layer_bs64'"),
+        ("zzz", "'shortlist workloads' lists them"),
     ],
 )
 def test_an_unknown_name_is_refused_with_a_suggestion(wrong, suggestion):
@@ -86,7 +110,7 @@ def test_one_decorator_adds_a_workload(registry, loaded):
     assert workloads.load("mine/clicks").metric.name == "loss"
 
 
-@pytest.mark.parametrize("taken", ["clicks/mlp", "taskset/mlp_family_seed3"])
+@pytest.mark.parametrize("taken", ["clicks/mlp", "taskset/mlp_family_seed3", "taskset/TwoD_Bowl1"])
 def test_a_taken_name_is_not_registered_again(registry, taken):
     with pytest.raises(ValueError, match="exists already"):
         workloads.register(taken)

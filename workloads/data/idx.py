@@ -28,7 +28,8 @@ def find_idx(data_dir: pathlib.Path, name: str) -> pathlib.Path:
             return folder
     raise FileNotFoundError(
         f"no train-images-idx3-ubyte[.gz] of {name} in {', '.join(map(str, tried))}; "
-        "put its four IDX files in the first of these, or leave data_dir out to use embedded data"
+        f"put its four IDX files in the first of these, or make it with 'tfds build {name} --data_dir {data_dir}', "
+        "or leave data_dir out to use embedded data"
     )
 
 

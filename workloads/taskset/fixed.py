@@ -48,6 +48,14 @@ def configs() -> Mapping[str, Mapping[str, Any]]:
     )
 
 
+def groups() -> dict[str, list[str]]:
+    """Group -> names of its tasks, in the order of the table."""
+    members: dict[str, list[str]] = {}
+    for name, config in configs().items():
+        members.setdefault(config["group"], []).append(name)
+    return members
+
+
 def build(name: str, data_dir: pathlib.Path | None = None, quirks: Quirks = RELEASED) -> Workload:
     """The workload `taskset/<name>` of a fixed task.
 

@@ -1,0 +1,58 @@
+"""The product of activations and weights, with a gradient that is fast for populations.
+
+Reverse mode computes the weights' gradient as (gradient' x)', [outputs, inputs] transposed. Under `vmap` over weights
+with a batch that all trials share this transposes an array as large as all weights of the population at every step.
+x' gradient needs only x transposed: with the trials next to the outputs, [inputs, trial, outputs], forward and
+backward are one product each and no array of weights is ever moved. On two cores that made the step of 32 perceptrons
+1.1 to 1.3 times faster (benchmarks/population.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Float
+
+
+@jax.custom_vjp
+def product(x: Float[Array, "*batch inputs"], weights: Float[Array, "inputs outputs"]) -> Float[Array, "..."]:
+    """x @ weights, [*batch, outputs]; differentiable in reverse mode only."""
+    return x @ weights
+
+
+def _forward(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return x @ weights, (x, weights)
+
+
+def _backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, weights = saved
+    rows, columns = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
+    return gradient @ weights.T, _of_weights(rows, columns)
+
+
+product.defvjp(_forward, _backward)
+
+
+@custom_vmap
+def _of_weights(x: Float[Array, "batch inputs"], gradient: Float[Array, "batch outputs"]) -> jax.Array:
+    """x' gradient, in the order of reverse mode."""
+    return _contract(gradient, x, (0, 0)).T
+
+
+@_of_weights.def_vmap
+def _of_trials(axis_size: int, batched: list[bool], x: Any, gradient: Any) -> tuple[jax.Array, bool]:
+    """The gradients of all trials, [trial, inputs, outputs]; in memory [inputs, trial, outputs] for a shared x."""
+    del axis_size
+    if batched == [False, True]:
+        # The barrier keeps the transposition out of the product: XLA's fast path on a CPU has no transposed operand.
+        transposed = jax.lax.optimization_barrier(x.T)
+        return jnp.moveaxis(_contract(transposed, jnp.moveaxis(gradient, 0, 1), (1, 0)), 1, 0), True
+    axes = tuple(0 if each else None for each in batched)
+    return jax.vmap(lambda x, gradient: _contract(gradient, x, (0, 0)).T, in_axes=axes)(x, gradient), True
+
+
+def _contract(left: jax.Array, right: jax.Array, axes: tuple[int, int]) -> jax.Array:
+    return jax.lax.dot_general(left, right, (((axes[0],), (axes[1],)), ((), ())))

@@ -1,0 +1,90 @@
+"""Labelled images of a TFDS folder at one size, decoded once and kept on disk.
+
+A set is decoded and resized one image at a time, straight into a file of the user's cache
+($XDG_CACHE_HOME/shortlist/images, else ~/.cache/shortlist/images), and used from there as a memory map: neither
+making nor using it holds it in memory, and processes share the pages. The cache may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+from jaxtyping import Int, UInt8
+
+from workloads.data import pictures, tfds_folder
+
+FORMAT = 1  # of the files; a new number makes all of them anew
+
+
+def resized_images(
+    data_dir: pathlib.Path, dataset: str, split: str, label: str, shape: tuple[int, int, int]
+) -> tuple[UInt8[np.ndarray, "e h w c"], Int[np.ndarray, " e"]]:
+    """Images and labels of a split, in the order of its files. Read only.
+
+    Args:
+      data_dir, dataset: see `tfds_folder.find`.
+      split: see `tfds_folder.Folder.parts`.
+      label: name of the feature.
+      shape: height and width that images of another size are resized to (see `pictures.resize`), and channels.
+
+    Raises:
+      FileNotFoundError, ValueError: see `tfds_folder.find` and `tfds_folder.iterate`.
+    """
+    source = tfds_folder.find(data_dir, dataset)
+    folder = _cache() / _key(source, split, label, shape)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = pathlib.Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
+        try:
+            _write(unfinished, source, split, label, shape)
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster, with the same content
+                raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return np.load(folder / "inputs.npy", mmap_mode="r"), np.load(folder / "targets.npy")
+
+
+def _write(
+    folder: pathlib.Path, source: tfds_folder.Folder, split: str, label: str, shape: tuple[int, int, int]
+) -> None:
+    image = _image_feature(source)
+    size = source.size(split)
+    inputs = np.lib.format.open_memmap(folder / "inputs.npy", mode="w+", dtype=np.uint8, shape=(size, *shape))
+    targets = np.empty(size, np.int32)
+    for i, example in enumerate(tfds_folder.iterate(source, split, (image, label))):
+        decoded = pictures.resize(example[image], *shape[:2])
+        if decoded.shape != shape:
+            raise ValueError(f"{source.path}: images have {decoded.shape[-1]} channels, expected {shape[-1]}")
+        inputs[i], targets[i] = decoded, example[label]
+    inputs.flush()
+    np.save(folder / "targets.npy", targets)
+
+
+def _image_feature(source: tfds_folder.Folder) -> str:
+    images = [name for name, feature in source.features.items() if feature.kind == "image"]
+    if len(images) != 1:
+        raise ValueError(f"{source.path}: {len(images)} of its features are images; expected one")
+    return images[0]
+
+
+def _key(source: tfds_folder.Folder, split: str, label: str, shape: tuple[int, int, int]) -> str:
+    """Depends on the source, by the size and time of its files, and on what is made of it."""
+    parts = [
+        (str(file.resolve()), start, stop, file.stat().st_size, file.stat().st_mtime_ns)
+        for file, start, stop in source.parts(split)
+    ]
+    made = json.dumps([FORMAT, parts, label, shape])
+    return hashlib.sha256(made.encode()).hexdigest()[:32]
+
+
+def _cache() -> pathlib.Path:
+    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    return base / "shortlist" / "images"

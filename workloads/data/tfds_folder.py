@@ -1,0 +1,273 @@
+"""Reader of the folders that TensorFlow Datasets prepares, without TensorFlow.
+
+`tfds build NAME --data_dir DIR` makes `DIR/NAME[/CONFIG]/VERSION/` with `dataset_info.json` (splits, and how many
+records each of their files has), `features.json` (what a record holds) and TFRecord files such as
+`mnist-train.tfrecord-00000-of-00001`. Both forms of `features.json` are understood: the one of today, and
+the older one that names a `type` and its `content`. Needs the extra `shortlist[tfds]`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from workloads.data import pictures, tfrecord
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+# What the reader of the records has to know of TFDS's feature classes; all others come as arrays, as stored.
+IMAGES, TEXTS, RAGGED = ("Image", "LabeledImage"), ("Text", "Translation"), ("Sequence",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """What a record holds under one name.
+
+    Attributes:
+      kind: `image`: a compressed picture; `text`: one byte string, or the token ids of an encoded text; `array`:
+        numbers of a fixed shape; `ragged`: numbers, any amount of them.
+      shape: of an array, or [height, width, channels] of an image; None where it differs.
+      dtype: of an array's numbers, as NumPy names it.
+    """
+
+    kind: Literal["image", "text", "array", "ragged"]
+    shape: tuple[int | None, ...] = ()
+    dtype: str = "int64"
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """A prepared data set.
+
+    Attributes:
+      path: the folder of the version.
+      splits: split name -> its files in order, each with its number of records.
+      features: name -> what a record holds; names of nested features are joined by `/`.
+    """
+
+    path: pathlib.Path
+    splits: Mapping[str, Sequence[tuple[pathlib.Path, int]]]
+    features: Mapping[str, Feature]
+
+    def size(self, split: str) -> int:
+        """Records of a split, `train` or parts such as `train[100:]+validation`."""
+        return sum(stop - start for _, start, stop in self.parts(split))
+
+    def parts(self, split: str) -> list[tuple[pathlib.Path, int, int]]:
+        """Files of a split, in order, each with the first record to take and the one to end before.
+
+        Args:
+          split: names joined by `+`, each with an optional slice by position, as TFDS writes them:
+            `train[:5000]`, `train[5000:]`, `train[-100:]`. Percentages are not understood.
+
+        Raises:
+          ValueError: there is no such split.
+        """
+        parts = []
+        for part in split.split("+"):
+            match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(-?\d*):(-?\d*)\])?\s*", part)
+            if match is None or match[1] not in self.splits:
+                raise ValueError(
+                    f"{self.path}: no split {part!r}; it has {', '.join(self.splits)}, "
+                    "and a part of one is written like 'train[100:200]'"
+                )
+            files = self.splits[match[1]]
+            wanted = slice(*(int(bound) if bound else None for bound in match.groups()[1:]))
+            start, stop, _ = wanted.indices(sum(size for _, size in files))
+            for file, size in files:
+                if max(start, 0) < min(stop, size):
+                    parts.append((file, max(start, 0), min(stop, size)))
+                start, stop = start - size, stop - size
+        return parts
+
+
+def find(data_dir: pathlib.Path, dataset: str) -> Folder:
+    """A data set in a TFDS data folder.
+
+    Args:
+      data_dir: TFDS's own `--data_dir`.
+      dataset: `name[/config][:version]`. Without a config: the one that TFDS marked as the default, or the only
+        one; without a version: the newest.
+
+    Raises:
+      FileNotFoundError: it is not there; the message names the places and the command that makes it.
+      ValueError: it was prepared in a form that is not understood.
+    """
+    name, _, version = dataset.partition(":")
+    root = data_dir / name
+    if "/" not in name and not _versions(root):
+        root = _config(root)
+    found = _versions(root)
+    if not found or (version and version not in found):
+        there = f"; it has version {', '.join(found)}" if found else ""
+        raise FileNotFoundError(
+            f"no TFDS data set {dataset} in {root}{there}; "
+            f"make it with 'tfds build {dataset} --data_dir {data_dir}', or leave data_dir out to use embedded data"
+        )
+    return _read_folder(root / (version or found[-1]))
+
+
+def is_prepared(data_dir: pathlib.Path, dataset: str) -> bool:
+    """Whether the folder has that data set, in any config and version."""
+    return any(path.is_file() for path in (data_dir / dataset.partition(":")[0]).glob("**/dataset_info.json"))
+
+
+def read_split(
+    data_dir: pathlib.Path, dataset: str, split: str, features: Sequence[str] | None = None
+) -> dict[str, list | np.ndarray]:
+    """A whole split in memory, by feature; for more than that see `iterate` and `data.resized`.
+
+    Args:
+      data_dir, dataset: see `find`.
+      split: see `Folder.parts`.
+      features: the ones to read; None: all.
+
+    Returns:
+      For every feature one entry per example, in the order of the files: numbers of a fixed shape as an array
+      [example, *shape]; numbers of varying length as a list of arrays; texts as a list of bytes (or of arrays of
+      token ids, where TFDS encoded them); images as uint8 [example, height, width, channel] where they are of one
+      size, else as a list of such arrays.
+
+    Raises:
+      FileNotFoundError, ValueError: see `find`, `Folder.parts` and `iterate`.
+    """
+    folder = find(data_dir, dataset)
+    names = tuple(folder.features) if features is None else tuple(features)
+    columns: dict[str, list] = {name: [] for name in names}
+    for example in iterate(folder, split, names):
+        for name, column in columns.items():
+            column.append(example[name])
+    return {name: _stacked(column, folder.features[name]) for name, column in columns.items()}
+
+
+def iterate(folder: Folder, split: str, features: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The examples of a split, one at a time, in the order of the files.
+
+    Args:
+      folder: as `find` returns it.
+      split: see `Folder.parts`.
+      features: the ones to read.
+
+    Raises:
+      ValueError: a feature is not there, or a file is corrupt; the message names the file.
+    """
+    unknown = [name for name in features if name not in folder.features]
+    if unknown:
+        raise ValueError(f"{folder.path}: no feature {unknown[0]!r}; it has {', '.join(folder.features)}")
+    for file, start, stop in folder.parts(split):
+        for number, payload in enumerate(tfrecord.records(file, start, stop), start=start):
+            try:
+                values = tfrecord.parse_example(payload, features)
+                yield {name: _value(values.get(name), folder.features[name], name) for name in features}
+            except ValueError as error:
+                raise ValueError(f"{file}: record {number}: {error}") from None
+
+
+def _versions(folder: pathlib.Path) -> list[str]:
+    """Versions below a folder, the newest last."""
+    if not folder.is_dir():
+        return []
+    found = [child.name for child in folder.iterdir() if VERSION.fullmatch(child.name) and child.is_dir()]
+    return sorted(found, key=lambda version: [int(number) for number in version.split(".")])
+
+
+def _config(root: pathlib.Path) -> pathlib.Path:
+    """The folder of a data set's default config; the data set's own folder where that is not known."""
+    marked = root / ".config" / "metadata.json"
+    if marked.is_file():
+        return root / json.loads(marked.read_bytes())["default_config_name"]
+    configs = [child for child in root.iterdir() if _versions(child)] if root.is_dir() else []
+    return configs[0] if len(configs) == 1 else root
+
+
+def _read_folder(path: pathlib.Path) -> Folder:
+    info, features = (_json(path / name) for name in ("dataset_info.json", "features.json"))
+    file_format = info.get("fileFormat", "tfrecord")
+    if file_format != "tfrecord":
+        raise ValueError(
+            f"{path}: its files are {file_format}; make them again as TFRecord: "
+            f"tfds convert_format --dataset_version_dir={path} --out_file_format=tfrecord --out_dir=..."
+        )
+    splits = {}
+    for split in info.get("splits", ()):
+        template = split.get("filepathTemplate", "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}")
+        sizes = [int(size) for size in split["shardLengths"]]
+        splits[split["name"]] = [
+            (path / template.format(**_shard(info["name"], split["name"], i, len(sizes))), size)
+            for i, size in enumerate(sizes)
+        ]
+    return Folder(path, splits, dict(_flat(features, "")))
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; prepare the data set again with tensorflow-datasets 4 or newer")
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); prepare the data set again") from None
+
+
+def _shard(dataset: str, split: str, number: int, of: int) -> dict[str, str]:
+    """The fields of TFDS's templates for file names."""
+    names = {"DATASET": dataset, "SPLIT": split, "FILEFORMAT": "tfrecord"}
+    index, count = f"{number:05d}", f"{of:05d}"
+    return {**names, "SHARD_INDEX": index, "NUM_SHARDS": count, "SHARD_X_OF_Y": f"{index}-of-{count}"}
+
+
+def _flat(feature: Mapping[str, Any], name: str) -> Iterator[tuple[str, Feature]]:
+    """The leaves of a `features.json`."""
+    kind = (feature.get("pythonClassName") or feature["type"]).rpartition(".")[-1]
+    content = feature.get("content", {})  # of the older form
+    if kind == "FeaturesDict":
+        inner = feature["featuresDict"]["features"] if "featuresDict" in feature else content
+        for child, value in inner.items():
+            yield from _flat(value, f"{name}/{child}" if name else child)
+    elif kind in IMAGES:
+        yield name, Feature("image", _shape(feature.get("image", content)), "uint8")
+    elif kind in TEXTS:
+        yield name, Feature("text")
+    elif kind in RAGGED:
+        yield name, Feature("ragged")
+    elif kind == "ClassLabel":
+        yield name, Feature("array")
+    else:
+        described = feature.get("tensor", content)
+        yield name, Feature("array", _shape(described), described.get("dtype", "int64"))
+
+
+def _shape(described: Mapping[str, Any]) -> tuple[int | None, ...]:
+    shape = described.get("shape", ())
+    sizes = shape.get("dimensions", ()) if isinstance(shape, Mapping) else shape
+    return tuple(None if size is None or int(size) < 0 else int(size) for size in sizes)
+
+
+def _value(values: tfrecord.Value | None, feature: Feature, name: str) -> Any:
+    """One example's value of a feature, see `read_split`."""
+    if feature.kind == "ragged":
+        return np.zeros(0, np.int64) if values is None else values
+    if values is None:
+        raise ValueError(f"feature {name!r} is missing")
+    if isinstance(values, list):
+        if feature.kind == "array" or len(values) != 1:
+            raise ValueError(f"feature {name!r} is {len(values)} byte strings, which is not understood here")
+        channels = feature.shape[-1] if feature.shape else None
+        return pictures.decode(values[0], channels) if feature.kind == "image" else values[0]
+    if feature.kind == "image":
+        raise ValueError(f"image {name!r} is stored as numbers; only PNG and JPEG are understood")
+    if feature.kind == "text":
+        return values
+    numbers = values.astype(feature.dtype)
+    shape = [size for size in feature.shape if size is not None]
+    return numbers.reshape(shape) if len(shape) == len(feature.shape) else numbers
+
+
+def _stacked(column: list, feature: Feature) -> list | np.ndarray:
+    fixed = feature.kind == "array" and None not in feature.shape
+    one_size = feature.kind == "image" and len({image.shape for image in column}) == 1
+    return np.stack(column) if column and (fixed or one_size) else column
