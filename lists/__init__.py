@@ -25,7 +25,7 @@ By whole curves, as in TaskSet: an entry is the mean of the point's normalised l
 | `normalised_losses`, `point_costs` | what does a curve cost, on a scale that all tasks share? |
 | `normalised_cost` | how good is a list? (mean over tasks of its best point; lower is better) |
 | `greedy_normalised`, `exact_normalised`, `normalised_floor` | which list is best, and how good can one be? |
-| `split_experiment`, `task_splits` | does a list learnt on some tasks beat random search on others? |
+| `split_experiment`, `saved_by_task`, `task_splits` | does a list learnt on some tasks beat random search on others? |
 | `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
 | `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
 
@@ -66,6 +66,8 @@ from lists._task_splits import (
     SplitExperiment,
     Spread,
     TaskSplit,
+    bootstrap_interval,
+    saved_by_task,
     split_experiment,
     spread,
     task_splits,
@@ -94,6 +96,7 @@ __all__ = [
     "Spread",
     "TaskSplit",
     "Transfer",
+    "bootstrap_interval",
     "by_pool_size",
     "by_task_count",
     "cost",
@@ -115,6 +118,7 @@ __all__ = [
     "point_costs",
     "published",
     "read_list",
+    "saved_by_task",
     "split_experiment",
     "spread",
     "step_fractions",

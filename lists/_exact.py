@@ -59,13 +59,19 @@ def exact(values: Float[np.ndarray, "point workload"], size: int, penalty: float
     """
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
-    workloads = logs.shape[1]
+    rows = best_rows(math.log(penalty) - logs, size)
+    order = greedy(np.asarray(values)[rows], size, penalty)
+    return ChosenList(tuple(rows[i] for i in order.points), order.costs)
+
+
+def best_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int]:
+    """The `size` rows with the greatest sum over columns of the greatest gain, ascending; see `exact` for ties."""
+    workloads = gains.shape[1]
     if workloads > MAX_WORKLOADS:
         raise ValueError(
             f"exact lists take at most {MAX_WORKLOADS} workloads, not {workloads}; "
             "choose some of them, or use the greedy method"
         )
-    gains = math.log(penalty) - logs
 
     # Lexicographic order, one point at a time: the lowest row that some optimal set contains, given those
     # already taken. A taken point is accounted for by leaving only what others can save beyond it.
@@ -83,10 +89,7 @@ def exact(values: Float[np.ndarray, "point workload"], size: int, penalty: float
         gains = np.maximum(gains - gains[point], 0.0)
         # A workload on which nobody can save more splits nothing; one less makes the rest 3 times faster.
         gains = gains[:, gains.any(axis=0)]
-
-    rows = sorted(taken)
-    order = greedy(np.asarray(values)[rows], size, penalty)
-    return ChosenList(tuple(rows[i] for i in order.points), order.costs)
+    return sorted(taken)
 
 
 def _savings_with_each(

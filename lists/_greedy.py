@@ -50,15 +50,24 @@ def greedy(values: Float[np.ndarray, "point workload"], size: int, penalty: floa
     """
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
+    points, mean_logs = grow(logs, size)
+    return ChosenList(points, tuple(map(math.exp, mean_logs)))
 
+
+def grow(values: Float[np.ndarray, "point workload"], size: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The rows that lower the mean over columns of the lowest value most, one by one; `values` is used up.
+
+    Returns:
+      The rows, and the mean after each. Means within 1e-12 of the lowest tie, and the lowest row number wins.
+    """
     points: list[int] = []
-    costs: list[float] = []
+    means: list[float] = []
     for _ in range(size):
-        mean_logs = logs.mean(axis=1)
-        mean_logs[points] = math.inf
-        best = int(np.flatnonzero(mean_logs <= mean_logs.min() + TIE)[0])
+        with_each = values.mean(axis=1)
+        with_each[points] = math.inf
+        best = int(np.flatnonzero(with_each <= with_each.min() + TIE)[0])
         points.append(best)
-        costs.append(math.exp(mean_logs[best]))
+        means.append(float(with_each[best]))
         # From here on row p is the list so far with p added, so that the next mean is the next cost.
-        np.minimum(logs, logs[best].copy(), out=logs)
-    return ChosenList(tuple(points), tuple(costs))
+        np.minimum(values, values[best].copy(), out=values)
+    return tuple(points), tuple(means)

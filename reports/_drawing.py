@@ -142,7 +142,9 @@ def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str, bool]], gap_p
     ]
     wanted.reverse()  # of curves that end at one height, the first is to stand on top
     wanted.sort(key=lambda item: round(item[0], 9))
-    places = spread([item[0] for item in wanted], gap_points / height_points)
+    gap = gap_points / height_points
+    # None falls below the axes, where the ticks are labelled.
+    places = [max(at, i * gap) for i, at in enumerate(spread([item[0] for item in wanted], gap))]
     for place, (_, text, colour, bold) in zip(places, wanted, strict=True):
         axes.annotate(
             text, (1.0, place), xycoords="axes fraction", xytext=(7, 0), textcoords="offset points",

@@ -1,0 +1,181 @@
+"""Figures, report and commands on curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ElementTree
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import lists
+import reports
+from reports import _taskset_figures as figures
+from reports import _taskset_task_figures as task_figures
+from reports._drawing import NARROW, WIDE, as_svg
+from reports._taskset_report import FIGURES
+from shortlist import cli
+from shortlist._lists import read_points
+from tests.reports.fake_curves import TASKS, fake_archives
+from tuning.plan import plan
+
+TRIALS = {
+    "trials": [1, 10, 1, 10],
+    "median": [0.3, 0.2, 0.8, 0.5],
+    "lower": [0.2, 0.1, 0.7, 0.4],
+    "upper": [0.4] * 4,
+}
+LISTS = pl.DataFrame({"series": ["learnt list"] * 2 + ["random search"] * 2, **TRIALS})
+MATRIX = pl.DataFrame(
+    {
+        "learnt": ["conv_fc_family"] * 2 + ["mlp_family"] * 2 + ["all others"] * 2 + ["random search"] * 2,
+        "judged": ["conv_fc_family", "mlp_family"] * 4,
+        "median": [0.1, 0.3, 0.4, 0.2, 0.4, 0.3, 0.6, 0.7],
+        "tasks": [5, 7] * 4,
+    }
+)
+DRAWN = {
+    #  figure                     table and words that must be legible
+    task_figures.figure_task_embedding: (
+        pl.DataFrame({"task": ["a"], "family": ["$mlp_family"], "x": [0.0], "y": [1.0]}), ["$mlp"],
+    ),
+    task_figures.figure_tasks: (
+        pl.DataFrame({"level": [0.0, 1.0], **{f"p{p}": [0.1, 1.0] for p in (5, 25, 50, 75, 95)}}),
+        ["share of configs", "10 %"],
+    ),
+    figures.figure_lists: (LISTS.with_columns(set=pl.lit("adam8p_wide_grid_1k")), ["adam8p, list", "adam8p, random"]),
+    figures.figure_task_count: (
+        pl.DataFrame({"size": [1, 1], "part": ["other tasks"] * 2, "tasks": [1, 5], "median": [0.3, 0.2],
+                      "lower": [0.2, 0.1], "upper": [0.4, 0.3]}), ["list of 1, other tasks"],
+    ),
+    task_figures.figure_families: (MATRIX, ["conv fc", ".20", "random search"]),
+    task_figures.figure_model_sizes: (MATRIX, ["parameters", ".10"]),
+    figures.figure_horizons: (
+        LISTS.with_columns(pl.col("series").replace("learnt list", "first 200 steps")), ["first 200 steps"],
+    ),
+    figures.figure_candidates: (
+        LISTS.rename({"trials": "candidates"}).with_columns(size=pl.lit(1)), ["list of 1", "random, 1 trial"],
+    ),
+    task_figures.figure_cost_pairs: (
+        pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2]}), ["lowest of the curve"],
+    ),
+    figures.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
+    figures.figure_search_spaces: (LISTS.with_columns(configs=pl.lit(64)), ["learnt list", "64 configs"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("curves") / "curves.parquet"
+    reports.write_table(path, reports.archives_to_table(fake_archives(), "synthetic: of a <formula>"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(table):
+    return reports.curves_report(reports.read_curves(table), size=3, resamplings=4)
+
+
+def test_there_is_one_figure_for_each_of_the_papers():
+    assert [row.number for row in FIGURES] == [1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15]
+    assert len(DRAWN) == len(FIGURES)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("figure", DRAWN, ids=lambda f: f.__name__)
+def test_every_figure_is_one_function_of_a_table(figure, width):
+    data, words = DRAWN[figure]
+    svg = as_svg(figure(data, width=width))
+    texts = "".join(ElementTree.fromstring(svg).itertext())
+    assert all(word in texts for word in words)
+    assert as_svg(figure(data, width=width)) == svg
+    with pytest.raises(ValueError, match=f"{figure.__name__}: no column"):
+        figure(data.select(pl.lit(1).alias("other")))
+
+
+def test_numbers_stand_in_the_cells_of_their_group():
+    axes = task_figures.figure_families(MATRIX).axes[0]
+    cells = {text.get_position(): text.get_text() for text in axes.texts if text.get_text().startswith(".")}
+    assert cells[(0.5, 0.52)] == ".10"
+    assert cells[(1.5, 0.52)] == ".30"
+    assert cells[(0.5, 1.52)] == ".40"
+
+
+def test_the_report_shows_every_figure_that_the_curves_allow_and_says_why_not_the_others(report):
+    drawn = {picture.name for picture in report.pictures}
+    assert drawn == {row.name for row in FIGURES} - {"model_sizes"}
+    missing = next(table.data for table in report.tables if table.name == "not_shown")
+    assert missing.rows() == [
+        (6, "Do lists carry over to models of other sizes?",
+         "the number of parameters is known for 0 tasks; 6 are needed")
+    ]  # fmt: skip
+
+
+def test_the_finding_is_that_of_the_split_experiment(report, table):
+    costs = reports.task_costs(reports.read_curves(table))[0]
+    experiment = lists.split_experiment(costs.costs, (1, 3), judged=costs.judging, resamplings=4)
+    assert report.finding == experiment.finding(3)
+
+
+def test_the_page_is_one_safe_file(report, tmp_path):
+    # Few figures: drawing them as pictures is what takes time.
+    short = dataclasses.replace(report, sections=(report.sections[0], *report.sections[-2:]))
+    page = reports.write_report(short, tmp_path / "out").read_text()
+    assert "synthetic: of a &lt;formula&gt;" in page
+    assert "<script" not in page
+    assert page.count("<svg") == 2
+
+
+def run(*arguments: object):
+    result = CliRunner().invoke(cli.app, ["curves", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+@pytest.mark.parametrize("command", ["convert", "list", "report"])
+def test_every_command_has_help_with_an_example(command):
+    assert f"Example: shortlist curves {command}" in " ".join(run(command, "--help").split())
+
+
+def test_a_list_from_curves_can_be_trained(table, tmp_path):
+    out = tmp_path / "mine.json"
+    said = json.loads(run("list", table, "--size", 2, "--out", out, "--json"))
+    read = lists.read_list(out)
+    costs = reports.task_costs(reports.read_curves(table))[0]
+    chosen = lists.greedy_normalised(costs.costs, 2)
+    assert (
+        [point.id for point in read.points] == [costs.optimizers[p] for p in chosen.points] == said["points"]
+    )
+    assert (read.name, read.update_rule, len(read.workloads)) == ("mine", "nadamw_metz_code", len(TASKS))
+    assert dict(read.points[0].hyperparameters) == said["hyperparameters"][0]
+    assert read.workloads[0] == "taskset/mlp_family_seed0"
+    assert said["costs"] == pytest.approx(chosen.costs, rel=1e-15)
+
+    # As `shortlist tune --strategy list --list FILE` reads it.
+    given = read_points(str(out))
+    spec = plan(
+        name="s", workloads=read.workloads[:1], strategy="list", points=given.points, list_name=given.name,
+        optimizer=given.update_rule,
+    )  # fmt: skip
+    assert spec.points is not None
+    assert [point.id for point in spec.points[read.workloads[0]]] == said["points"]
+
+
+def test_exact_is_refused_on_too_many_tasks_by_name():
+    archives = [*fake_archives(), *fake_archives()][:17]
+    curves = reports.Curves(
+        tasks=tuple(f"t{i}" for i in range(17)), read=lambda task: (archives[int(task[1:])],),
+        configs=pl.DataFrame(), facts=pl.DataFrame(), source="made up",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="at most 16"):
+        reports.list_from_curves(curves, method="exact")
+    with pytest.raises(ValueError, match="no set 'adam'"):
+        reports.list_from_curves(curves, optimizer_set="adam")
+
+
+def test_convert_says_what_it_wrote(table, tmp_path):
+    said = json.loads(run("convert", table, "--out", tmp_path / "files", "--json"))
+    assert (said["tasks"], said["curves"], len(said["files"])) == (len(TASKS), len(TASKS) * 40, len(TASKS))
+    assert said["bytes"] == sum(p.stat().st_size for p in tmp_path.rglob("*.npz"))
