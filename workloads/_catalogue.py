@@ -19,7 +19,7 @@ from workloads import _registry, taskset
 from workloads._facts import facts, parameter_count
 from workloads._flops import flops_per_step
 from workloads.taskset import fixed
-from workloads.taskset._quirks import RELEASED
+from workloads.taskset._quirks import RELEASED, Quirks
 
 Kind = Literal["sampled", "fixed", "own"]
 KINDS: tuple[Kind, ...] = ("sampled", "fixed", "own")
@@ -44,19 +44,26 @@ class Entry:
       family: of a sampled task its family; of a fixed one its group in `fixed.json`; else the first part of the name.
       kind: `sampled` or `fixed` by TaskSet, or `own`.
       seed: of a sampled task.
+      switched: its quirks, where the name says others than the released ones.
     """
 
     name: str
     family: str
     kind: Kind
     seed: int | None = None
+    switched: Quirks = RELEASED
+
+    @property
+    def task(self) -> str:
+        """TaskSet's name, without quirks."""
+        return self.name.partition("@")[0].removeprefix("taskset/")
 
     @functools.cached_property
     def config(self) -> Any:
         """The original's configuration; None for what is not TaskSet's."""
         if self.seed is not None:
             return taskset.sample(self.family, self.seed)
-        return fixed.configs()[self.name.removeprefix("taskset/")] if self.kind == "fixed" else None
+        return fixed.configs()[self.task] if self.kind == "fixed" else None
 
     @property
     def data(self) -> str | None:
@@ -70,7 +77,7 @@ class Entry:
 
     @property
     def quirks(self) -> dict[str, str]:
-        """The switches of `taskset._quirks.Quirks` that make a difference to this task -> the released position."""
+        """The switches of `taskset._quirks.Quirks` that make a difference to this task -> their positions."""
         if self.config is None:
             return {}
         config = self.config if isinstance(self.config, dict) else {}
@@ -82,7 +89,7 @@ class Entry:
             "augment_splits": '"crop_amount"' in text,
             "truncated_normal": '["truncated_normal"' in text,
             "text_dataset": self.family == "rnn_text_classification_family",
-            "misnamed_tasks": self.name.removeprefix("taskset/") in MISNAMED,
+            "misnamed_tasks": self.task in MISNAMED,
             "lm_padding": language_model,
             "maf_masks": maf,
             "maf_kernel_constraint": maf,
@@ -90,12 +97,12 @@ class Entry:
             "dropout_eval": config.get("dropout_keep_prob") is not None,
             "losg_data_seed": self.family == "losg_tasks_family",
         }
-        return {name: getattr(RELEASED, name) for name, is_so in relevant.items() if is_so}
+        return {name: getattr(self.switched, name) for name, is_so in relevant.items() if is_so}
 
     @property
     def rejected(self) -> str | None:
         """Why Shortlist leaves the task out of its own sweeps; None where it does not."""
-        return taskset.rejected().get(self.name.removeprefix("taskset/"))
+        return taskset.rejected().get(self.task)
 
 
 def entry(name: str) -> Entry:
@@ -105,12 +112,14 @@ def entry(name: str) -> Entry:
       ValueError: unknown name.
     """
     _registry.builder(name)  # refuses unknown names
-    task = name.removeprefix("taskset/")
-    sampled = re.fullmatch(r"taskset/(\w+)_seed(\d+)", name)
+    plain, _, switches = name.partition("@")
+    quirks = Quirks.parse(switches) if switches else RELEASED
+    task = plain.removeprefix("taskset/")
+    sampled = re.fullmatch(r"taskset/(\w+)_seed(\d+)", plain)
     if sampled and sampled[1] in taskset.FAMILIES:
-        return Entry(name, sampled[1], "sampled", int(sampled[2]))
-    if task != name and task in fixed.configs():
-        return Entry(name, fixed.configs()[task]["group"], "fixed")
+        return Entry(name, sampled[1], "sampled", int(sampled[2]), quirks)
+    if task != plain and task in fixed.configs():
+        return Entry(name, fixed.configs()[task]["group"], "fixed", switched=quirks)
     return Entry(name, name.partition("/")[0], "own")
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from workloads._initializers import Initializer, kernels, lecun_normal, normal, orthogonal
+from workloads._products import product
 
 Layer = Mapping[str, jax.Array]
 # name -> shape of the kernel ([inputs, outputs], or [window, window, channels, outputs]) and how to make it
@@ -85,7 +86,7 @@ def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Flo
 
 def dense(layer: Layer, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
     """x @ kernel + bias."""
-    return x @ layer["kernel"] + layer["bias"]
+    return product(x, layer["kernel"]) + layer["bias"]
 
 
 def layer_norm(layer: Layer, x: Float[Array, "*batch units"], epsilon: float) -> Float[Array, "*batch units"]:

@@ -18,31 +18,43 @@ from jaxtyping import Array, Float
 
 
 @jax.custom_vjp
-def product(x: Float[Array, "*batch inputs"], weights: Float[Array, "inputs outputs"]) -> Float[Array, "..."]:
+def product(x: Float[Array, "*batch inputs"], weights: Float[Array, "inputs outputs"]) -> Float[Array, ...]:
     """x @ weights, [*batch, outputs]; differentiable in reverse mode only."""
     return x @ weights
 
 
-def _forward(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return x @ weights, (x, weights)
+def _forward(x: Any, weights: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array | None]]:
+    # Weights are kept only where somebody asks for the gradient of x: a first layer's is nobody's.
+    return x.value @ weights.value, (x.value, weights.value if x.perturbed else None)
 
 
-def _backward(saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _backward(
+    saved: tuple[jax.Array, jax.Array | None], gradient: jax.Array
+) -> tuple[jax.Array | None, jax.Array]:
     x, weights = saved
     rows, columns = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-    return gradient @ weights.T, _of_weights(rows, columns)
+    return None if weights is None else gradient @ weights.T, _of_weights(rows, columns)
 
 
-product.defvjp(_forward, _backward)
+@jax.custom_vjp  # for those who differentiate a gradient: custom_vmap alone cannot be
+def _of_weights(x: Float[Array, "batch inputs"], gradient: Float[Array, "batch outputs"]) -> jax.Array:
+    return _of_trial(x, gradient)
+
+
+product.defvjp(_forward, _backward, symbolic_zeros=True)
+_of_weights.defvjp(
+    lambda x, gradient: (_of_trial(x, gradient), (x, gradient)),
+    lambda saved, outer: (saved[1] @ outer.T, saved[0] @ outer),
+)
 
 
 @custom_vmap
-def _of_weights(x: Float[Array, "batch inputs"], gradient: Float[Array, "batch outputs"]) -> jax.Array:
+def _of_trial(x: jax.Array, gradient: jax.Array) -> jax.Array:
     """x' gradient, in the order of reverse mode."""
     return _contract(gradient, x, (0, 0)).T
 
 
-@_of_weights.def_vmap
+@_of_trial.def_vmap
 def _of_trials(axis_size: int, batched: list[bool], x: Any, gradient: Any) -> tuple[jax.Array, bool]:
     """The gradients of all trials, [trial, inputs, outputs]; in memory [inputs, trial, outputs] for a shared x."""
     del axis_size

@@ -81,7 +81,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
     """The workload of that name, on embedded data or, where it has a reader for them, on real ones.
 
     Args:
-      name: one of `names()`, or any other seed of a sampled family, such as `taskset/mlp_family_seed1234`.
+      name: one of `names()`, or any other seed of a sampled family, such as `taskset/mlp_family_seed1234`. Behind
+        an @, a task of TaskSet takes quirks: `taskset/mlp_family_seed12@just_train=honoured`.
       data_dir: folder with real data sets. A workload whose data set Shortlist can read must find it there;
         the others keep their own data, as their provenance says.
 
@@ -90,7 +91,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
       not real: they were measured on the embedded ones.
 
     Raises:
-      ValueError: unknown name.
+      ValueError: unknown name or quirk, or a task that cannot be built.
       FileNotFoundError: data_dir, or a file needed in it, does not exist.
     """
     build = builder(name)
@@ -111,7 +112,7 @@ def builder(name: str) -> Builder:
     Raises:
       ValueError: unknown name.
     """
-    found = _REGISTERED.get(name) or _builtin(name)
+    found = _REGISTERED.get(name) or _builtin(name) or _with_quirks(name)
     if found is None:
         close = difflib.get_close_matches(name, names(), n=2)
         hint = (
@@ -130,6 +131,19 @@ def _builtin(name: str) -> Builder | None:
     if name != fixed_task and fixed_task in fixed.configs():
         return lambda data_dir: fixed.build(fixed_task, data_dir)
     return None
+
+
+def _with_quirks(name: str) -> Builder | None:
+    """Of `taskset/<task>@<quirks>`: the task, under the whole name, so that a study records the quirks."""
+    task, at, switches = name.partition("@")
+    if not at or not task.startswith("taskset/") or _builtin(task) is None:
+        return None
+    quirks = taskset.Quirks.parse(switches)
+
+    def build(data_dir: pathlib.Path | None) -> Workload:
+        return dataclasses.replace(taskset.task(task.removeprefix("taskset/"), data_dir, quirks), name=name)
+
+    return build
 
 
 def _builder(where: str, *numbers: int) -> Builder:

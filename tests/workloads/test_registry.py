@@ -198,3 +198,27 @@ def test_load_fills_targets_of_the_same_metric_only(monkeypatch):
     monkeypatch.setattr(_registry, "read_targets", lambda: {"clicks/mlp": workloads.Target("accuracy", 0.5)})
     with pytest.raises(ValueError, match="judged by 'loss'"):
         workloads.load("clicks/mlp")
+
+
+def test_quirks_behind_a_name_switch_the_task_and_stay_in_its_name():
+    name = "taskset/mlp_family_seed12@just_train=honoured"
+    honoured, released = workloads.load(name), workloads.load("taskset/mlp_family_seed12")
+    assert honoured.name == name
+    assert honoured.data.size("test") == honoured.data.size("train") != released.data.size("test")
+    fixed = workloads.load("taskset/FixedNVP_mnist_9layer_thin_bs16@misnamed_tasks=as_named")
+    assert fixed.batch_size == 16
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("taskset/mlp_family_seed12@just_trian=honoured", "did you mean 'just_train'"),
+        ("taskset/mlp_family_seed12@just_train=maybe", "allowed: ignored, honoured"),
+        ("taskset/mlp_family_seed12@just_train", "switch=position"),
+        ("taskset/mlp_family_seed12@just_train=honoured,just_train=ignored", "once"),
+        ("digits/conv@just_train=honoured", "unknown workload"),
+    ],
+)
+def test_wrong_quirks_are_refused_with_what_would_be_right(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        workloads.load(wrong)

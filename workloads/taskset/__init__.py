@@ -10,10 +10,14 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.resources
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from workloads._workload import Workload
+from workloads.taskset._quirks import RELEASED, Quirks
 
 # family -> seed of the member that stands for it in lists: an ordinary and cheap one
 FAMILIES = {
@@ -45,6 +49,29 @@ def sample(family: str, seed: int) -> Any:
     if family not in FAMILIES:
         raise ValueError(f"unknown TaskSet family {family!r}; allowed: {', '.join(FAMILIES)}")
     return importlib.import_module(f"workloads.taskset.{family}").sample(seed)
+
+
+def task(name: str, data_dir: pathlib.Path | None = None, quirks: Quirks = RELEASED) -> Workload:
+    """A sampled or fixed task, with switches for what the released program did differently. Imports JAX.
+
+    Args:
+      name: without `taskset/`, such as `mlp_family_seed12` or `TwoD_Bowl10`.
+      data_dir: see `workloads.load`.
+      quirks: released behaviour by default. Through `workloads.load`, and so in studies, they stand in the name:
+        `taskset/mlp_family_seed12@just_train=honoured`.
+
+    Raises:
+      ValueError: unknown task, or one that cannot be built.
+    """
+    from workloads.taskset import fixed
+
+    family, _, seed = name.rpartition("_seed")
+    if family in FAMILIES and seed.isdecimal():
+        module = importlib.import_module(f"workloads.taskset.{family}")
+        return module.from_config(f"taskset/{name}", module.sample(int(seed)), data_dir, quirks)
+    if name not in fixed.configs():
+        raise ValueError(f"unknown TaskSet task {name!r}; 'shortlist workloads' lists them")
+    return fixed.build(name, data_dir, quirks)
 
 
 # Two cores multiply matrices at about 1.3e11 FLOP/s: 10,000 of such steps take an hour at the very best.

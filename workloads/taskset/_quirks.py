@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing
 from typing import Literal
 
@@ -49,6 +50,28 @@ class Quirks:
             allowed = typing.get_args(kind)
             if getattr(self, name) not in allowed:
                 raise ValueError(f"quirk {name} is {getattr(self, name)!r}; allowed: {', '.join(allowed)}")
+
+    @classmethod
+    def parse(cls, text: str) -> Quirks:
+        """Switches as they stand in the name of a workload: `just_train=honoured,lm_padding=masked`.
+
+        Raises:
+          ValueError: not of that form, an unknown switch, or an unknown position of one.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        positions = {}
+        for part in text.split(","):
+            switch, equals, position = part.partition("=")
+            if not equals or switch in positions:
+                raise ValueError(
+                    f"quirks {text!r}: write each switch once, as switch=position, with commas between"
+                )
+            if switch not in known:
+                close = difflib.get_close_matches(switch, known, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
+                raise ValueError(f"unknown quirk {switch!r}; {hint}")
+            positions[switch] = position
+        return cls(**positions)
 
 
 RELEASED = Quirks()
