@@ -94,6 +94,8 @@ def _unusable(rows: pl.DataFrame, asked: int) -> str | None:
         return f"{asked - len(rows)} of {asked} trials are not run yet"
     if rows["global_step"].n_unique() > 1:
         return "its trials were evaluated at different steps"
+    if rows[f"validation/{METRIC}"].list.first().null_count() == len(rows):
+        return "no trial has a finite loss at its first evaluation, so there is nothing to normalise by"
     return None
 
 

@@ -1,0 +1,37 @@
+"""The sweep in the repository says what the page on TaskSet says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lists
+import reports
+
+SWEEP = Path(__file__).parents[2] / "docs/taskset_sweep/nadamw_62_tasks.parquet"
+# Of docs/taskset.md: trials -> median of lists and of random search on the other half of the tasks.
+TOLD = {1: (0.358, 0.643), 2: (0.268, 0.492), 5: (0.196, 0.325), 10: (0.175, 0.252)}
+
+
+@pytest.fixture(scope="module")
+def costs():
+    (of_set,) = reports.task_costs(reports.read_curves(SWEEP))
+    return of_set
+
+
+def test_the_sweep_is_of_62_tasks_and_64_points(costs):
+    assert costs.costs.shape == (64, 62)
+    assert costs.judging_split == "test"
+    assert costs.optimizers[:2] == ("nadamw_grid_seed0", "nadamw_grid_seed1")
+
+
+def test_a_list_learnt_on_one_half_beats_random_search_on_the_other(costs):
+    experiment = lists.split_experiment(costs.costs, tuple(TOLD), judged=costs.judging, seed=0)
+    for trials, (learnt, random) in TOLD.items():
+        sentence = experiment.finding(trials)
+        assert f"costs {learnt:.3f} (" in sentence
+        assert f"as many trials {random:.3f} (" in sentence
+        assert "better in 50 of 50 splits" in sentence
+        low, _ = lists.bootstrap_interval(lists.saved_by_task(experiment, costs.judging, trials))
+        assert low > 0
