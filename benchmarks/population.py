@@ -1,124 +1,181 @@
 """The population engine against the loops a user would write, in the same run.
 
-    python -m benchmarks.population [WORKLOAD]...
+    python -m benchmarks.population [CASE]... [--rounds N] [--seconds X] [--widths 1,2,4,...] [--out FILE]
+    python -m benchmarks.population --lanes
 
-Prints one JSON object: trial-steps per second (median and spread over repeats) of the engine at several widths, of a
-plain jitted Optax step called from Python for one trial, and of `lax.scan` over one trial; their ratios to the plain
-loop; and compile times. Without evaluation, so that only training is compared.
+Per case: trial-steps per second of the engine, of a plain jitted Optax step called from Python for one trial, and of
+`lax.scan` over one trial; their ratios to the plain loop; the share of the matrix-multiply peak; and compile times.
+Ways take turns and a ratio is the median of the ratios within a round, so that a busy moment hits them all. The
+default takes 8 minutes on two cores. With `--lanes` it tries several numbers of trials per program too, as many
+programs at a time as the machine has cores, and writes the best of each family into tuning/lanes.json, which the
+engine reads.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import statistics
-import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
 
-import submissions
 import workloads
-from tuning import environment
-from tuning.population import Population, stack
-from workloads import Regularization
+from benchmarks import _population_ways as ways
+from benchmarks._population_cases import CASES, Case
+from tuning import _lanes, environment
 
-STEPS = 200
-REPEATS = 5
-WIDTHS = (1, 5, 20)
-POINT = {"learning_rate": 1e-3, "warmup_fraction": 0.05}
+LANES = Path(__file__).resolve().parents[1] / "tuning" / "lanes.json"
 
 
-def measure(name: str) -> dict[str, object]:
-    """Trial-steps per second of every way to train one workload."""
-    workload = workloads.load(name)
-    ways = {"plain loop": plain_loop(workload), "scan, 1 trial": scan(workload)}
-    for width in WIDTHS:
-        ways[f"engine, {width} trials"] = engine(workload, width)
-    compile_seconds, rates = {}, {way: [] for way in ways}
-    for way, (run, _) in ways.items():
-        began = time.perf_counter()
-        run()
-        compile_seconds[way] = round(time.perf_counter() - began, 2)
-    for _ in range(REPEATS):  # ways take turns, so that a busy moment hits them all
-        for way, (run, trials) in ways.items():
-            began = time.perf_counter()
-            run()
-            rates[way].append(trials * STEPS / (time.perf_counter() - began))
-    medians = {way: statistics.median(values) for way, values in rates.items()}
+def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, ...]) -> dict[str, Any]:
+    """All ways to train one workload.
+
+    Args:
+      case: what to train.
+      rounds: calls of every way that are timed.
+      duration: of a call of the loop, about; one of the population takes up to three times as long. Seconds.
+      widths: trials per program to try; None: as the engine chooses.
+    """
+    workload = case.make()
+    probe = ways.plain_loop(workload, 4)
+    probe()
+    rate = 4 / ways.seconds(probe)
+    steps = max(8, round(rate * duration))
+    runs: dict[str, ways.Run] = {
+        "plain loop": ways.plain_loop(workload, steps),
+        "scan": ways.scan(workload, steps),
+    }
+    trial_steps = dict.fromkeys(runs, steps)
+    populations = {}
+    for width in widths:
+        name = "engine" if width is None else f"engine, {width} per program"
+        trials = case.trials if width is None else width * _lanes.places()
+        # Long enough that initialisation and evaluation, which the other ways leave out, are a few per cent.
+        its_steps = max(40, round(3 * case.aim * steps / trials))
+        runs[name], populations[name] = ways.engine(workload, its_steps, trials, width)
+        trial_steps[name] = trials * its_steps
+    first_call = {name: ways.seconds(run) for name, run in runs.items()}
+    multiply, operations = ways.peak()
+    multiply()
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    peaks = []
+    for _ in range(rounds):
+        peaks.append(operations / min(ways.seconds(multiply) for _ in range(3)))
+        for name, run in runs.items():
+            rates[name].append(trial_steps[name] / ways.seconds(run))
+    flops = workloads.flops_per_step(workload)
     return {
-        "workload": name,
-        "trial_steps_per_second": {
-            way: {"median": round(medians[way]), "min": round(min(v)), "max": round(max(v))}
-            for way, v in rates.items()
+        "workload": workload.name,
+        "family": workload.family,
+        "flops_per_trial_step": flops,
+        "peak_gflops": _spread([peak / 1e9 for peak in peaks]),
+        "trial_steps_per_second": {name: _spread(values) for name, values in rates.items()},
+        "ratio_to_plain_loop": {
+            name: _spread(_ratios(values, rates["plain loop"])) for name, values in rates.items()
         },
-        "ratio_to_plain_loop": {way: round(medians[way] / medians["plain loop"], 2) for way in ways},
-        "first_call_seconds": compile_seconds,
+        "share_of_peak": {
+            name: _spread(_ratios([flops * rate for rate in values], peaks)) for name, values in rates.items()
+        },
+        "compile_seconds": {
+            name: round(populations[name].compile_seconds if name in populations else seconds, 2)
+            for name, seconds in first_call.items()
+        },
+        "goals": {"floor": case.sketch, "ratio": case.aim, "share_of_peak": case.aim_of_peak},
     }
 
 
-def engine(workload: workloads.Workload, width: int):
-    """The population engine: one program for all trials."""
-    optimizer = submissions.optimizer("nadamw_optax")
-    population = Population(workload, optimizer.rule, STEPS, STEPS)
-    hyperparameters = stack([optimizer.prepare(POINT, STEPS)] * width)
-    seeds, order = np.arange(width, dtype=np.uint32), np.zeros(1, np.uint32)
-    return lambda: population.run(hyperparameters, seeds, order), width
+def _ratios(values: list[float], others: list[float]) -> list[float]:
+    return [value / other for value, other in zip(values, others, strict=True)]
 
 
-def _step(workload: workloads.Workload):
-    optimizer = submissions.optimizer("nadamw_optax")
-    rule = optimizer(optimizer.prepare(POINT, STEPS), STEPS)
-
-    def step(state, batch, key):
-        params, model_state, opt_state = state
-        grads, model_state = jax.grad(workload.loss, has_aux=True)(
-            params, model_state, batch, key, True, Regularization()
-        )
-        updates, opt_state = rule.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), model_state, opt_state
-
-    params, model_state = workload.init(jax.random.key(0))
-    return step, (params, model_state, rule.init(params))
+def _spread(values: list[float]) -> dict[str, float]:
+    """Median, lowest and highest, to three digits."""
+    found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
-def plain_loop(workload: workloads.Workload):
-    """One trial as a user writes it: a jitted step called from Python, the batch cut with NumPy."""
-    step, start = _step(workload)
-    jitted = jax.jit(step)
-    split = workload.data.splits[workload.eval_splits["train"]]
-    examples = workload.data.size(workload.eval_splits["train"])
-
-    def run() -> None:
-        rng, state, key = np.random.default_rng(0), start, jax.random.key(1)
-        for i in range(STEPS):
-            rows = rng.integers(examples, size=workload.batch_size)
-            state = jitted(state, {k: v[rows] for k, v in split.items()}, jax.random.fold_in(key, i))
-        jax.block_until_ready(state)
-
-    return run, 1
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "device": environment.device(),
+        "cores": _lanes.cores(),
+        "load_before": round(os.getloadavg()[0], 1),
+        "versions": environment.versions(),
+    }
 
 
-def scan(workload: workloads.Workload):
-    """One trial as one program."""
-    step, start = _step(workload)
-    split = {k: jnp.asarray(v) for k, v in workload.data.splits[workload.eval_splits["train"]].items()}
-    examples = workload.data.size(workload.eval_splits["train"])
+def best_width(cases: list[dict[int, float]]) -> int:
+    """The width with the highest geometric mean of rates over the cases of a family, each relative to its fastest.
 
-    @jax.jit
-    def train(state, split):
-        def body(state, key):
-            rows = jax.random.randint(key, (workload.batch_size,), 0, examples)
-            return step(state, {k: v[rows] for k, v in split.items()}, key), None
+    Of widths within 3 % of the best it is the narrowest: what is left of a study fills it more evenly.
 
-        return jax.lax.scan(body, state, jax.random.split(jax.random.key(1), STEPS))[0]
+    Example:
+      >>> best_width([{8: 90.0, 16: 100.0, 32: 101.0}, {8: 2.0, 16: 3.0, 32: 3.0}])
+      16
+    """
+    widths = set.intersection(*(set(rates) for rates in cases))
+    scores = {
+        width: statistics.geometric_mean(rates[width] / max(rates.values()) for rates in cases)
+        for width in widths
+    }
+    return min(width for width, score in scores.items() if score > 0.97 * max(scores.values()))
 
-    return lambda: jax.block_until_ready(train(start, split)), 1
+
+def write_lanes(results: dict[str, dict[str, Any]], path: Path = LANES) -> None:
+    """Writes the best width of every family that was measured, for this kind of device."""
+    best: dict[str, list[dict[int, float]]] = {}
+    for result in results.values():
+        rates = {
+            int(name.split()[1]): spread["median"]
+            for name, spread in result["trial_steps_per_second"].items()
+            if name.startswith("engine, ")
+        }
+        if rates:
+            best.setdefault(result["family"], []).append(rates)
+    table = json.loads(path.read_text())
+    kind = jax.local_devices()[0].device_kind
+    measured = {family: best_width(cases) for family, cases in best.items()}
+    table["trials_per_program"].setdefault(kind, {_lanes.OTHER: min(measured.values())}).update(measured)
+    path.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="timed calls of every way (default: 5)")
+    parser.add_argument("--seconds", type=float, default=0.7, help="of a call, about (default: 0.7)")
+    parser.add_argument(
+        "--widths", metavar="N,...", help="trials per program to try besides the engine's choice"
+    )
+    parser.add_argument("--lanes", action="store_true", help="measure widths and write tuning/lanes.json")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        if name not in CASES:
+            parser.error(f"unknown case {name!r}; choose from {', '.join(CASES)}")
+    given = tuple(map(int, arguments.widths.split(","))) if arguments.widths else ()
+    # Without the persistent cache: compile times are among what is measured.
+    report: dict[str, Any] = {"machine": machine(), "rounds": arguments.rounds, "results": {}}
+    began = time.perf_counter()
+    for name in arguments.cases or CASES:
+        case = CASES[name]
+        widths = given or (case.widths if arguments.lanes else ())
+        report["results"][name] = measure(case, arguments.rounds, arguments.seconds, (None, *widths))
+    report["seconds"] = round(time.perf_counter() - began)
+    if arguments.lanes:
+        write_lanes(report["results"])
+    text = json.dumps(report, indent=1)
+    print(text)
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or workloads.representatives()
-    made_by = {"device": environment.device(), "versions": environment.versions()}
-    print(json.dumps({**made_by, "results": [measure(name) for name in names]}, indent=1))
+    main()

@@ -88,8 +88,13 @@ def tune(
         typer.Option("--eval-at-start/--no-eval-at-start", help="Evaluate before the first step too."),
     ] = None,
     width: Annotated[
-        int, typer.Option(metavar="N", min=1, help="At most so many trials in one program.")
-    ] = 20,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="At most so many trials in one batch; default: what serves each workload best.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Populations at a time; default: one per core on a CPU."),

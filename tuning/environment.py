@@ -30,6 +30,17 @@ def device() -> str:
     return f"{devices[0].platform} × {len(devices)} ({kind}, {os.cpu_count()} cores)"
 
 
+def use_compilation_cache() -> None:
+    """Keeps compiled programs between processes, where the user's other caches are. For commands that train."""
+    import os
+
+    import jax
+
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(base / "shortlist" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
 def command() -> str | None:
     """The command line that this process runs, such as `shortlist demo --out demo`; None under Python of one's own."""
     called = Path(sys.argv[0])

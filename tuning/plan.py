@@ -54,7 +54,7 @@ def plan(
     protocol: str | None = None,
     repeats: int | None = None,
     seed: int = 0,
-    width: int = 20,
+    width: int | None = None,
     shared_batches: bool = True,
     steps: int | None = None,
     eval_period: int | None = None,
@@ -165,7 +165,7 @@ def plan_leave_one_out(
     optimizer: str,
     repeats: int,
     seed: int,
-    width: int = 20,
+    width: int | None = None,
     steps: int | None = None,
     title: str = "leave-one-out list",
 ) -> StudySpec:

@@ -4,6 +4,7 @@ A study is a folder:
 
     study.json                          the specification: everything that determines the numbers
     trials/<workload>/<batch>.parquet   one file per finished batch of trials, one row per trial
+    runs.jsonl                          what every run of the study cost, one line each
 
 Files are written beside their place and renamed, so a reader never sees half of one, and a kill at any moment loses at
 most the batch in flight. Nothing here needs JAX.
@@ -43,9 +44,15 @@ class StudySpec:
       workloads: names, in the order they are trained.
       repeats: independent trainings of every point.
       seed: of the whole study; trial seeds are hashed from (seed, workload, point, repeat).
-      width: at most so many trials form one compiled program.
+      width: at most so many trials form one batch, trained as one program where it fits into memory; None: as many
+        per batch and per program as serve each workload best on the machine that begins the study.
+      widths: workload -> the width that was chosen so; `tune` fills it in, as a batch must stay what it was.
       shared_batches: the trials of a batch see the same examples at every step.
       steps: steps of every trial and end of its schedule; None means the workload's step hint.
+      eval_period: steps between evaluations; None means the workload's own, scaled as the steps are.
+      eval_batches: evaluate on so many fresh minibatches of each split, see `tuning.population.Evaluation`; None
+        means on whole splits.
+      eval_at_start: evaluate before the first step too.
       data: workload -> provenance of its data; `tune` fills it in, so that a study never mixes data sets.
       format: version of this layout.
     """
@@ -59,10 +66,14 @@ class StudySpec:
     workloads: tuple[str, ...]
     repeats: int = 1
     seed: int = 0
-    width: int = 20
+    width: int | None = None
     shared_batches: bool = True
     steps: int | None = None
+    eval_period: int | None = None
+    eval_batches: int | None = None
+    eval_at_start: bool = False
     data: Mapping[str, str] | None = None
+    widths: Mapping[str, int] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -70,25 +81,38 @@ class StudySpec:
             raise ValueError(f"study {self.name!r}: unknown role {self.role!r}; allowed: {', '.join(ROLES)}")
         if not self.workloads:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
-        for field in ("repeats", "width"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"study {self.name!r}: {field} is {getattr(self, field)}, must be at least 1"
-                )
+        if self.repeats < 1:
+            raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
+        for field in ("width", "steps", "eval_period", "eval_batches"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"study {self.name!r}: {field} is {value}, must be at least 1 or None")
         if self.points is not None and set(self.points) != set(self.workloads):
             raise ValueError(
                 f"study {self.name!r}: points are given for {sorted(self.points)}, "
                 f"workloads are {sorted(self.workloads)}"
             )
 
-    def batches(self, points: Sequence[Point]) -> tuple[tuple[int, tuple[Point, ...]], ...]:
+    def width_of(self, workload: str) -> int:
+        """At most so many trials of a workload form one batch.
+
+        Raises:
+          ValueError: nobody has chosen yet.
+        """
+        if self.width is not None:
+            return self.width
+        if self.widths is None:
+            raise ValueError(f"study {self.name!r}: width is None; tune chooses one per workload")
+        return self.widths[workload]
+
+    def batches(self, points: Sequence[Point], workload: str) -> tuple[tuple[int, tuple[Point, ...]], ...]:
         """The study's work on one workload as (repeat, points of one population).
 
         A fixed partition, whatever is already done: resuming then trains the very same populations again. Trials of
         one repeat share an order of examples, so populations never mix repeats. Sizes are as equal as they can be,
         so that one program serves them all.
         """
-        count = -(-len(points) // self.width)
+        count = -(-len(points) // self.width_of(workload))
         size = -(-len(points) // count) if count else 0
         chunks = [tuple(points[i : i + size]) for i in range(0, len(points), size)] if size else []
         return tuple((repeat, chunk) for repeat in range(self.repeats) for chunk in chunks)
@@ -155,7 +179,8 @@ def read_spec(folder: Path) -> StudySpec:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{path}: unknown key {key!r}{hint} (allowed: {', '.join(known)})")
     try:
-        return msgspec.convert(raw, StudySpec)
+        # Made anew, as msgspec leaves out what an older file does not name.
+        return dataclasses.replace(msgspec.convert(raw, StudySpec))
     except msgspec.ValidationError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -195,6 +220,45 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
                 ) from None
     # Workloads report different metrics: their columns are united, absent ones are null.
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run of a study did until it had trained what was missing. A run that was killed leaves none.
+
+    Attributes:
+      trials: trained in this run.
+      compilations: programs compiled for them.
+      compile_seconds: what tracing and compiling took, added up over threads; little where the persistent cache
+        had the programs.
+      seconds: of the whole run.
+      device, versions, command: as in every trial.
+    """
+
+    trials: int
+    compilations: int
+    compile_seconds: float
+    seconds: float
+    device: str
+    versions: Mapping[str, str]
+    command: str | None
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Adds a run to runs.jsonl."""
+    with (folder / "runs.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(run) + b"\n")
+
+
+def read_runs(folder: Path) -> tuple[Run, ...]:
+    """The runs of a study, oldest first."""
+    path = folder / "runs.jsonl"
+    try:
+        return tuple(msgspec.json.Decoder(Run).decode_lines(path.read_bytes()))
+    except FileNotFoundError:
+        return ()
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
 
 
 def find_studies(path: Path) -> tuple[Path, ...]:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jax
 import numpy as np
 import polars as pl
 
 import submissions
 import workloads
-from tuning import environment, strategies, studies
+from tuning import _lanes, environment, strategies, studies
+from tuning._batches import train_batch
 from tuning._points import Point
-from tuning.population import Curves, Population, stack, trial_seed
+from tuning.population import Evaluation, Population
 from tuning.studies import StudySpec
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +48,7 @@ def tune(
       populations: compiled engines to share between studies of one process; filled as they are made.
 
     Returns:
-      All trials, as `studies.read_trials` does.
+      All trials, as `studies.read_trials` does. What the run cost is the last of `studies.read_runs`.
 
     Raises:
       ValueError: the folder holds another study, a workload or optimizer is unknown, or a point is outside the
@@ -58,14 +56,29 @@ def tune(
     """
     populations = {} if populations is None else populations
     optimizer = submissions.optimizer(spec.optimizer)
-    missing = [name for name in spec.workloads if _key(spec, name, data_dir) not in populations]
-    for name in missing:
-        workload = workloads.load(name, data_dir)
-        steps = spec.steps or workload.step_hint
-        populations[_key(spec, name, data_dir)] = Population(
-            workload, optimizer.rule, steps, _eval_period(workload, steps), spec.shared_batches
-        )
-    engines = [populations[_key(spec, name, data_dir)] for name in spec.workloads]
+    loaded = [_loaded(populations, name, data_dir) for name in spec.workloads]
+    spec = _with_widths(folder, spec, loaded)
+    # Batches that run side by side leave no core to split one of them over. By what the study asks for, not by what
+    # is missing of it: a resumed study trains the same programs again.
+    side_by_side = 1 if _batches(spec) >= _lanes.places() else None
+    engines = []
+    for workload in loaded:
+        key = _key(spec, workload.name, data_dir, side_by_side)
+        if key not in populations:
+            steps = spec.steps or workload.step_hint
+            populations[key] = Population(
+                workload,
+                optimizer.rule,
+                steps,
+                spec.eval_period or _eval_period(workload, steps),
+                spec.shared_batches,
+                Evaluation(spec.eval_batches, spec.eval_at_start),
+                optimizer.applies_constraints,
+                optimizer.evaluated_params,
+                width=spec.width,
+                side_by_side=side_by_side,
+            )
+        engines.append(populations[key])
     for engine in engines:
         for point in (spec.points or {}).get(engine.workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
@@ -76,32 +89,82 @@ def tune(
         jobs = [functools.partial(_ask_and_train, folder, spec, engine, progress) for engine in engines]
     else:
         jobs = _jobs(folder, spec, engines, progress)
-    workers = workers or ((os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1)
-    with ThreadPoolExecutor(workers) as pool:
+    began, compiled = time.perf_counter(), _compiled(engines)
+    with ThreadPoolExecutor(workers or _lanes.places()) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
-            for future in futures:
-                future.result()
+            trained = sum(future.result() for future in futures)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if trained:
+        compilations, compile_seconds = (
+            now - then for now, then in zip(_compiled(engines), compiled, strict=True)
+        )
+        studies.write_run(
+            folder,
+            studies.Run(
+                trials=trained,
+                compilations=int(compilations),
+                compile_seconds=round(compile_seconds, 3),
+                seconds=round(time.perf_counter() - began, 3),
+                device=environment.device(),
+                versions=environment.versions(),
+                command=environment.command(),
+            ),
+        )
     return studies.read_trials(folder)
 
 
-def _key(spec: StudySpec, workload: str, data_dir: Path | None) -> tuple[object, ...]:
+def _loaded(
+    populations: Mapping[tuple[object, ...], Population], name: str, data_dir: Path | None
+) -> workloads.Workload:
+    """The workload of that name, with the data that a population may have of it already."""
+    for key, population in populations.items():
+        if key[:2] == (name, str(data_dir)):
+            return population.workload
+    return workloads.load(name, data_dir)
+
+
+def _key(
+    spec: StudySpec, workload: str, data_dir: Path | None, side_by_side: int | None
+) -> tuple[object, ...]:
     """What distinguishes engines: everything that is not an array."""
-    return workload, str(data_dir), spec.optimizer, spec.steps, spec.shared_batches
+    evaluation = spec.eval_period, spec.eval_batches, spec.eval_at_start
+    how = spec.shared_batches, spec.width, side_by_side
+    return workload, str(data_dir), spec.optimizer, spec.steps, evaluation, how
+
+
+def _with_widths(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workload]) -> StudySpec:
+    """The specification with a width for every workload: those that the study began with, or this machine's."""
+    if spec.width is not None or spec.widths is not None:
+        return spec
+    there = studies.read_spec(folder).widths if (folder / "study.json").exists() else None
+    chosen = {workload.name: _lanes.batch_width(workload.family) for workload in loaded}
+    return dataclasses.replace(spec, widths=there or chosen)
+
+
+def _batches(spec: StudySpec) -> int:
+    """Batches that may run at a time: all of them, or one per workload where every one waits for the last."""
+    if spec.points is None:
+        return len(spec.workloads)
+    return sum(len(spec.batches(spec.points[name], name)) for name in spec.workloads)
+
+
+def _compiled(engines: Sequence[Population]) -> tuple[int, float]:
+    """Programs compiled so far, and the seconds that they took."""
+    return sum(engine.compilations for engine in engines), sum(engine.compile_seconds for engine in engines)
 
 
 def _jobs(
     folder: Path, spec: StudySpec, engines: Sequence[Population], progress: Progress | None
-) -> list[Callable[[], None]]:
+) -> list[Callable[[], int]]:
     """The batches that are missing. Workloads take turns, so that threads compile different programs at once."""
     assert spec.points is not None
-    turns: dict[int, list[Callable[[], None]]] = {}
+    turns: dict[int, list[Callable[[], int]]] = {}
     for engine in engines:
         name = engine.workload.name
-        batches = spec.batches(spec.points[name])
+        batches = spec.batches(spec.points[name], name)
         count = _Count(progress, name, len(spec.points[name]) * spec.repeats)
         width = max((len(chunk) for _, chunk in batches), default=0)
         for index, (repeat, chunk) in enumerate(batches):
@@ -113,21 +176,22 @@ def _jobs(
     return [job for turn in sorted(turns) for job in turns[turn]]
 
 
-def _ask_and_train(folder: Path, spec: StudySpec, engine: Population, progress: Progress | None) -> None:
+def _ask_and_train(folder: Path, spec: StudySpec, engine: Population, progress: Progress | None) -> int:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it.
     name = engine.workload.name
     strategy = strategies.from_spec(spec.strategy)
     count = _Count(progress, name, strategy.budget * spec.repeats)
     told: list[strategies.Told] = []
-    index = 0
+    index = trained = 0
     while points := strategy.ask(told):
-        for repeat, chunk in spec.batches(points):
+        for repeat, chunk in spec.batches(points, name):
             if studies.batch_path(folder, name, index).exists():
                 count.add(len(chunk))
             else:
-                _train(folder, spec, engine, count, index, repeat, chunk, len(chunk))
+                trained += _train(folder, spec, engine, count, index, repeat, chunk, len(chunk))
             index += 1
         told += _told(studies.read_trials(folder, name), points)
+    return trained
 
 
 class _Count:
@@ -154,86 +218,12 @@ def _train(
     repeat: int,
     points: Sequence[Point],
     width: int,
-) -> None:
+) -> int:
+    """Trains one batch, writes it, and returns how many trials it was."""
     name = engine.workload.name
     studies.write_batch(folder, name, index, train_batch(spec, engine, index, repeat, points, width))
     count.add(len(points))
-
-
-def train_batch(
-    spec: StudySpec, population: Population, batch: int, repeat: int, points: Sequence[Point], width: int
-) -> pl.DataFrame:
-    """Trains one population and returns one row per trial.
-
-    A batch smaller than `width` is filled up with copies of its last point, whose results are dropped: padding costs
-    less than compiling a second program.
-    """
-    workload = population.workload
-    optimizer = submissions.optimizer(spec.optimizer)
-    padded = [*points, *[points[-1]] * (width - len(points))]
-    prepared = [
-        optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
-    ]
-    of_trial = [(spec.seed, workload.name, p.id, repeat) for p in padded]
-    of_batch = [(spec.seed, workload.name, repeat)] if population.shared_batches else of_trial
-    began = time.perf_counter()
-    curves = population.run(
-        stack(prepared),
-        np.array([trial_seed(*parts, "init") for parts in of_trial], np.uint32),
-        np.array([trial_seed(*parts, "batches") for parts in of_batch], np.uint32),
-    )
-    seconds = time.perf_counter() - began
-    return _rows(spec, population, curves, points, batch, repeat, seconds)
-
-
-def _rows(
-    spec: StudySpec,
-    population: Population,
-    curves: Curves,
-    points: Sequence[Point],
-    batch: int,
-    repeat: int,
-    seconds: float,
-) -> pl.DataFrame:
-    workload, count = population.workload, len(points)
-    diverged = curves.diverged_step[:count]
-    recorded = {name: values[:count].astype(np.float64) for name, values in curves.metrics.items()}
-    # A last step can push parameters past the largest float without a loss having shown it.
-    failed = (diverged >= 0) | np.isnan(recorded[f"validation/{workload.metric.name}"]).any(1)
-    return pl.DataFrame(
-        {
-            "workload": workload.name,
-            "batch": batch,
-            "repeat": repeat,
-            "point": [p.id for p in points],
-            "hyperparameters": [json.dumps(dict(p.hyperparameters), sort_keys=True) for p in points],
-            "status": np.where(failed, "diverged", "done").tolist(),
-            "diverged_step": pl.Series([int(s) if s >= 0 else None for s in diverged], dtype=pl.Int64),
-            "metric": workload.metric.name,
-            "minimize": workload.metric.minimize,
-            "validation_target": pl.Series([workload.validation_target] * count, dtype=pl.Float64),
-            "test_target": pl.Series([workload.test_target] * count, dtype=pl.Float64),
-            "step_hint": workload.step_hint,
-            "steps": population.total_steps,
-            "global_step": [curves.global_step.tolist()] * count,
-            **{name: _curve_column(values) for name, values in sorted(recorded.items())},
-            "batch_seconds": seconds,
-            "seed": spec.seed,
-            "optimizer": spec.optimizer,
-            "data": str(workload.data.provenance),
-            "device": environment.device(),
-            "versions": json.dumps(environment.versions(), sort_keys=True),
-            "command": pl.Series([environment.command()] * count, dtype=pl.String),
-        }
-    )
-
-
-def _curve_column(values: np.ndarray) -> pl.Series:
-    """[trial, evaluation] as a list column in which whatever is not finite is null: NaN never travels."""
-    rows = [
-        [v if ok else None for v, ok in zip(row, np.isfinite(row), strict=True)] for row in values.tolist()
-    ]
-    return pl.Series(rows, dtype=pl.List(pl.Float64))
+    return len(points)
 
 
 def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told]:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from tests.tuning.toy import sgd, toy_workload
-from tuning import population as engine
+from tuning import _evaluation, _memory
+from tuning._layout import trial_axes
 from tuning.population import Population, stack, trial_seed
-from workloads import Regularization
+from workloads import Functions, Regularization, SharedProgram, _layers
 
 RATES = np.array([0.3, 0.1, 0.03])
 SEEDS = np.array([11, 12, 13], np.uint32)
 ORDER = np.array([7], np.uint32)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """One workload for many tests: a program is compiled once for each, and a workload is only equal to itself."""
+    return toy_workload()
 
 
 def train(rates=RATES, seeds=SEEDS, order=ORDER, shared=True, workload=None, **hyperparameters):
@@ -92,7 +106,131 @@ def test_new_points_and_seeds_compile_nothing():
     assert population.compilations == 2
 
 
-def test_a_diverging_trial_is_frozen_and_costs_the_others_nothing():
+def of_structure(seed):
+    """Toys of one structure and other numbers: the offset of the targets is a constant of the program."""
+    toy = toy_workload()
+
+    def bind(constants):
+        def loss(params, model_state, batch, key, train, regularization):
+            moved = {**batch, "targets": batch["targets"] + constants["offset"]}
+            return toy.loss(params, model_state, moved, key, train, regularization)
+
+        return Functions(toy.init, loss, toy.metrics)
+
+    shared = SharedProgram("offset toy", {"offset": np.float32(seed)}, bind)
+    functions = bind(shared.constants)
+    return dataclasses.replace(toy, name=f"toy/offset_{seed}", loss=functions.loss, shared=shared)
+
+
+def test_tasks_of_one_structure_share_one_program():
+    workloads = [of_structure(seed) for seed in range(3)]
+    populations = [
+        Population(workload, functools.partial(scaled_sgd, scale=1.0), 24, 6) for workload in workloads
+    ]
+    curves = [population.run({"learning_rate": RATES}, SEEDS, ORDER) for population in populations]
+    assert [population.compilations for population in populations] == [1, 0, 0]
+    assert populations[0].compile_seconds > 0 == populations[1].compile_seconds
+    for workload, found in zip(workloads, curves, strict=True):
+        expected = plain_loop(workload, RATES[1], SEEDS[1], int(ORDER[0]))
+        np.testing.assert_allclose(found.metrics["validation/mse"][1], expected, rtol=2e-4)
+    other_rule = Population(workloads[0], functools.partial(scaled_sgd, scale=0.5), 24, 6)
+    other_rule.run({"learning_rate": RATES}, SEEDS, ORDER)
+    assert other_rule.compilations == 1
+
+
+def scaled_sgd(hyperparameters, total_steps, *, scale):
+    return sgd({"learning_rate": scale * hyperparameters["learning_rate"]}, total_steps)
+
+
+@pytest.mark.parametrize(("width", "side_by_side"), [(1, 1), (2, 1), (2, 2), (8, 1)])
+def test_how_trials_are_spread_moves_numbers_by_no_more_than_rounding(toy, width, side_by_side):
+    # 5 trials: parts of unequal need are filled up, and what fills them is dropped.
+    rates, seeds = np.geomspace(0.01, 0.3, 5), np.arange(5, dtype=np.uint32)
+    population = Population(toy, sgd, 24, 6, width=width, side_by_side=side_by_side)
+    curves = population.run({"learning_rate": rates}, seeds, ORDER)
+    assert curves.metrics["validation/mse"].shape == (5, 4)
+    for trial in range(5):
+        expected = plain_loop(toy, rates[trial], seeds[trial], int(ORDER[0]))
+        np.testing.assert_allclose(curves.metrics["validation/mse"][trial], expected, rtol=2e-4)
+
+
+def test_own_batches_go_with_their_trials_into_every_program(toy):
+    own = Population(toy, sgd, 24, 6, shared_batches=False, width=1, side_by_side=2)
+    curves = own.run({"learning_rate": RATES}, SEEDS, np.array([1, 2, 3], np.uint32))
+    expected = plain_loop(toy, RATES[2], SEEDS[2], 3)
+    np.testing.assert_allclose(curves.metrics["validation/mse"][2], expected, rtol=2e-4)
+
+
+def test_more_than_fits_into_memory_runs_in_turns():
+    # Wide enough that parameters are most of what a trial takes.
+    workload, rates = toy_workload(features=3000), {"learning_rate": np.geomspace(1e-5, 1e-4, 8)}
+    seeds = np.arange(8, dtype=np.uint32)
+    wide = Population(workload, sgd, 6, 6, width=8, side_by_side=1)
+    whole = wide.run(rates, seeds, ORDER)
+    (needed,) = map(_memory.needed, calls(wide))
+    tight = Population(workload, sgd, 6, 6, width=8, side_by_side=1, memory=needed // 2)
+    turns = tight.run(rates, seeds, ORDER)
+    assert tight.compilations > 0
+    assert min(map(_memory.needed, calls(tight))) <= needed // 2
+    np.testing.assert_allclose(turns.metrics["test/mse"], whole.metrics["test/mse"], rtol=1e-4)
+
+
+def calls(population):
+    return [program.call for program in population.programs]
+
+
+def test_tall_matrices_are_kept_with_trials_before_their_outputs_and_trained_all_the_same():
+    # 12 inputs to 3 hidden units is tall, 3 to 1 is too, biases are not.
+    assert trial_axes({"w": np.zeros((12, 3)), "b": np.zeros(3)}, True) == {"w": 1, "b": 0}
+    assert trial_axes({"w": np.zeros((12, 3)), "b": np.zeros(3)}, False) == {"w": 0, "b": 0}
+    base = toy_workload(features=12)
+
+    def init(key):
+        keys = jax.random.split(key)
+        return {"in": jax.random.normal(keys[0], (12, 3)), "out": jax.random.normal(keys[1], (3, 1))}, ()
+
+    def errors(params, batch):
+        hidden = jnp.tanh(_layers.dense({"kernel": params["in"], "bias": 0.0}, batch["inputs"]))
+        return (hidden @ params["out"])[:, 0] - batch["targets"]
+
+    def loss(params, model_state, batch, key, train, regularization):
+        return jnp.mean(errors(params, batch) ** 2), model_state
+
+    def metrics(params, model_state, batch, key):
+        return {"mse": jnp.sum(errors(params, batch) ** 2), "examples": jnp.float32(len(batch["targets"]))}
+
+    workload = dataclasses.replace(base, init=init, loss=loss, metrics=metrics)
+    curves = train(workload=workload, rates=0.1 * RATES)
+    for trial in range(3):
+        expected = plain_loop(workload, 0.1 * RATES[trial], SEEDS[trial], int(ORDER[0]))
+        np.testing.assert_allclose(curves.metrics["validation/mse"][trial], expected, rtol=2e-4)
+
+
+@pytest.mark.slow
+def test_trials_are_spread_over_all_devices(tmp_path):
+    """Two devices that the process is told it has train what one does."""
+    code = (
+        "import sys, jax, numpy as np\n"
+        "from tests.tuning.toy import sgd, toy_workload\n"
+        "from tuning.population import Population\n"
+        "p = Population(toy_workload(), sgd, 24, 6)\n"
+        "c = p.run({'learning_rate': np.array([.3, .1, .03])}, np.uint32([11, 12, 13]), np.uint32([7]))\n"
+        "print(len(jax.devices()), p.programs[0].call.as_text().count('num_partitions=2'))\n"
+        "np.save(sys.argv[1], c.metrics['validation/mse'])\n"
+    )
+    flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": os.getcwd()}
+    made = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "two.npy")],
+        env=flags,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert made.stdout.split() == ["2", "1"]
+    np.testing.assert_allclose(np.load(tmp_path / "two.npy"), train().metrics["validation/mse"], rtol=1e-4)
+
+
+def test_a_diverging_trial_is_recorded_and_costs_the_others_nothing():
     healthy = train()
     mixed = train(np.array([0.3, 1e30, 0.03]))
     assert mixed.diverged_step[[0, 2]].tolist() == [-1, -1]
@@ -113,7 +251,7 @@ def test_regularization_reaches_the_loss_as_an_array():
 
 def test_evaluation_in_chunks_sums_to_the_whole(monkeypatch):
     whole = train()
-    monkeypatch.setattr(engine, "EVAL_CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
+    monkeypatch.setattr(_evaluation, "EVAL_CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
     chunked = train()
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(chunked.metrics[name], values, rtol=1e-5)

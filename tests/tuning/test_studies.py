@@ -12,6 +12,7 @@ from tuning import studies
 from tuning._points import Point
 from tuning.studies import StudySpec
 
+NAME = "toy/linear"
 POINTS = tuple(Point(str(i), {"learning_rate": 0.1 * (i + 1)}) for i in range(7))
 SPEC = StudySpec(
     name="s", title="a study", role="candidates", optimizer="nadamw_optax",
@@ -29,6 +30,36 @@ def test_writing_the_same_specification_again_changes_nothing(tmp_path):
     before = (tmp_path / "study.json").read_bytes()
     studies.write_spec(tmp_path, SPEC)
     assert (tmp_path / "study.json").read_bytes() == before
+
+
+def test_a_specification_from_before_evaluation_had_options_reads_as_their_defaults(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    path = tmp_path / "study.json"
+    raw = json.loads(path.read_text())
+    for key in ("eval_period", "eval_batches", "eval_at_start", "widths"):
+        del raw[key]
+    path.write_text(json.dumps(raw))
+    assert studies.read_spec(tmp_path) == SPEC
+    studies.write_spec(tmp_path, SPEC)  # and is the same study
+
+
+def test_runs_are_read_in_the_order_they_were_written(tmp_path):
+    assert studies.read_runs(tmp_path) == ()
+    runs = [studies.Run(n, 1, 0.5, 2.0, "cpu", {"jax": "0"}, None) for n in (3, 4)]
+    for run in runs:
+        studies.write_run(tmp_path, run)
+    assert studies.read_runs(tmp_path) == tuple(runs)
+    with (tmp_path / "runs.jsonl").open("a") as file:
+        file.write("{half")
+    with pytest.raises(ValueError, match=r"runs\.jsonl: .*delete the file"):
+        studies.read_runs(tmp_path)
+
+
+def test_nobody_knows_the_width_of_a_batch_before_it_is_chosen():
+    with pytest.raises(ValueError, match="width is None; tune chooses one per workload"):
+        dataclasses.replace(SPEC, width=None).batches(POINTS, NAME)
+    chosen = dataclasses.replace(SPEC, width=None, widths={NAME: 4})
+    assert [len(chunk) for _, chunk in chosen.batches(POINTS, NAME)] == [4, 3]
 
 
 def test_another_study_in_the_same_folder_is_refused_and_nothing_overwritten(tmp_path):
@@ -70,7 +101,7 @@ def test_a_missing_study_says_how_to_make_one(tmp_path):
 
 def test_batches_cover_every_trial_once_and_never_mix_repeats():
     spec = dataclasses.replace(SPEC, repeats=2)
-    batches = spec.batches(POINTS)
+    batches = spec.batches(POINTS, NAME)
     assert [(repeat, [p.id for p in chunk]) for repeat, chunk in batches] == [
         (0, ["0", "1", "2"]), (0, ["3", "4", "5"]), (0, ["6"]),
         (1, ["0", "1", "2"]), (1, ["3", "4", "5"]), (1, ["6"]),
@@ -78,7 +109,7 @@ def test_batches_cover_every_trial_once_and_never_mix_repeats():
 
 
 def test_batches_are_as_equal_as_they_can_be():
-    sizes = [len(chunk) for _, chunk in dataclasses.replace(SPEC, width=6).batches(POINTS)]
+    sizes = [len(chunk) for _, chunk in dataclasses.replace(SPEC, width=6).batches(POINTS, NAME)]
     assert sizes == [4, 3]
 
 
@@ -99,6 +130,7 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
         ({"role": "hero"}, "unknown role 'hero'"),
         ({"workloads": ()}, "no workloads"),
         ({"repeats": 0}, "repeats is 0, must be at least 1"),
+        ({"eval_batches": 0}, "eval_batches is 0, must be at least 1 or None"),
         ({"points": {"other": POINTS}}, "points are given for"),
     ],
 )

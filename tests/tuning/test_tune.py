@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 import workloads
 from tests.tuning.toy import toy_workload
-from tuning import strategies, studies
+from tuning import _lanes, strategies, studies
 from tuning._points import Point
 from tuning.plan import plan
 from tuning.studies import StudySpec
@@ -95,10 +95,53 @@ def test_width_moves_numbers_by_no_more_than_rounding(tmp_path, populations):
     )
 
 
-def test_one_program_serves_all_batches_of_a_study(tmp_path):
+def test_one_program_serves_all_batches_of_a_study_and_the_study_says_so(tmp_path):
     populations: dict = {}
     tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
     assert [population.compilations for population in populations.values()] == [1]
+    (run,) = studies.read_runs(tmp_path / "s")
+    assert (run.trials, run.compilations) == (12, 1)
+    assert 0 < run.compile_seconds <= run.seconds
+    tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
+    assert len(studies.read_runs(tmp_path / "s")) == 1  # nothing was missing
+    studies.batch_path(tmp_path / "s", NAME, 2).unlink()
+    tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
+    assert [(run.trials, run.compilations) for run in studies.read_runs(tmp_path / "s")] == [(12, 1), (3, 0)]
+
+
+def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, monkeypatch):
+    folder = tmp_path / "s"
+    whole = tune(folder, spec(width=None), populations=populations)
+    widths = studies.read_spec(folder).widths
+    assert widths == {NAME: _lanes.batch_width("mlp")}
+    studies.batch_path(folder, NAME, 0).unlink()
+    monkeypatch.setattr(_lanes, "batch_width", lambda family: 1)  # another machine, another table
+    again = tune(folder, spec(width=None), populations=populations)
+    assert studies.read_spec(folder).widths == widths
+    assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
+
+
+def test_the_protocol_of_taskset_can_be_followed_in_small(tmp_path):
+    planned = plan(name="s", workloads=(NAME,), strategy="list", protocol="taskset", steps=12, eval_period=4,
+                   eval_batches=2, repeats=2, points=[Point("a", {"learning_rate": 0.01})])  # fmt: skip
+    assert planned.eval_at_start
+    trials = tune(tmp_path / "s", planned)
+    assert trials["global_step"].to_list() == [[0, 4, 8, 12]] * 2
+    assert None not in trials["validation/mse"].explode()
+    assert trials["validation/mse"][0][0] != trials["validation/mse"][1][0]  # another initialisation
+
+
+def test_protocols_give_what_is_not_asked_for():
+    whole = plan(name="s", workloads=(NAME,), protocol="taskset")
+    assert (whole.steps, whole.eval_period, whole.eval_batches, whole.repeats) == (10_000, 200, 50, 5)
+    part = plan(name="s", workloads=(NAME,), protocol="taskset", repeats=1, eval_at_start=False)
+    assert (part.steps, part.repeats, part.eval_at_start) == (10_000, 1, False)
+    none = plan(name="s", workloads=(NAME,))
+    assert (none.steps, none.eval_period, none.eval_batches, none.eval_at_start, none.repeats) == (
+        None, None, None, False, 1,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="unknown protocol 'takset'; did you mean 'taskset'"):
+        plan(name="s", workloads=(NAME,), protocol="takset")
 
 
 def test_a_diverged_trial_is_recorded_and_its_curve_ends_in_nulls(tmp_path, populations):

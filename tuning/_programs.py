@@ -1,0 +1,80 @@
+"""Compiled programs, shared by all populations of a process that need the same one.
+
+A population asks for its program by a key that says everything about it but its arrays. Two populations of one key
+compile once, also when their threads ask at the same moment; programs of different keys compile side by side. A
+program lives as long as a population that uses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+
+# On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
+# matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
+# default, to a program that was no slower (benchmarks/population.py).
+CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """One compiled program.
+
+    Attributes:
+      call: the executable.
+      compile_seconds: what tracing and compiling took; little where XLA's persistent cache had it.
+    """
+
+    call: Callable[..., Any]
+    compile_seconds: float
+
+
+_LOCK = threading.Lock()
+_PROGRAMS: weakref.WeakValueDictionary[Hashable, Program] = weakref.WeakValueDictionary()
+_COMPILING: weakref.WeakValueDictionary[Hashable, _Turn] = weakref.WeakValueDictionary()
+
+
+class _Turn:
+    """A lock that can be referenced weakly: it is gone when nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def program(key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Program, bool]:
+    """The program of a key, and whether this call compiled it.
+
+    Args:
+      key: equal for functions that compute the same of their arrays. Names and shapes of the arguments are added.
+      function: what to compile where nobody has.
+      arguments: arrays, or their shapes and types.
+    """
+    leaves, structure = jax.tree.flatten(arguments)
+    key = (key, structure, tuple((x.shape, str(x.dtype)) for x in leaves))
+    with _LOCK:
+        turn = _COMPILING.setdefault(key, _Turn())
+    with turn.lock:
+        there = _PROGRAMS.get(key)
+        if there is not None:
+            return there, False
+        began = time.perf_counter()
+        options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+        compiled = jax.jit(function).lower(*arguments).compile(compiler_options=options)
+        made = Program(compiled, time.perf_counter() - began)
+        with _LOCK:
+            _PROGRAMS[key] = made
+        return made, True
+
+
+def identity(function: Callable[..., Any]) -> Hashable:
+    """What tells functions apart: two partial applications of one function to equal arguments are one."""
+    if isinstance(function, functools.partial):
+        return identity(function.func), function.args, tuple(sorted(function.keywords.items()))
+    return function
