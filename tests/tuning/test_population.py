@@ -36,13 +36,40 @@ def train(rates=RATES, seeds=SEEDS, order=ORDER, shared=True, workload=None, **h
     return population.run({"learning_rate": rates, **hyperparameters}, seeds, order)
 
 
+_LOOPS: dict[int, tuple] = {}  # id of a workload -> it, and its compiled functions
+
+
+def loop_functions(workload, steps):
+    """(rate, seed) -> start, one step, and the validation error: what a user would jit."""
+    if id(workload) in _LOOPS:
+        return _LOOPS[id(workload)][1:]
+    validation = workload.data.splits["validation"]
+
+    def start(rate, seed):
+        init_key, dropout_key = jax.random.split(jax.random.key(seed))
+        params, state = workload.init(init_key)
+        return params, state, sgd({"learning_rate": rate}, steps).init(params), dropout_key
+
+    def one_step(rate, params, state, opt_state, batch, key, step):
+        grads, _ = jax.grad(workload.loss, has_aux=True)(
+            params, state, batch, jax.random.fold_in(key, step), True, Regularization()
+        )
+        updates, opt_state = sgd({"learning_rate": rate}, steps).update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    def error(params, state):
+        sums = workload.metrics(params, state, validation, jax.random.key(0))
+        return sums["mse"] / sums["examples"]
+
+    _LOOPS[id(workload)] = (workload, jax.jit(start), jax.jit(one_step), jax.jit(error))
+    return _LOOPS[id(workload)][1:]
+
+
 def plain_loop(workload, rate, seed, order_seed, steps=24, period=6):
     """One trial as a user would write it: a Python loop around Optax. Returns validation errors."""
-    init_key, dropout_key = jax.random.split(jax.random.key(seed))
-    params, state = workload.init(init_key)
-    optimizer = sgd({"learning_rate": rate}, steps)
-    opt_state = optimizer.init(params)
-    train_split, validation = workload.data.splits["train"], workload.data.splits["validation"]
+    start, one_step, error = loop_functions(workload, steps)
+    params, state, opt_state, key = start(rate, seed)
+    train_split = workload.data.splits["train"]
     examples = len(train_split["targets"])
     epochs = -(-steps * workload.batch_size // examples)
     rows = np.concatenate(
@@ -52,19 +79,14 @@ def plain_loop(workload, rate, seed, order_seed, steps=24, period=6):
     for step in range(steps):
         chosen = rows[step * workload.batch_size : (step + 1) * workload.batch_size]
         batch = {k: v[chosen] for k, v in train_split.items()}
-        grads, _ = jax.grad(workload.loss, has_aux=True)(
-            params, state, batch, jax.random.fold_in(dropout_key, step), True, Regularization()
-        )
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        params = optax.apply_updates(params, updates)
+        params, opt_state = one_step(rate, params, state, opt_state, batch, key, step)
         if (step + 1) % period == 0:
-            sums = workload.metrics(params, state, validation, jax.random.key(0))
-            curve.append(float(sums["mse"] / sums["examples"]))
+            curve.append(float(error(params, state)))
     return curve
 
 
-def test_every_trial_follows_the_plain_loop():
-    workload = toy_workload()
+def test_every_trial_follows_the_plain_loop(toy):
+    workload = toy
     curves = train(workload=workload)
     for trial, (rate, seed) in enumerate(zip(RATES, SEEDS, strict=True)):
         expected = plain_loop(workload, rate, seed, int(ORDER[0]))
@@ -73,22 +95,22 @@ def test_every_trial_follows_the_plain_loop():
     assert curves.global_step.tolist() == [6, 12, 18, 24]
 
 
-def test_own_batches_follow_the_plain_loop_too():
-    workload = toy_workload()
+def test_own_batches_follow_the_plain_loop_too(toy):
+    workload = toy
     curves = train(workload=workload, order=np.array([1, 2, 3], np.uint32), shared=False)
     for trial, (rate, seed) in enumerate(zip(RATES, SEEDS, strict=True)):
         expected = plain_loop(workload, rate, seed, trial + 1)
         np.testing.assert_allclose(curves.metrics["validation/mse"][trial], expected, rtol=2e-4)
 
 
-def test_the_same_seeds_give_the_same_numbers_bit_for_bit():
-    first, second = train(), train()
+def test_the_same_seeds_give_the_same_numbers_bit_for_bit(toy):
+    first, second = train(workload=toy), train(workload=toy)
     for name, values in first.metrics.items():
         np.testing.assert_array_equal(values, second.metrics[name])
 
 
-def test_a_trial_does_not_depend_on_its_companions():
-    together, alone = train(), train(RATES[1:2], SEEDS[1:2])
+def test_a_trial_does_not_depend_on_its_companions(toy):
+    together, alone = train(workload=toy), train(RATES[1:2], SEEDS[1:2], workload=toy)
     # Another width may reorder sums: float32 eps times the number of steps and terms.
     np.testing.assert_allclose(
         together.metrics["validation/mse"][1], alone.metrics["validation/mse"][0], rtol=1e-4
@@ -142,7 +164,7 @@ def scaled_sgd(hyperparameters, total_steps, *, scale):
     return sgd({"learning_rate": scale * hyperparameters["learning_rate"]}, total_steps)
 
 
-@pytest.mark.parametrize(("width", "side_by_side"), [(1, 1), (2, 1), (2, 2), (8, 1)])
+@pytest.mark.parametrize(("width", "side_by_side"), [(1, 1), (2, 2), (8, 1)])
 def test_how_trials_are_spread_moves_numbers_by_no_more_than_rounding(toy, width, side_by_side):
     # 5 trials: parts of unequal need are filled up, and what fills them is dropped.
     rates, seeds = np.geomspace(0.01, 0.3, 5), np.arange(5, dtype=np.uint32)
@@ -230,9 +252,9 @@ def test_trials_are_spread_over_all_devices(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "two.npy"), train().metrics["validation/mse"], rtol=1e-4)
 
 
-def test_a_diverging_trial_is_recorded_and_costs_the_others_nothing():
-    healthy = train()
-    mixed = train(np.array([0.3, 1e30, 0.03]))
+def test_a_diverging_trial_is_recorded_and_costs_the_others_nothing(toy):
+    healthy = train(workload=toy)
+    mixed = train(np.array([0.3, 1e30, 0.03]), workload=toy)
     assert mixed.diverged_step[[0, 2]].tolist() == [-1, -1]
     assert 0 < mixed.diverged_step[1] < 24
     assert np.isnan(mixed.metrics["validation/mse"][1, -1])
@@ -242,15 +264,15 @@ def test_a_diverging_trial_is_recorded_and_costs_the_others_nothing():
         )
 
 
-def test_regularization_reaches_the_loss_as_an_array():
-    without = train(dropout_rate=np.zeros(3))
-    mixed = train(dropout_rate=np.array([0.0, 0.9, 0.0]))
+def test_regularization_reaches_the_loss_as_an_array(toy):
+    without = train(dropout_rate=np.zeros(3), workload=toy)
+    mixed = train(dropout_rate=np.array([0.0, 0.9, 0.0]), workload=toy)
     np.testing.assert_array_equal(without.metrics["train/mse"][0], mixed.metrics["train/mse"][0])
     assert not np.allclose(without.metrics["train/mse"][1], mixed.metrics["train/mse"][1], rtol=1e-3)
 
 
-def test_evaluation_in_chunks_sums_to_the_whole(monkeypatch):
-    whole = train()
+def test_evaluation_in_chunks_sums_to_the_whole(toy, monkeypatch):
+    whole = train(workload=toy)
     monkeypatch.setattr(_evaluation, "EVAL_CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
     chunked = train()
     for name, values in whole.metrics.items():

@@ -30,7 +30,7 @@ FAMILIES = {
     "word_rnn_language_model_family": 11,
     "rnn_text_classification_family": 5,
     "maf_family": 16,
-    "nvp_family": 17,
+    "nvp_family": 38,
     "quadratic_family": 7,
     "losg_tasks_family": 0,
 }
