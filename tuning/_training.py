@@ -18,6 +18,7 @@ from tuning import _evaluation, _programs
 from tuning._evaluation import Evaluation
 from tuning._layout import trial_axes
 from workloads import Batch, GeneratedData, Regularization, Workload
+from workloads._products import for_populations
 from workloads._workload import Functions
 
 REGULARIZATION = Regularization._fields
@@ -99,9 +100,10 @@ class Training:
 
         def gradient(params, model_state, batch, key, reg, number):
             key = jax.random.fold_in(key, number)
-            return jax.value_and_grad(functions.loss, has_aux=True)(
-                params, model_state, batch, key, True, reg
-            )
+            with for_populations():
+                return jax.value_and_grad(functions.loss, has_aux=True)(
+                    params, model_state, batch, key, True, reg
+                )
 
         def update(hp, grads, params, opt_state):
             updates, opt_state = self.rule(hp, self.total_steps).update(grads, opt_state, params)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from workloads._products import product
+from workloads._products import for_populations, product
 
 TRIALS, BATCH, INPUTS, OUTPUTS = 3, 8, 24, 4
 RNG = np.random.default_rng(0)
@@ -23,6 +23,13 @@ def weighted(x, w, g):
     return jnp.sum(product(x, w) * g)
 
 
+@pytest.fixture
+def populations():
+    with for_populations():
+        yield
+
+
+@pytest.mark.usefixtures("populations")
 @pytest.mark.parametrize("shared", ["nothing", "x", "w"])
 def test_gradients_are_the_closed_form_whatever_trials_share(shared):
     x, w = (X[0] if shared == "x" else X), (W[0] if shared == "w" else W)
@@ -33,6 +40,7 @@ def test_gradients_are_the_closed_form_whatever_trials_share(shared):
     np.testing.assert_allclose(of_w, np.einsum("tcbi,tcbo->tio", np.broadcast_to(x, X.shape), G), atol=2e-5)
 
 
+@pytest.mark.usefixtures("populations")
 def test_a_gradient_can_be_differentiated_again():
     def penalty(w):
         return jnp.sum(jax.grad(lambda w: jnp.sum(product(x, w) ** 2))(w) ** 2)
@@ -43,6 +51,17 @@ def test_a_gradient_can_be_differentiated_again():
     np.testing.assert_allclose(jax.grad(penalty)(w), 8 * gram @ gram @ W[0], rtol=1e-4, atol=1e-2)
 
 
+def test_a_curvature_method_may_go_forward_over_reverse():
+    x, w, direction = jnp.float32(X[0, 0]), jnp.float32(W[0]), jnp.float32(W[1])
+
+    def gradient(w):
+        return jax.grad(lambda w: jnp.sum(product(x, w) ** 2))(w)
+
+    _, hessian_product = jax.jvp(gradient, (w,), (direction,))
+    np.testing.assert_allclose(hessian_product, 2 * X[0, 0].T @ X[0, 0] @ W[1], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.usefixtures("populations")
 def test_no_array_as_large_as_the_weights_of_a_population_is_rearranged():
     # Trials next to the outputs, as the engine keeps them; sizes at which XLA leaves matrix products to its library.
     trials, inputs, outputs, batch = 8, 256, 32, 64
