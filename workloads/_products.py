@@ -22,7 +22,6 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
-
 _POPULATION = contextvars.ContextVar("_POPULATION", default=False)
 
 
