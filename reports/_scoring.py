@@ -65,6 +65,11 @@ class Score:
     against: str | None
     notes: tuple[str, ...]
 
+    @property
+    def ranked(self) -> list[str]:
+        """Submissions, best score first."""
+        return self.scores["submission"].to_list()
+
 
 def score(
     results: Results,
