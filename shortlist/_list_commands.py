@@ -1,4 +1,4 @@
-"""Commands that judge: score, build-list, leave-one-out, report, package."""
+"""Commands that judge: score, build-list, leave-one-out, report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("build-list")(build_list)
     app.command("leave-one-out")(leave_one_out)
     app.command()(report)
-    app.command()(package)
 
 
 def score(
@@ -188,45 +187,3 @@ def report(
     with progress_display() as progress:
         page = write(source, out, benchmark=benchmark, overwrite=overwrite, progress=progress)
     typer.echo(f"report: {page}")
-
-
-def package(
-    list_: Annotated[
-        str,
-        typer.Option(
-            "--list", metavar="NAME|FILE", help="A published list, one of yours, or AlgoPerf's JSON."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the submission; must be new or empty.")],
-    authors: Annotated[
-        str, typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them.")
-    ],
-    affiliations: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas.")] = "",
-    name: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="For the leaderboard; default: the list's.")
-    ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Update rule; default: the one the list was made with.")
-    ] = None,
-    size: Annotated[
-        int, typer.Option(metavar="K", min=1, help="The first K points; AlgoPerf runs 5 trials.")
-    ] = 5,
-) -> None:
-    """Turn NAdamW with a list into an AlgoPerf submission folder that needs nothing of ours.
-
-    Example: shortlist package --list medapati2025 --out nadamw_list --authors "A. Author"
-    """
-    from shortlist._lists import read_points
-    from submissions.package import package as build
-
-    given = read_points(list_)
-    rule = optimizer or given.update_rule
-    if rule is None:
-        raise ValueError(
-            f"{list_}: does not say which update rule its points are for; name it with --optimizer"
-        )
-    folder = build(
-        out, name=name or given.name, points=[p.hyperparameters for p in given.points[:size]], update_rule=rule,
-        authors=authors, affiliations=affiliations, provenance=given.source,
-    )  # fmt: skip
-    typer.echo(f"submission: {folder}")

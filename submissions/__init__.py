@@ -11,8 +11,10 @@
 | `adam1p` to `adam8p`, `adagrad_tf`, `zero` | `_taskset` | TaskSet's other optimizers |
 | `*_optax` | `_optax` | optimizers of Optax, every hyperparameter traced |
 | `shampoo_grafted` | `_shampoo` | Shampoo without LAPACK |
+| yours | `custom` | a function of your own, with `register` |
 
-`submissions.taskset_grids` has TaskSet's distributions over hyperparameters.
+`submissions.taskset_grids` has TaskSet's distributions over hyperparameters, `submissions.package` writes AlgoPerf
+submissions.
 Importing this needs no JAX; calling an optimizer does.
 """
 
@@ -22,18 +24,27 @@ import difflib
 
 from submissions._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions._rows import OPTIMIZERS
+from submissions.custom import REGISTERED, from_file, is_file_form, register
 
-__all__ = ["OPTIMIZERS", "REGULARIZATION", "Domain", "Hyperparameter", "Optimizer", "optimizer"]
+__all__ = ["OPTIMIZERS", "REGULARIZATION", "Domain", "Hyperparameter", "Optimizer", "optimizer", "register"]
 
 
 def optimizer(name: str) -> Optimizer:
-    """The optimizer of a name in `OPTIMIZERS`.
+    """The optimizer of a name in `OPTIMIZERS`, or a user's own: see `submissions.custom`.
+
+    Args:
+      name: of `OPTIMIZERS`; of `register` in this process; or FILE.py:FUNCTION.
 
     Raises:
+      FileNotFoundError: no such file.
       ValueError: no such optimizer.
     """
+    if is_file_form(name):
+        return from_file(name)
+    if name in REGISTERED:
+        return REGISTERED[name]
     if name not in OPTIMIZERS:
-        close = difflib.get_close_matches(name, OPTIMIZERS, 1)
+        close = difflib.get_close_matches(name, [*OPTIMIZERS, *REGISTERED], 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"unknown optimizer {name!r}{hint} (allowed: {', '.join(OPTIMIZERS)})")
     return OPTIMIZERS[name]

@@ -6,6 +6,7 @@ decoupled, acts on all parameters and is multiplied by lr.
 
 | rule | update |
 |---|---|
+| adamw_optax | x <- x - lr (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + lam x), m and v as for NAdamW |
 | sgd_optax | m <- b1 m + g + lam x; x <- x - lr m, or with Nesterov x <- x - lr (b1 m + g + lam x) |
 | rmsprop_optax | v <- b2 v + (1 - b2) g^2; m <- b1 m + lr g / sqrt(v + eps); x <- x - m |
 | adagrad_optax | a <- a + g^2; x <- x - lr g / sqrt(a + eps) |
@@ -32,6 +33,25 @@ import optax
 
 from submissions import _schedules
 from submissions._schedules import Scalar, warmup_then_cosine_of
+
+
+def adamw_optax(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
+    """`optax.adamw`: Adam with decoupled weight decay.
+
+    Args:
+      hyperparameters: learning_rate, beta1, beta2, epsilon, weight_decay, warmup_steps.
+      total_steps: end of the schedule. Steps.
+
+    Reference: Loshchilov & Hutter 2019, arXiv:1711.05101.
+    """
+    hp = hyperparameters
+    return optax.adamw(
+        warmup_then_cosine_of(hp, total_steps),
+        b1=hp["beta1"],
+        b2=hp["beta2"],
+        eps=hp["epsilon"],
+        weight_decay=hp["weight_decay"],
+    )
 
 
 def sgd_optax(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:

@@ -23,7 +23,7 @@ _NO_DECAY = Hyperparameter("weight_decay", NOT_NEGATIVE, 0.0)
 # No library sets a warm-up: the middle of Medapati et al., Table 1.
 _WARMUP = Hyperparameter("warmup_fraction", BELOW_ONE, 0.05)
 
-# Defaults: optax.nadamw's.
+# Defaults: those of optax.nadamw and optax.adamw.
 _WARMUP_COSINE = (
     _RATE,
     _BETA1,
@@ -178,6 +178,13 @@ _OF_TASKSET = (
 
 # Defaults: Optax's, where it has any; momentum .9 and no decay otherwise.
 _OF_OPTAX = (
+    Optimizer(
+        "adamw_optax",
+        "submissions._optax:adamw_optax",
+        _WARMUP_COSINE,
+        "optax.adamw; Loshchilov & Hutter 2019, arXiv:1711.05101",
+        search_space=spaces.ADAMW,
+    ),
     Optimizer(
         "sgd_optax",
         "submissions._optax:sgd_optax",

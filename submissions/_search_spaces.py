@@ -28,6 +28,19 @@ _WARMUP = {"warmup_fraction": _one_of(0.02, 0.05, 0.1)}
 _REGULARIZATION = {"label_smoothing": _one_of(0.0, 0.1, 0.2), "dropout_rate": _one_of(0.0, 0.1)}
 _BETA2 = {"one_minus_beta2": _log(1e-3, 0.2)}
 
+# What a submission searches where its optimizer has no space of its own.
+MEDAPATI: Space = {
+    "learning_rate": _log(1e-4, 1e-2),
+    **_WARMUP,
+    "one_minus_beta1": _log(1e-3, 0.2),
+    **_BETA2,
+    "weight_decay": _log(1e-4, 0.5),
+    **_REGULARIZATION,
+}
+
+# Medapati et al., Table 1, which is for NAdamW: the same intervals without Nesterov's momentum.
+ADAMW: Space = MEDAPATI
+
 # TaskSet's own grids: Metz et al. 2020, arXiv:2002.11887.
 ADAM1P: Space = {"learning_rate": _log(1e-8, 10.0)}
 ADAM4P: Space = {

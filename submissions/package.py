@@ -1,6 +1,6 @@
-"""NAdamW with a list of points, as a folder that AlgoPerf can run.
+"""An optimizer with points or ranges, as a folder that AlgoPerf can run.
 
-The folder imports JAX and AlgoPerf and nothing of ours: see `templates/`, which hold the code as a
+The folder imports JAX, Optax and AlgoPerf and nothing of ours: see `templates/`, which hold the code as a
 researcher will read it. Importable without JAX.
 """
 
@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import importlib.resources
 import json
-import math
-import os
 import re
-import shutil
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 import submissions
+from submissions import _exported, _search_spaces
+from submissions._hyperparameters import Optimizer
+from submissions._packaged_rules import RULES
+from submissions._rendering import one_line, render, write_folder
+from submissions.custom import OwnOptimizer
 
 RULESETS = ("external", "self-tuning")
+TRIALS = 5  # that AlgoPerf's external ruleset allows
 
 # Global batch sizes of AlgoPerf's JAX baselines; variants not named here take their base workload's.
 BATCH_SIZES = {
@@ -43,149 +42,54 @@ BATCH_SIZES = {
 }
 
 
-_WARMUP_COSINE = (
-    "Learning rate lr: with T = workload.step_hint and w = int(warmup_factor * T), it rises linearly from 0 "
-    "to learning_rate over the first w updates (the first has rate 0), falls to 0 along half a cosine at "
-    "update T, and stays 0."
-)
-_METZ = (
-    "Learning rate lr: with T = workload.step_hint, it is learning_rate until update constant_fraction * T, "
-    "then falls along half a cosine to min_learning_rate_mult * learning_rate at update T, and stays there. "
-    "If warmup_fraction > 0, it first rises linearly from 0 over "
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class UpdateRule:
-    """How a row of `submissions.OPTIMIZERS` is written down in a submission of its own."""
-
-    formula: str  # one update of x; lr is the scheduled learning rate
-    source: str  # whose rule it is
-    schedule: str
-    settings_template: str  # reading a point; the schedule
-    update_template: str
-    warmup_name: str = "warmup_factor"  # AlgoPerf's word for warmup_fraction
-
-
-RULES = {
-    "nadamw_optax": UpdateRule(
-        formula=(
-            "m = b1 * m + (1 - b1) * g\n"
-            "v = b2 * v + (1 - b2) * g^2\n"
-            "u = b1 * m / (1 - b1^(t+1)) + (1 - b1) * g / (1 - b1^t)\n"
-            "x = x - lr * (u / (sqrt(v / (1 - b2^t)) + epsilon) + weight_decay * x)"
-        ),
-        source=(
-            "This is optax.nadamw as Optax 0.2.8 defines it, written out so that the installed version of "
-            "Optax does not matter; the list of Medapati et al., arXiv:2503.03986, was made for it. "
-            "AlgoPerf's own NAdamW baselines correct the momentum differently."
-        ),
-        schedule=_WARMUP_COSINE,
-        settings_template="settings_cosine.py.j2",
-        update_template="update_nadamw_optax.py.j2",
-    ),
-    "nadamw_algoperf": UpdateRule(
-        formula=(
-            "m = b1 * m + (1 - b1) * g\n"
-            "v = b2 * v + (1 - b2) * g^2\n"
-            "u = (b1 * m + (1 - b1) * g) / (1 - b1^t)\n"
-            "x = x - lr * (u / (sqrt(v / (1 - b2^t)) + epsilon) + weight_decay * x)"
-        ),
-        source=(
-            "This is the rule of AlgoPerf's NAdamW baselines (Dahl et al., arXiv:2306.07179; Choi et al., "
-            "arXiv:1910.05446, Table 1). optax.nadamw corrects the momentum differently: its first steps are "
-            "shorter. A grad_clip > 0 first scales the whole gradient by min(1, grad_clip / (norm + 1e-6))."
-        ),
-        schedule=_WARMUP_COSINE,
-        settings_template="settings_cosine.py.j2",
-        update_template="update_nadamw_algoperf.py.j2",
-    ),
-    "nadamw_metz_code": UpdateRule(
-        formula=(
-            "g = g - l2_weight_decay * x\n"
-            "m = b1 * m + (1 - b1) * g\n"
-            "v = b2 * v + (1 - b2) * g^2\n"
-            "c = sqrt(1 - b2^t) / (1 - b1^t)\n"
-            "x = x - lr * c * (m / (sqrt(v) + epsilon) + adamw_weight_decay * x)"
-        ),
-        source=(
-            "This is what the program of Metz et al., arXiv:2002.11887, does, with which the curves behind "
-            "their list were made. It departs from the paper's equations: epsilon stays outside the bias "
-            "correction, the correction scales the weight decay too, the L2 term is subtracted from the "
-            "gradient, and use_nesterov is never read."
-        ),
-        schedule=f"{_METZ}min(warmup_fraction, constant_fraction) * T updates.",
-        settings_template="settings_metz.py.j2",
-        update_template="update_nadamw_metz_code.py.j2",
-        warmup_name="warmup_fraction",
-    ),
-    "nadamw_metz_code_ported": UpdateRule(
-        formula=(
-            "g = g - l2_weight_decay * x\n"
-            "m = b1 * m + (1 - b1) * g\n"
-            "v = b2 * v + (1 - b2) * g^2\n"
-            "u = b1 * m + (1 - b1) * g  if use_nesterov, else  u = m\n"
-            "c = sqrt(1 - b2^t) / (1 - b1^t)\n"
-            "x = x - lr * c * (u / (sqrt(v) + epsilon) + adamw_weight_decay * x)"
-        ),
-        source=(
-            "This is the rule of the JAX and PyTorch programs that replay the list of Metz et al., "
-            "arXiv:2002.11887. It departs from the paper's equations: epsilon stays outside the bias "
-            "correction, the correction scales the weight decay too, and the L2 term is subtracted from the "
-            "gradient. Against the program with which the list was learnt, it obeys use_nesterov and warms "
-            "up for longer."
-        ),
-        schedule=f"{_METZ}max(warmup_fraction, constant_fraction) * T updates.",
-        settings_template="settings_metz.py.j2",
-        update_template="update_nadamw_metz_code.py.j2",
-        warmup_name="warmup_fraction",
-    ),
-}
-
-
 def package(
     out: Path | str,
     *,
     name: str,
-    points: Sequence[Mapping[str, float]],
-    update_rule: str,
+    optimizer: str | Optimizer,
+    points: Sequence[Mapping[str, float]] | None = None,
+    search_space: Mapping[str, Mapping[str, Any]] | None = None,
+    ruleset: str = "external",
     authors: str,
-    provenance: str,
+    provenance: str | None = None,
     affiliations: str = "",
     description: str | None = None,
-    ruleset: str = "external",
     version: str = "1.0",
+    evidence: str = "",
 ) -> Path:
-    """Writes an AlgoPerf submission: NAdamW with these points, in this order.
+    """Writes an AlgoPerf submission: an optimizer with a list of points or with ranges to search.
 
     The folder holds submission.py, tuning_search_space.json (external ruleset only), submission_info.yml,
-    requirements.txt, README.md and __init__.py. It appears whole or not at all, and equal arguments give
-    equal bytes. Values are written exactly: reading the JSON gives the same floats.
+    requirements.txt, README.md, pull_request.md and __init__.py; a user's own optimizer adds optimizer.py. It appears
+    whole or not at all, and equal arguments give equal bytes. Values are written exactly: reading the JSON gives the
+    same floats.
 
     Args:
       out: folder to make; must not exist, or be empty. Its last component becomes submission_folder and part
         of a Python module's name: lower-case letters, digits and underscores, starting with a letter.
       name: as it will appear on the leaderboard; one line.
-      points: hyperparameter name -> value, all with the same names, as `submissions.OPTIMIZERS` has them;
-        exactly one point for self-tuning.
-      update_rule: a name in `submissions.OPTIMIZERS`.
+      optimizer: a name in `submissions.OPTIMIZERS`, or what `submissions.optimizer` gives for a user's own.
+      points: hyperparameter name -> value, all with the same names; tried in this order. Exactly one for self-tuning.
+      search_space: ranges instead of points, as tuning_search_space.json data. Neither: the optimizer's own space, or
+        that of Medapati et al., Table 1, for a NAdamW without one.
+      ruleset: "external" or "self-tuning", where the one point is inside submission.py.
       authors: names separated by commas; AlgoPerf insists on them.
-      provenance: where the list comes from, in one sentence.
+      provenance: where the points or the ranges come from, in one sentence; must be given with either.
       affiliations: of the authors, separated by commas.
       description: one sentence for the leaderboard; made from the other arguments if None.
-      ruleset: "external" (a list, tried in order) or "self-tuning" (one point, inside submission.py).
       version: of the submission, chosen by its authors.
+      evidence: for the pull request: why it should be fast, with links.
 
     Returns:
       The folder.
 
     Raises:
       FileExistsError: out exists and is not an empty folder. Nothing is overwritten.
-      ValueError: an unusable folder name, text, rule, ruleset or point.
+      ValueError: an unusable folder name, text, optimizer, ruleset, point or range.
 
     Example:
       >>> points = [{"learning_rate": 1e-3}, {"learning_rate": 1e-2}]
-      >>> package("my_list", name="My list", points=points, update_rule="nadamw_optax",
+      >>> package("my_list", name="My list", points=points, optimizer="nadamw_optax",
       ...         authors="A. Author", provenance="chosen by hand")  # doctest: +SKIP
       PosixPath('my_list')
     """
@@ -195,150 +99,102 @@ def package(
             f"out: the folder name {out.name!r} cannot be a submission's; "
             "use lower-case letters, digits and underscores, starting with a letter"
         )
-    if update_rule not in RULES:
-        raise ValueError(f"unknown update rule {update_rule!r}; known: {', '.join(sorted(RULES))}")
     if ruleset not in RULESETS:
         raise ValueError(f"unknown ruleset {ruleset!r}; known: {', '.join(RULESETS)}")
-    rule = RULES[update_rule]
-    exported = search_space(points, update_rule)
+    chosen = submissions.optimizer(optimizer) if isinstance(optimizer, str) else optimizer
+    own = chosen if isinstance(chosen, OwnOptimizer) else None
+    if own is None and chosen.name not in RULES:
+        raise ValueError(f"optimizer {chosen.name!r} is in no table; known: {', '.join(RULES)}")
+    rule = None if own else RULES[chosen.name]
+    carried = own.carried_source() if own else None
     self_tuning = ruleset == "self-tuning"
-    if self_tuning and len(exported) != 1:
-        raise ValueError(f"the self-tuning ruleset takes exactly one point, not {len(exported)}")
-    described = "one fixed point" if len(exported) == 1 else f"a list of {len(exported)} fixed points"
-    if description is None:
-        description = f"NAdamW, update rule {update_rule}, with {described}, the same for every workload."
-
-    name = _line("name", name)
-    kind = "self-tuning" if self_tuning else "external tuning"
+    searched = _searched(chosen, points, search_space, self_tuning, provenance)
+    given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
+    reads = _exported.reads(given, chosen, rule.constants if rule else {})
     values = {
-        "name": name,
-        "headline": f"{name}: a submission to AlgoPerf's {kind} ruleset, in JAX.",
-        "description": _line("description", description),
-        "authors": _line("authors", authors),
-        "affiliations": _line("affiliations", affiliations, may_be_empty=True),
-        "version": _line("version", version),
-        "provenance": _line("provenance", provenance),
+        "name": one_line("name", name),
+        "description": one_line(
+            "description", description or f"{chosen.name} with {searched}, the same for every workload."
+        ),
+        "authors": one_line("authors", authors),
+        "affiliations": one_line("affiliations", affiliations, may_be_empty=True),
+        "version": one_line("version", version),
+        "provenance": one_line("provenance", searched.provenance),
+        "evidence": one_line("evidence", evidence, may_be_empty=True) or "None yet: it has not been scored.",
         "folder": out.name,
-        "update_rule": update_rule,
+        "optimizer": chosen.name,
+        "options": chosen.options,
         "rule": rule,
-        "options": submissions.optimizer(update_rule).options,
-        "points": exported,
+        "own": own,
+        "hyperparameters": list(reads),
+        "reads": reads,
+        "points": searched.points,
+        "space": searched.space,
         "ruleset": ruleset,
         "self_tuning": self_tuning,
+        "trials": TRIALS,
         "batch_sizes": BATCH_SIZES,
         "shortlist_version": _shortlist_version(),
     }
-    templates = _templates()
+    info = render("submission_info.yml.j2", values)
     files = {
-        file: templates.get_template(f"{file}.j2").render(values)
-        for file in ("submission.py", "submission_info.yml", "requirements.txt", "README.md")
+        file: render(f"{file}.j2", values | {"submission_info": info.strip()})
+        for file in ("submission.py", "requirements.txt", "README.md", "pull_request.md")
     }
-    files["__init__.py"] = ""
+    files |= {"submission_info.yml": info, "__init__.py": ""}
+    if carried is not None:
+        files["optimizer.py"] = carried
     if not self_tuning:
-        files["tuning_search_space.json"] = json.dumps(exported, indent=2, allow_nan=False) + "\n"
-    return _write_folder(out, files)
+        data = searched.space or searched.points
+        files["tuning_search_space.json"] = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    return write_folder(out, files)
 
 
-def search_space(points: Sequence[Mapping[str, float]], update_rule: str) -> list[dict[str, float]]:
-    """The points in AlgoPerf's list form: a list of objects with equal keys, in the order of the points.
+@dataclasses.dataclass(frozen=True)
+class _Searched:
+    """What a submission tries: points, or ranges where there is a space. In words, as a string."""
 
-    A value keeps the spelling it was given (beta1 or one_minus_beta1), so that it stays the same float; what
-    the points leave out is written as the rule's default, so that the file says all.
+    points: list[_exported.Point]
+    space: _exported.Space | None
+    provenance: str
 
-    Args:
-      points: hyperparameter name -> finite number; all use the same names.
-      update_rule: a key of `RULES`.
+    def __str__(self) -> str:
+        if self.space is not None:
+            return f"a search space of {len(self.space)} dimensions"
+        return "one fixed point" if len(self.points) == 1 else f"a list of {len(self.points)} fixed points"
 
-    Raises:
-      ValueError: no points, or a point with an unknown, missing, doubled or differing name, or a value
-        outside its domain.
 
-    Example:
-      >>> point = {"learning_rate": 1e-3, "one_minus_beta1": 0.1, "warmup_fraction": 0.02}
-      >>> written = search_space([point], "nadamw_optax")[0]
-      >>> written["warmup_factor"], written["one_minus_beta1"], written["beta2"]
-      (0.02, 0.1, 0.999)
-    """
-    if not points:
-        raise ValueError("points: the list is empty; a submission needs at least one point")
-    written = []
-    for number, point in enumerate(points):
-        where = f"points[{number}]"
-        for name, value in point.items():
-            if not _is_finite_number(value):
-                raise ValueError(f"{where}: {name} is {value!r}; it must be a finite number")
-        canonical = submissions.optimizer(update_rule).canonical(point, where=where)
-        different = sorted(set(point) ^ set(points[0]))
-        if different:
+def _searched(
+    optimizer: Optimizer,
+    points: Sequence[Mapping[str, float]] | None,
+    space: Mapping[str, Mapping[str, Any]] | None,
+    self_tuning: bool,
+    provenance: str | None,
+) -> _Searched:
+    if points is not None and space is not None:
+        raise ValueError("points and search_space were both given; give one of them")
+    if self_tuning and (points is None or len(points) != 1):
+        raise ValueError(
+            f"the self-tuning ruleset takes exactly one point, not {'ranges' if points is None else len(points)}"
+        )
+    if points is not None:
+        return _Searched(_exported.exported_points(points, optimizer), None, provenance or "")
+    if space is None:
+        if not optimizer.hyperparameters:
             raise ValueError(
-                f"{where}: AlgoPerf wants equal names in all points, but only one of points[0] and this one "
-                f"has {', '.join(different)}"
+                f"optimizer {optimizer.name!r} has no hyperparameters to search; give points=[{{}}]"
             )
-        written.append(_spelt_as_given(canonical, point, RULES[update_rule].warmup_name))
-    return written
+        space = optimizer.search_space or _search_spaces.MEDAPATI
+        provenance = provenance or _source_of_own_space(optimizer)
+    return _Searched([], _exported.exported_space(space, optimizer), provenance or "")
 
 
-def _spelt_as_given(
-    canonical: Mapping[str, float], point: Mapping[str, float], warmup_name: str
-) -> dict[str, float]:
-    written = {}
-    for name, value in canonical.items():
-        if f"one_minus_{name}" in point:
-            # Not 1 - value: that would not be the number that was tuned.
-            written[f"one_minus_{name}"] = float(point[f"one_minus_{name}"])
-        elif name == "warmup_fraction":
-            written[warmup_name] = value
-        elif name != "grad_clip" or name in point:  # a grad_clip of 0 would stop AlgoPerf's own baselines
-            written[name] = value
-    return written
-
-
-def _is_finite_number(value: Any) -> bool:
-    try:
-        return not isinstance(value, str) and math.isfinite(float(value))
-    except (TypeError, ValueError):
-        return False
-
-
-def _line(what: str, text: str, may_be_empty: bool = False) -> str:
-    """One printable line: AlgoPerf's pull-request check reads submission_info.yml line by line."""
-    line = " ".join(text.split())
-    if not line and not may_be_empty:
-        raise ValueError(f"{what}: is empty; AlgoPerf's submissions need it")
-    if not line.isprintable():
-        raise ValueError(f"{what}: {line!r} has characters that cannot be printed; remove them")
-    return line
-
-
-def _templates() -> jinja2.Environment:
-    folder = importlib.resources.files("submissions") / "templates"
-    sources = {file.name: file.read_text() for file in folder.iterdir() if file.name.endswith(".j2")}
-    # The values go into Python, YAML and Markdown, where escaping for HTML would only spoil them.
-    templates = jinja2.Environment(
-        loader=jinja2.DictLoader(sources),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters["docstring"] = _for_docstring
-    templates.filters["wrap"] = _wrap
-    templates.filters["yaml"] = _for_yaml
-    return templates
-
-
-def _wrap(text: str) -> str:
-    return textwrap.fill(text, 86, break_long_words=False, break_on_hyphens=False)
-
-
-def _for_docstring(text: str) -> str:
-    return _wrap(text).replace("\\", "\\\\").replace('"""', r"\"\"\"")
-
-
-def _for_yaml(text: str) -> str:
-    # A JSON string is a YAML string. AlgoPerf's check cuts lines at "#", quoted or not.
-    return json.dumps(text, ensure_ascii=False).replace("#", r"\x23")
+def _source_of_own_space(optimizer: Optimizer) -> str:
+    if isinstance(optimizer, OwnOptimizer):
+        return f"the ranges declared with {optimizer.function}"
+    if optimizer.search_space is None or optimizer.search_space == _search_spaces.MEDAPATI:
+        return "Medapati et al. 2025, arXiv:2503.03986, Table 1"
+    return f"the search space of {optimizer.name} in Shortlist, made from the papers of the rule"
 
 
 def _shortlist_version() -> str:
@@ -346,24 +202,3 @@ def _shortlist_version() -> str:
         return importlib.metadata.version("shortlist")
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _write_folder(out: Path, files: Mapping[str, str]) -> Path:
-    """All files or none: they are written into a hidden neighbour, which is then renamed."""
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise FileExistsError(f"{out}: exists already and is not an empty folder; choose another")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = out.with_name(f".{out.name}.{os.getpid()}.building")
-    building.mkdir()
-    try:
-        for file, text in files.items():
-            (building / file).write_text(text, encoding="utf-8")
-        os.replace(building, out)
-    except OSError as error:
-        # Somebody filled the folder meanwhile: a rename onto it is refused, and theirs stays.
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise FileExistsError(f"{out}: was made by another process meanwhile") from error
-        raise
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return out

@@ -16,6 +16,12 @@ from tests.submissions.training import cosine_rate, each_leaf, mean
 TOLERANCE = 6e-10
 
 
+def adamw(hp, t, g, x, memory):
+    m = mean(memory, "m", hp["beta1"], g) / (1 - hp["beta1"] ** t)
+    v = mean(memory, "v", hp["beta2"], g * g) / (1 - hp["beta2"] ** t)
+    return x - cosine_rate(hp, t) * (m / (np.sqrt(v) + hp["epsilon"]) + hp["weight_decay"] * x)
+
+
 def sgd(hp, t, g, x, memory):
     g = g + hp["weight_decay"] * x
     memory["m"] = hp["beta1"] * memory.get("m", 0.0) + g
@@ -115,6 +121,14 @@ def prodigy(hp, t, g, x, memory):
 RATE, WARM = {"learning_rate": 0.1}, {"warmup_fraction": 0.2}
 # name -> its equations, and three points that set everything.
 CASES = {
+    "adamw_optax": (
+        each_leaf(adamw),
+        [
+            RATE,
+            RATE | WARM | {"beta1": 0.7, "beta2": 0.95, "epsilon": 1e-3, "weight_decay": 0.1},
+            RATE | {"warmup_fraction": 0.0, "beta1": 0.0},
+        ],
+    ),
     "sgd_optax": (
         each_leaf(sgd),
         [

@@ -1,0 +1,131 @@
+"""The command that writes AlgoPerf submissions: package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command of this module."""
+    app.command()(package)
+
+
+def package(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the submission; must be new or empty.")],
+    list_: Annotated[
+        str | None,
+        typer.Option(
+            "--list", metavar="NAME|FILE", help="A published list, one of yours, or AlgoPerf's JSON."
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py:FUNCTION",
+            help="Update rule; default: the one the list was made with. Without --list: its ranges are searched.",
+        ),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="tuning_search_space.json; default: the optimizer's own space."),
+    ] = None,
+    built_in: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|all", help="A ready-made one, such as lion; 'all': one folder each in DIR."
+        ),
+    ] = None,
+    ruleset: Annotated[
+        Literal["external", "self-tuning"], typer.Option(help="self-tuning takes the first point of --list.")
+    ] = "external",
+    authors: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them."),
+    ] = None,
+    affiliations: Annotated[str, typer.Option(metavar="TEXT", help="Separated by commas.")] = "",
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="For the leaderboard; default: the list's or optimizer's."),
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="One sentence for the leaderboard.")
+    ] = None,
+    version: Annotated[str, typer.Option(metavar="TEXT", help="Of the submission.")] = "1.0",
+    evidence: Annotated[
+        str, typer.Option(metavar="TEXT", help="For the pull request: why it should be fast, with links.")
+    ] = "",
+    size: Annotated[
+        int, typer.Option(metavar="K", min=1, help="The first K points; AlgoPerf runs 5 trials.")
+    ] = 5,
+) -> None:
+    """Turn an optimizer with a list or ranges into an AlgoPerf submission folder that needs nothing of ours.
+
+    Example: shortlist package --list medapati2025 --out nadamw_list --authors "A. Author"
+    """
+    from submissions.package import package as build
+
+    about: dict[str, Any] = {"affiliations": affiliations, "version": version, "evidence": evidence}
+    if description is not None:
+        about["description"] = description
+    if built_in is not None:
+        if list_ or optimizer or space or ruleset != "external":
+            raise ValueError("--built-in goes without --list, --optimizer, --space and --ruleset")
+        for folder in _built_in(built_in, out, authors, about | ({"name": name} if name else {})):
+            typer.echo(f"submission: {folder}")
+        return
+    if authors is None:
+        raise ValueError("--authors is missing; AlgoPerf insists on them")
+    if list_ is not None:
+        if space is not None:
+            raise ValueError("--list and --space were both given; give one of them")
+        given, rule = _listed(list_, optimizer, 1 if ruleset == "self-tuning" else size)
+    elif optimizer is not None:
+        if ruleset == "self-tuning":
+            raise ValueError("the self-tuning ruleset takes one point; give it with --list")
+        given, rule = {} if space is None else _ranges(space), optimizer
+    else:
+        raise ValueError("nothing to package; give --list, --optimizer or --built-in")
+    arguments = {"name": rule.rpartition(":")[2]} | given | ({"name": name} if name else {})
+    folder = build(out, optimizer=rule, authors=authors, ruleset=ruleset, **arguments, **about)
+    typer.echo(f"submission: {folder}")
+
+
+def _built_in(name: str, out: Path, authors: str | None, about: dict[str, Any]) -> list[Path]:
+    from submissions import built_in
+
+    by = {"authors": authors} if authors else {}
+    if name != "all":
+        return [built_in.write(name, out, **by, **about)]
+    if "name" in about or "description" in about:
+        raise ValueError("--name and --description are of one submission; leave them out with --built-in all")
+    return built_in.write_all(out, **by, **about)
+
+
+def _listed(list_: str, optimizer: str | None, size: int) -> tuple[dict[str, Any], str]:
+    """`package`'s arguments for a list, and its update rule."""
+    from shortlist._lists import read_points
+
+    read = read_points(list_)
+    rule = optimizer or read.update_rule
+    if rule is None:
+        raise ValueError(
+            f"{list_}: does not say which update rule its points are for; name it with --optimizer"
+        )
+    points = [point.hyperparameters for point in read.points[:size]]
+    return {"name": read.name, "points": points, "provenance": read.source}, rule
+
+
+def _ranges(file: Path) -> dict[str, Any]:
+    from tuning.spaces import SearchSpace, read_space
+
+    space = read_space(file)
+    if not isinstance(space, SearchSpace):
+        raise ValueError(f"{file}: a list of {len(space)} points, not a space; use --list {file}")
+    return {
+        "search_space": json.loads(file.read_text(encoding="utf-8")),
+        "provenance": f"the ranges in {file.name}",
+    }
