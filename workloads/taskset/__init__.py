@@ -83,8 +83,7 @@ def rejected() -> Mapping[str, str]:
     """Tasks among seeds 0 to 99 and the fixed ones that Shortlist rejects -> the reason; all others train.
 
     The original rejected about 145 of the same 1,200 candidates (too slow, in error, or without progress), but its
-    list was not published beside its code. `benchmarks/every_task.py` makes this one, which is empty until it has run
-    over all tasks:
+    list was not published beside its code. `benchmarks/every_task.py` made this one by trying them all:
 
     * `invalid: ...`: the config cannot be built; `load` raises the same.
     * `diverges: ...`: no learning rate tried keeps 20 steps of Adam finite; the task loads.
