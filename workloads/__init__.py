@@ -21,6 +21,7 @@ from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, 
 from workloads._facts import facts, parameter_count
 from workloads._flops import flops_per_step
 from workloads._registry import load, names, register, representatives
+from workloads._streamed import StreamedBatch, StreamedData
 from workloads._targets import Target, read_targets
 from workloads._workload import (
     Batch,
@@ -50,6 +51,8 @@ __all__ = [
     "Regularization",
     "ResidentData",
     "SharedProgram",
+    "StreamedBatch",
+    "StreamedData",
     "Target",
     "Workload",
     "describe",

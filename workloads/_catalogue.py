@@ -67,10 +67,12 @@ class Entry:
 
     @property
     def data(self) -> str | None:
-        """The data set by its name in the config; for workloads of our own the first part of the name."""
+        """The data set by its name in the config; for AlgoPerf's workloads the first word of their names, and for
+        others of our own the first part of the name."""
         config = self.config
         if config is None:
-            return "mnist" if self.name == "algoperf/mnist" else self.family
+            group, _, name = self.name.partition("/")
+            return name.partition("_")[0] if group in ("algoperf", "algoperf-installed") else self.family
         if isinstance(config, list) or "dataset" not in config:
             return GENERATED
         return config["dataset"] if isinstance(config["dataset"], str) else config["dataset"][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from workloads._workload import ResidentData, Workload
+from workloads._workload import GeneratedData, Workload
 
 
 def parameter_count(workload: Workload) -> int:
@@ -42,4 +42,4 @@ def facts(workload: Workload) -> dict[str, Any]:
 
 def _examples(workload: Workload, split: str) -> int | None:
     """Examples in a split; None where they are generated without end."""
-    return workload.data.size(split) if isinstance(workload.data, ResidentData) else None
+    return None if isinstance(workload.data, GeneratedData) else workload.data.size(split)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from workloads._streamed import StreamedData
 from workloads._workload import Regularization, ResidentData, Workload
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def flops_per_step(workload: Workload) -> int:
 def batch_shapes(workload: Workload) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a training batch as the model sees it."""
     import jax
+    import jax.numpy as jnp
 
     key, data = jax.random.key(0), workload.data
+    if isinstance(data, StreamedData):
+        batch = data.first_batch(workload.eval_splits["train"], workload.batch_size)
+        return dict(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.asarray(x).dtype), batch))
     if not isinstance(data, ResidentData):
         return dict(jax.eval_shape(lambda key: data.draw(key, workload.batch_size), key))
     stored = {

@@ -10,7 +10,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from workloads import taskset
+from workloads import _installed_algoperf, taskset
 from workloads._targets import read_targets
 from workloads._workload import Workload
 from workloads.taskset import fixed
@@ -34,6 +34,7 @@ _REGISTERED: dict[str, Builder] = {}  # what `register` added
 
 def names() -> tuple[str, ...]:
     """Names that `load` accepts. Of a sampled family the seeds 0 to 99 are listed, and any other loads as well.
+    Where AlgoPerf is installed, its workloads are among them, behind `algoperf-installed/`.
 
     Example:
       >>> [name for name in names() if name.startswith("taskset/mlp_family")][15]
@@ -41,7 +42,8 @@ def names() -> tuple[str, ...]:
     """
     sampled = (f"taskset/{family}_seed{seed}" for family in taskset.FAMILIES for seed in SEEDS)
     own = (name for name in WORKLOADS if "<k>" not in name)
-    return (*own, *sampled, *(f"taskset/{name}" for name in fixed.configs()), *_REGISTERED)
+    fixed_tasks = (f"taskset/{name}" for name in fixed.configs())
+    return (*own, *sampled, *fixed_tasks, *_installed_algoperf.names(), *_REGISTERED)
 
 
 def representatives() -> tuple[str, ...]:
@@ -110,9 +112,9 @@ def builder(name: str) -> Builder:
     """What makes the workload of a name: a function of data_dir.
 
     Raises:
-      ValueError: unknown name.
+      ValueError: unknown name, or one of an AlgoPerf that is not installed.
     """
-    found = _REGISTERED.get(name) or _builtin(name) or _with_quirks(name)
+    found = _REGISTERED.get(name) or _builtin(name) or _with_quirks(name) or _installed(name)
     if found is None:
         close = difflib.get_close_matches(name, names(), n=2)
         hint = (
@@ -142,6 +144,19 @@ def _with_quirks(name: str) -> Builder | None:
 
     def build(data_dir: pathlib.Path | None) -> Workload:
         return dataclasses.replace(taskset.task(task.removeprefix("taskset/"), data_dir, quirks), name=name)
+
+    return build
+
+
+def _installed(name: str) -> Builder | None:
+    if not name.startswith(_installed_algoperf.PREFIX):
+        return None
+    plain = _installed_algoperf.known(name)
+
+    def build(data_dir: pathlib.Path | None) -> Workload:
+        from workloads import _installed_workload
+
+        return _installed_workload.build(plain, data_dir)
 
     return build
 

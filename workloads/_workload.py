@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
+    from workloads._streamed import StreamedData
+
 Params = Any  # a pytree of jax.Array
 ModelState = Any  # a pytree of jax.Array; () where the model keeps none
 Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
@@ -82,12 +84,18 @@ class GeneratedData:
     splits: tuple[str, ...] = ("train", "validation", "test")
 
 
+Predict = Callable[[Params, ModelState, Batch, Any, bool, Any], tuple[Any, ModelState]]
+Score = Callable[[Any, Batch, Any], tuple[Any, Any]]
+
+
 class Functions(NamedTuple):
     """The functions of a workload, see `Workload`."""
 
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     loss: Callable[..., tuple[jax.Array, ModelState]]
     metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
+    predict: Predict | None = None
+    score: Score | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +128,12 @@ class Workload:
       metrics: (params, model_state, batch, key) -> sums over the batch, each a scalar, with "examples" among them.
         Sums may be added over batches and devices; metric = sum / examples. key feeds what is random even in
         evaluation, such as the latent sample of an autoencoder.
-      data: resident splits, or a generator; eval_splits says which split plays which role.
+      predict: (params, model_state, batch, key, train, dropout_rate) -> (outputs, new_model_state), the model without
+        its loss; None where the loss is not a mean over predictions, as of a quadratic.
+      score: (outputs, batch, label_smoothing) -> (losses, weights), arrays of equal shape, one entry per example of
+        the metrics; weights None: all 1. label_smoothing None: none. loss = sum(losses * weights) / sum(weights), and
+        it is `predict` and `score` that `loss` is made of.
+      data: resident splits, a generator, or streams; eval_splits says which split plays which role.
       metric: name and direction.
       validation_target, test_target: values of the metric, or None where nobody set one yet.
       step_hint: steps of the full budget; schedules end here.
@@ -128,6 +141,7 @@ class Workload:
       batch_size: training examples per step.
       loss_type: AlgoPerf's name of the loss, such as `SOFTMAX_CROSS_ENTROPY`.
       max_runtime_seconds: AlgoPerf's wall-clock budget, None where there is none.
+      eval_period_seconds: AlgoPerf's time between evaluations, None where only steps count.
       eval_splits: role ("train", "validation", "test", or one of the workload's own) -> split name.
       eval_examples: at most so many leading examples of the train split are evaluated, and so many examples of
         every role if they are generated.
@@ -142,7 +156,7 @@ class Workload:
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     loss: Callable[..., tuple[jax.Array, ModelState]]
     metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
-    data: ResidentData | GeneratedData
+    data: ResidentData | GeneratedData | StreamedData
     metric: Metric
     validation_target: float | None
     test_target: float | None
@@ -151,10 +165,13 @@ class Workload:
     batch_size: int
     loss_type: str
     max_runtime_seconds: float | None = None
+    eval_period_seconds: float | None = None
     eval_splits: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )
     eval_examples: int = 512
+    predict: Predict | None = None
+    score: Score | None = None
     shared: SharedProgram | None = None
     constraint: Callable[[Params], Params] | None = None
 

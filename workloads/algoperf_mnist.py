@@ -12,11 +12,10 @@ from __future__ import annotations
 import pathlib
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from workloads import _layers, _losses
-from workloads._workload import Metric, Provenance, Regularization, ResidentData, Workload
+from workloads import _classification, _layers
+from workloads._workload import Metric, Provenance, ResidentData, Workload
 from workloads.data import digits, mnist
 
 NAME = "algoperf/mnist"
@@ -33,6 +32,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
             step_hint=7813,
             eval_period=601,
             max_runtime_seconds=60.0,
+            eval_period_seconds=10.0,
             validation_target=0.97,
             test_target=0.97,
             eval_examples=10_000,
@@ -49,22 +49,13 @@ def _init(key):
     return _layers.mlp_init(key, SIZES), ()
 
 
-def _logits(params, inputs, key, train, dropout_rate):
-    flat = inputs.reshape(inputs.shape[0], -1)
+def _predict(params, model_state, batch, key, train, dropout_rate):
+    flat = batch["inputs"].reshape(batch["inputs"].shape[0], -1)
     hidden = jax.nn.sigmoid(_layers.dense(params["Dense_0"], flat))
-    return _layers.dense(params["Dense_1"], _layers.dropout(key, hidden, dropout_rate, train))
+    return _layers.dense(params["Dense_1"], _layers.dropout(key, hidden, dropout_rate, train)), model_state
 
 
-def _loss(params, model_state, batch, key, train, regularization: Regularization):
-    logits = _logits(params, batch["inputs"], key, train, regularization.dropout_rate)
-    smoothing = regularization.label_smoothing if train else None
-    return jnp.mean(_losses.cross_entropy(logits, batch["targets"], smoothing)), model_state
-
-
-def _metrics(params, model_state, batch, key):
-    del model_state, key
-    logits = _logits(params, batch["inputs"], None, False, 0.0)
-    return _losses.classification_sums(logits, batch["targets"])
+FUNCTIONS = _classification.functions(_init, _predict)
 
 
 def _workload(data: ResidentData, **facts) -> Workload:
@@ -72,9 +63,7 @@ def _workload(data: ResidentData, **facts) -> Workload:
         name=NAME,
         family="mlp",
         summary="AlgoPerf's MNIST perceptron 784-128-10 with sigmoids",
-        init=_init,
-        loss=_loss,
-        metrics=_metrics,
+        **FUNCTIONS._asdict(),
         data=data,
         metric=Metric("accuracy", minimize=False),
         loss_type="SOFTMAX_CROSS_ENTROPY",

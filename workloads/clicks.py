@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from workloads import _layers
+from workloads._functions import functions_of
 from workloads._initializers import he_normal, kernels, normal
-from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads._workload import Metric, ResidentData, Workload
 from workloads.data import clicks
 
 NAME = "clicks/mlp"
@@ -33,9 +34,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
         name=NAME,
         family="mlp",
         summary="click-through perceptron 64-32 over 8 embedded categories and 6 counts",
-        init=_init,
-        loss=_loss,
-        metrics=_metrics,
+        **FUNCTIONS._asdict(),
         data=ResidentData(data, clicks.PROVENANCE),
         metric=Metric("loss", minimize=True),
         validation_target=None,
@@ -53,25 +52,27 @@ def _init(key):
     return {"Embed_0": {"embedding": table}, **_layers.mlp_init(key_mlp, SIZES, he_normal)}, ()
 
 
-def _cross_entropy(params, batch, key, train, dropout_rate):
-    """-(y log s(z) + (1 - y) log s(-z)), one value per row."""
+def _predict(params, model_state, batch, key, train, dropout_rate):
     embedded = params["Embed_0"]["embedding"][
         jnp.arange(clicks.FIELDS), batch["categories"]
     ]  # [row, field, e]
     x = jnp.concatenate([batch["dense"], embedded.reshape(embedded.shape[0], -1)], axis=-1)
     x = jax.nn.relu(_layers.dense(params["Dense_0"], x))
     x = jax.nn.relu(_layers.dense(params["Dense_1"], x))
-    logits = _layers.dense(params["Dense_2"], _layers.dropout(key, x, dropout_rate, train))[:, 0]
-    return jax.nn.softplus(jnp.where(batch["targets"] == 1, -logits, logits))
+    logits = _layers.dense(params["Dense_2"], _layers.dropout(key, x, dropout_rate, train))
+    return logits[:, 0], model_state
 
 
-def _loss(params, model_state, batch, key, train, regularization: Regularization):
-    losses = _cross_entropy(params, batch, key, train, regularization.dropout_rate)
-    return jnp.mean(losses), model_state
+def _score(logits, batch, label_smoothing):
+    """-(y log s(z) + (1 - y) log s(-z)), one value per row."""
+    del label_smoothing
+    return jax.nn.softplus(jnp.where(batch["targets"] == 1, -logits, logits)), None
 
 
-def _metrics(params, model_state, batch, key) -> dict[str, jax.Array]:
-    del model_state, key
-    losses = _cross_entropy(params, batch, None, False, 0.0)
+def _sums(logits, batch) -> dict[str, jax.Array]:
+    losses, _ = _score(logits, batch, None)
     right = (losses < jnp.log(2.0)).astype(jnp.float32)  # less than log 2: the label had more than half
     return {"loss": jnp.sum(losses), "accuracy": jnp.sum(right), "examples": jnp.float32(losses.size)}
+
+
+FUNCTIONS = functions_of(_init, _predict, _score, _sums)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pathlib
 
 import jax
-import jax.numpy as jnp
 
-from workloads import _layers, _losses
+from workloads import _classification, _layers
 from workloads._initializers import he_normal, lecun_normal
-from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads._workload import Metric, ResidentData, Workload
 from workloads.data import digits
 
 NAME = "digits/conv"
@@ -26,9 +25,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
         name=NAME,
         family="conv",
         summary="convolutions 8 and 16, dense 32, on digits of 8x8 pixels",
-        init=_init,
-        loss=_loss,
-        metrics=_metrics,
+        **FUNCTIONS._asdict(),
         data=ResidentData(data, digits.EMBEDDED),
         metric=Metric("accuracy", minimize=False),
         validation_target=None,
@@ -51,20 +48,11 @@ def _init(key):
     return _layers.init_layers(jax.random.split(key, len(layers)), layers), ()
 
 
-def _logits(params, inputs, key, train, dropout_rate):
-    x = jax.nn.relu(_layers.conv(params["Conv_0"], inputs))
+def _predict(params, model_state, batch, key, train, dropout_rate):
+    x = jax.nn.relu(_layers.conv(params["Conv_0"], batch["inputs"]))
     x = jax.nn.relu(_layers.conv(params["Conv_1"], x, stride=2))
     x = jax.nn.relu(_layers.dense(params["Dense_0"], x.reshape(x.shape[0], -1)))
-    return _layers.dense(params["Dense_1"], _layers.dropout(key, x, dropout_rate, train))
+    return _layers.dense(params["Dense_1"], _layers.dropout(key, x, dropout_rate, train)), model_state
 
 
-def _loss(params, model_state, batch, key, train, regularization: Regularization):
-    logits = _logits(params, batch["inputs"], key, train, regularization.dropout_rate)
-    smoothing = regularization.label_smoothing if train else None
-    return jnp.mean(_losses.cross_entropy(logits, batch["targets"], smoothing)), model_state
-
-
-def _metrics(params, model_state, batch, key):
-    del model_state, key
-    logits = _logits(params, batch["inputs"], None, False, 0.0)
-    return _losses.classification_sums(logits, batch["targets"])
+FUNCTIONS = _classification.functions(_init, _predict)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pathlib
 
-import jax
 import jax.numpy as jnp
 
 from workloads import _layers
-from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads._functions import functions_of
+from workloads._workload import Metric, ResidentData, Workload
 from workloads.data import photographs
 
 NAME = "photographs/autoencoder"
@@ -29,9 +29,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
         name=NAME,
         family="mlp",
         summary="autoencoder 144-96-48-16-48-96-144 on patches of photographs",
-        init=_init,
-        loss=_loss,
-        metrics=_metrics,
+        **FUNCTIONS._asdict(),
         data=ResidentData({name: {"inputs": x} for name, x in patches.items()}, photographs.PROVENANCE),
         metric=Metric("loss", minimize=True),
         validation_target=None,
@@ -48,22 +46,20 @@ def _init(key):
     return _layers.mlp_init(key, SIZES), ()
 
 
-def _squared_error(params, inputs):
-    """Mean over the pixels, per example. Pixels have variance 1, so 1 is the error of guessing 0."""
-    x = inputs
+def _predict(params, model_state, batch, key, train, dropout_rate):
+    del key, train, dropout_rate
+    x = batch["inputs"]
     for i in range(len(SIZES) - 1):
         x = _layers.dense(params[f"Dense_{i}"], x)
         if i not in (CODE, len(SIZES) - 2):
             x = jnp.tanh(x)
-    return jnp.mean((x - inputs) ** 2, axis=-1)
+    return x, model_state
 
 
-def _loss(params, model_state, batch, key, train, regularization: Regularization):
-    del key, train, regularization
-    return jnp.mean(_squared_error(params, batch["inputs"])), model_state
+def _score(outputs, batch, label_smoothing):
+    """Squared error, the mean over the pixels. Pixels have variance 1, so 1 is the error of guessing 0."""
+    del label_smoothing
+    return jnp.mean((outputs - batch["inputs"]) ** 2, axis=-1), None
 
 
-def _metrics(params, model_state, batch, key) -> dict[str, jax.Array]:
-    del model_state, key
-    errors = _squared_error(params, batch["inputs"])
-    return {"loss": jnp.sum(errors), "examples": jnp.float32(errors.size)}
+FUNCTIONS = functions_of(_init, _predict, _score)

@@ -10,9 +10,9 @@ import pathlib
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers, _losses
+from workloads import _classification, _layers
 from workloads._initializers import lecun_normal
-from workloads._workload import Metric, Regularization, ResidentData, Workload
+from workloads._workload import Metric, ResidentData, Workload
 from workloads.data import stdlib_text
 
 NAME = "stdlib/char_rnn"
@@ -31,9 +31,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
         name=NAME,
         family="rnn",
         summary="character model with a GRU of 32 units on standard library text",
-        init=_init,
-        loss=_loss,
-        metrics=_metrics,
+        **FUNCTIONS._asdict(),
         data=ResidentData(data, provenance),
         metric=Metric("loss", minimize=True),
         validation_target=None,
@@ -52,19 +50,10 @@ def _init(key):
     return {"GRU_0": _layers.gru_init(key_gru, VOCABULARY, UNITS), **dense}, ()
 
 
-def _logits(params, inputs, key, train, dropout_rate):
+def _predict(params, model_state, batch, key, train, dropout_rate):
     """Logits [time, batch, vocabulary]: time comes first, which spares the recurrence two transpositions."""
-    states = _layers.gru(params["GRU_0"], inputs.T.astype(jnp.int32))
-    return _layers.dense(params["Dense_0"], _layers.dropout(key, states, dropout_rate, train))
+    states = _layers.gru(params["GRU_0"], batch["inputs"].T.astype(jnp.int32))
+    return _layers.dense(params["Dense_0"], _layers.dropout(key, states, dropout_rate, train)), model_state
 
 
-def _loss(params, model_state, batch, key, train, regularization: Regularization):
-    logits = _logits(params, batch["inputs"], key, train, regularization.dropout_rate)
-    smoothing = regularization.label_smoothing if train else None
-    return jnp.mean(_losses.cross_entropy(logits, batch["targets"].T, smoothing)), model_state
-
-
-def _metrics(params, model_state, batch, key):
-    del model_state, key
-    logits = _logits(params, batch["inputs"], None, False, 0.0)
-    return _losses.classification_sums(logits, batch["targets"].T)
+FUNCTIONS = _classification.functions(_init, _predict, time_first=True)

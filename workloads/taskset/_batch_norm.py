@@ -1,8 +1,8 @@
 """Batch normalisation (Ioffe and Szegedy 2015, arXiv:1502.03167) as TaskSet's fixed tasks have it.
 
 y = (x - mean) / sqrt(variance + 1e-3) + bias, without a scale; statistics of every channel over all other axes.
-The variance is the biased one, sum / examples, as Ioffe and Szegedy normalise with; that the original took no other for its
-moving averages is our reading.
+The variance is the biased one, sum / examples, with which Ioffe and Szegedy normalise; that the original took no other
+for its moving averages is our reading.
 """
 
 from __future__ import annotations

@@ -8,36 +8,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from workloads import _losses
+from workloads import _classification, _losses
+from workloads._functions import Init
 from workloads._workload import Functions, ModelState, Params, Workload
 from workloads.taskset import _images, _nets, _task
 from workloads.taskset._quirks import Quirks
 
-Init = Callable[[jax.Array], tuple[Params, ModelState]]
 # (params, model_state, images [example, height, width, channel] in [0, 1], key, train) -> (logits, model_state)
 Forward = Callable[[Params, ModelState, jax.Array, jax.Array, bool], tuple[jax.Array, ModelState]]
-Losses = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, labels) -> loss of every example
 
 
-def functions(init: Init, forward: Forward, losses: Losses = _losses.cross_entropy) -> Functions:
+def functions(
+    init: Init, forward: Forward, losses: _classification.Losses = _losses.cross_entropy
+) -> Functions:
     """A workload's functions: the mean loss over the batch, and sums that count right answers too."""
 
-    def logits(params, model_state, batch, key, train):
+    def predict(params, model_state, batch, key, train, dropout_rate):
+        del dropout_rate
         return forward(params, model_state, _nets.pixels(batch["inputs"]), key, train)
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del regularization
-        scores, model_state = logits(params, model_state, batch, key, train)
-        return jnp.mean(losses(scores, batch["targets"])), model_state
-
-    def metrics(params, model_state, batch, key):
-        scores, _ = logits(params, model_state, batch, key, False)
-        sums = _losses.classification_sums(scores, batch["targets"])
-        return sums | {"loss": jnp.sum(losses(scores, batch["targets"]))}
-
-    return Functions(init, loss, metrics)
+    return _classification.unsmoothed(init, predict, losses)
 
 
 def image_shape(dataset: list) -> tuple[int, int, int]:

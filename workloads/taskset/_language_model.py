@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from workloads import _losses
+from workloads._functions import functions_of
 from workloads._workload import Functions, Workload
 from workloads.taskset import _nets, _recurrent, _task, _text
 from workloads.taskset._quirks import RELEASED, Quirks
@@ -74,44 +75,51 @@ def functions(net: _recurrent.RecurrentNet, masked: bool) -> Functions:
     """Cross-entropy of tokens 1, 2, ... given those before, in nats per token.
 
     Ids from net.tokens on count as the last one. An example of the metrics is a predicted token, so that tokens of all
-    batches weigh alike.
+    batches weigh alike. The outputs are logits [time, batch, token], or if these are very many the states that they
+    come from, with the linear layer's parameters.
 
     Args:
       net: with as many outputs as tokens.
       masked: leave padding out of the mean; else it is predicted as well.
     """
 
-    def losses(params, batch):
-        tokens = jnp.minimum(
-            batch["text"].T, net.tokens - 1
-        )  # time first spares the recurrence transpositions
-        weights = (tokens[1:] > 0).astype(jnp.float32) if masked else jnp.ones(tokens[1:].shape)
-        return _next_token(net, params, tokens) * weights, weights
+    def tokens_of(batch):
+        return jnp.minimum(batch["text"].T, net.tokens - 1)  # time first spares the recurrence transpositions
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del key, train, regularization
-        values, weights = losses(params, batch)
-        return jnp.sum(values) / jnp.maximum(jnp.sum(weights), 1.0), model_state
+    def predict(params, model_state, batch, key, train, dropout_rate):
+        del key, train, dropout_rate
+        states = net.states(params, tokens_of(batch)[:-1])
+        if states.shape[0] * states.shape[1] * net.outputs <= LOGITS_AT_ONCE:
+            return net.linear(params, states), model_state
+        return {"states": states, "linear": params["linear"]}, model_state
 
-    def metrics(params, model_state, batch, key):
-        del model_state, key
-        values, weights = losses(params, batch)
-        return {"loss": jnp.sum(values), "examples": jnp.sum(weights)}
+    def score(outputs, batch, label_smoothing):
+        del label_smoothing
+        targets = tokens_of(batch)[1:]
+        if isinstance(outputs, dict):
+            losses = _in_pieces(net, outputs, targets)
+        else:
+            losses = _losses.cross_entropy(outputs, targets)
+        return losses, (targets > 0).astype(jnp.float32) if masked else jnp.ones(targets.shape)
 
-    return Functions(lambda key: (net.init(key), ()), loss, metrics)
+    return functions_of(lambda key: (net.init(key), ()), predict, score, time_first=True)
 
 
-def _next_token(
-    net: _recurrent.RecurrentNet, params: Any, tokens: Integer[Array, "time batch"]
-) -> Float[Array, "time-1 batch"]:
-    """Cross-entropy of every token but the first."""
+def _in_pieces(
+    net: _recurrent.RecurrentNet, outputs: Any, targets: Integer[Array, "time batch"]
+) -> Float[Array, "time batch"]:
+    """Cross-entropy of the targets, of so many logits that they are never there at once.
+
+    Args:
+      net: whose linear layer is meant.
+      outputs: `states` [time, batch, unit] and the parameters `linear`.
+      targets: tokens.
+    """
 
     def cross_entropy(states, targets):
-        return _losses.cross_entropy(net.linear(params, states), targets)
+        return _losses.cross_entropy(net.linear(outputs, states), targets)
 
-    states, targets = net.states(params, tokens[:-1]), tokens[1:]
-    if targets.size * net.outputs <= LOGITS_AT_ONCE:
-        return cross_entropy(states, targets)
+    states = outputs["states"]
     rows = max(LOGITS_AT_ONCE // net.outputs, 1)
     pieces = -(-targets.size // rows)
     short = pieces * rows - targets.size

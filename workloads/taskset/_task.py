@@ -45,17 +45,14 @@ def task(
 
     Args:
       name, family, summary, data, batch_size, loss_type, shared, constraint: see `Workload`.
-      functions: init; loss(params, model_state, batch, key, train, regularization); and metrics, whose sums hold
-        "loss" and "examples".
+      functions: see `Workload`; the metrics' sums hold "loss" and "examples".
     """
     stand_in = data.provenance.stands_in_for is not None
     return Workload(
         name=name,
         family=family,
         summary=summary,
-        init=functions.init,
-        loss=functions.loss,
-        metrics=functions.metrics,
+        **functions._asdict(),
         data=data,
         metric=Metric("loss", minimize=True),
         validation_target=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from workloads import _losses
+from workloads import _classification
 from workloads._workload import Functions
 from workloads.taskset import _recurrent
 
@@ -24,18 +24,11 @@ def functions(net: _recurrent.RecurrentNet, aggregate: str) -> Functions:
       aggregate: a key of AGGREGATES.
     """
 
-    def logits(params, batch):
+    def predict(params, model_state, batch, key, train, dropout_rate):
+        del key, train, dropout_rate
         tokens = jnp.minimum(
             batch["text"].T, net.tokens - 1
         )  # time first spares the recurrence transpositions
-        return net.linear(params, AGGREGATES[aggregate](net.states(params, tokens)))
+        return net.linear(params, AGGREGATES[aggregate](net.states(params, tokens))), model_state
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del key, train, regularization
-        return jnp.mean(_losses.cross_entropy(logits(params, batch), batch["targets"])), model_state
-
-    def metrics(params, model_state, batch, key):
-        del model_state, key
-        return _losses.classification_sums(logits(params, batch), batch["targets"])
-
-    return Functions(lambda key: (net.init(key), ()), loss, metrics)
+    return _classification.unsmoothed(lambda key: (net.init(key), ()), predict)

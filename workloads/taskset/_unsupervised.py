@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from workloads import _layers
+from workloads._functions import functions_of
 from workloads._workload import Batch, Functions, Params, ResidentData, Workload
 from workloads.taskset import _images, _nets, _task
 from workloads.taskset._quirks import Quirks
@@ -26,18 +26,17 @@ LIKELIHOOD = "MEAN_SQUARED_ERROR"
 
 
 def functions(init: Callable[[jax.Array], Params], losses: Losses) -> Functions:
-    """A workload's functions: the mean over the batch of a loss per example."""
+    """A workload's functions: the mean over the batch of a loss per example, which counts as the model's output."""
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del train, regularization
-        return jnp.mean(losses(params, batch, key)), model_state
+    def predict(params, model_state, batch, key, train, dropout_rate):
+        del train, dropout_rate
+        return losses(params, batch, key), model_state
 
-    def metrics(params, model_state, batch, key):
-        del model_state
-        values = losses(params, batch, key)
-        return {"loss": jnp.sum(values), "examples": jnp.float32(values.size)}
+    def score(outputs, batch, label_smoothing):
+        del batch, label_smoothing
+        return outputs, None
 
-    return Functions(lambda key: (init(key), ()), loss, metrics)
+    return functions_of(lambda key: (init(key), ()), predict, score)
 
 
 def init_nets(key: jax.Array, nets: Mapping[str, _layers.Layers]) -> Params:

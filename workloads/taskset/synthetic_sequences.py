@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import _losses
+from workloads._functions import functions_of
 from workloads._workload import Functions, GeneratedData, Provenance, Workload
 from workloads.taskset import _recurrent, _task
 from workloads.taskset._quirks import RELEASED, Quirks
@@ -102,17 +103,13 @@ def copy(length: int, num_tokens: int) -> Draw:
 def _functions(net: _recurrent.RecurrentNet, scored: int) -> Functions:
     """Mean cross-entropy of the last `scored` places; an example of the metrics is such a place."""
 
-    def losses(params, batch):
+    def predict(params, model_state, batch, key, train, dropout_rate):
+        del key, train, dropout_rate
         states = net.states(params, batch["inputs"].T)[-scored:]
-        return _losses.cross_entropy(net.linear(params, states), batch["targets"].T[-scored:])
+        return net.linear(params, states), model_state
 
-    def loss(params, model_state, batch, key, train, regularization):
-        del key, train, regularization
-        return jnp.mean(losses(params, batch)), model_state
+    def score(logits, batch, label_smoothing):
+        del label_smoothing
+        return _losses.cross_entropy(logits, batch["targets"].T[-scored:]), None
 
-    def metrics(params, model_state, batch, key):
-        del model_state, key
-        values = losses(params, batch)
-        return {"loss": jnp.sum(values), "examples": jnp.float32(values.size)}
-
-    return Functions(lambda key: (net.init(key), ()), loss, metrics)
+    return functions_of(lambda key: (net.init(key), ()), predict, score, time_first=True)
