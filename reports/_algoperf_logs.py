@@ -22,7 +22,7 @@ from reports import _log_checks
 from reports._eval_csv import EvalCsv, read_eval_csvs
 from reports._log_tree import TrialFolder, find_trials
 from reports._results import EVAL_COLUMNS, LeftOut, Results
-from workloads.benchmarks import BENCHMARKS, benchmark, minimizes
+from workloads.benchmarks import BENCHMARKS, BenchmarkWorkload, benchmark, minimizes
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -30,6 +30,7 @@ R = TypeVar("R")
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 PARSED_AT_ONCE = 2048  # files in memory at a time: some 25 megabytes, and enough to parse together
+INSTALLED = "algoperf-installed/"  # names of a real AlgoPerf's workloads, in logs of our runner
 READ_AT_ONCE = 32  # files per task of a thread, so that handing out tasks costs less than reading
 # Reading small files is waiting, on a disk or a network, so more threads than cores.
 THREADS = min(16, 4 * (os.cpu_count() or 1))
@@ -44,6 +45,13 @@ class _Metadata(msgspec.Struct):
     metric: str | None = msgspec.field(name="workload.target_metric_name", default=None)
     validation_target: float | None = msgspec.field(name="workload.validation_target_value", default=None)
     test_target: float | None = msgspec.field(name="workload.test_target_value", default=None)
+    own_name: str | None = msgspec.field(name="shortlist.workload", default=None)
+    data: str | None = msgspec.field(name="shortlist.data", default=None)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a workload of ours was trained, which no benchmark version knows."""
+        return self.own_name is not None and not self.own_name.startswith(INSTALLED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +67,8 @@ def read_algoperf_logs(
     """Reads a tree of AlgoPerf logs, from any of its levels.
 
     Budgets are each run's own, from its metadata; where it has none, the benchmark version's. Metrics,
-    directions and targets are the version's, as in AlgoPerf's scoring.
+    directions and targets are the version's, as in AlgoPerf's scoring. Runs of our own runner on workloads of ours
+    belong to no benchmark version; all about them is their own, data included.
 
     Args:
       path: one study, one submission, a folder of submissions, or a folder of such folders.
@@ -78,11 +87,13 @@ def read_algoperf_logs(
     if not folders:
         layout = "<submission>/study_<k>/<workload>_<jax|pytorch>/trial_<i>"
         raise ValueError(f"{path}: no AlgoPerf trials below it; the layout is {layout}")
-    versions, notes = {}, []
+    versions: dict[str, str | None] = {}
+    notes: list[str] = []
     trials = list(_read_json(folders, left_out, progress))
     for leaderboard in sorted({folder.leaderboard for folder in folders}):
         members = [trial for trial in trials if trial.folder.leaderboard == leaderboard]
-        versions[leaderboard] = benchmark_version or _infer(members, notes)
+        theirs = [trial for trial in members if not trial.metadata.is_ours]
+        versions[leaderboard] = (benchmark_version or _infer(theirs, notes)) if theirs else None
     _check_unique(folders, versions)
     notes += _mixed(versions)
     trials = [t for t in trials if _is_known(t, versions[t.folder.leaderboard], left_out)]
@@ -208,48 +219,54 @@ def _fits(trial: _Trial, version: str) -> bool:
     return defined is not None and budgets == (defined.step_hint, defined.max_runtime_seconds)
 
 
-def _check_unique(folders: Iterable[TrialFolder], versions: dict[str, str]) -> None:
-    seen: dict[tuple[str, str], str] = {}
+def _check_unique(folders: Iterable[TrialFolder], versions: dict[str, str | None]) -> None:
+    seen: dict[tuple[str | None, str], str] = {}
     for folder in folders:
         key = (versions[folder.leaderboard], folder.submission)
         other = seen.setdefault(key, folder.leaderboard)
         if other != folder.leaderboard:
             raise ValueError(
-                f"two submissions of {key[0]} are named {folder.submission!r}, in {other} and in "
+                f"two submissions of {key[0] or 'ours'} are named {folder.submission!r}, in {other} and in "
                 f"{folder.leaderboard}; read one of these folders at a time"
             )
 
 
-def _mixed(versions: dict[str, str]) -> list[str]:
+def _mixed(versions: dict[str, str | None]) -> list[str]:
     return [
         f"{version} comes from {count} folders; only one ruleset on one machine makes scores comparable"
-        for version, count in sorted(Counter(versions.values()).items())
+        for version, count in sorted(Counter(filter(None, versions.values())).items())
         if count > 1
     ]
 
 
-def _is_known(trial: _Trial, version: str, left_out: list[LeftOut]) -> bool:
+def _is_known(trial: _Trial, version: str | None, left_out: list[LeftOut]) -> bool:
     """Whether the metric to judge by is known, from the benchmark or else from the run itself."""
     name = trial.folder.workload
-    if name in benchmark(version).workloads:
+    if _defined(trial, version) is not None:
         return True
     try:
         if trial.metadata.metric is None:
             raise ValueError("its metadata name no target metric")
         minimizes(trial.metadata.metric)
     except ValueError as error:
-        reason = f"workload {name!r} is not part of AlgoPerf {version}, and {error}"
+        unknown = f"is not part of AlgoPerf {version}" if version else "is no workload of AlgoPerf"
+        reason = f"workload {name!r} {unknown}, and {error}"
         left_out.append(LeftOut(trial.folder.path, reason))
         return False
     return True
 
 
-def _table(trials: Sequence[_Trial], versions: dict[str, str]) -> pl.DataFrame:
+def _defined(trial: _Trial, version: str | None) -> BenchmarkWorkload | None:
+    """What the benchmark says of the workload; None if it is not part of it."""
+    return None if version is None else benchmark(version).workloads.get(trial.folder.workload)
+
+
+def _table(trials: Sequence[_Trial], versions: dict[str, str | None]) -> pl.DataFrame:
     rows = []
     for trial_id, trial in enumerate(trials):
         folder, own = trial.folder, trial.metadata
-        version = versions[folder.leaderboard]
-        defined = benchmark(version).workloads.get(folder.workload)
+        version = None if own.is_ours else versions[folder.leaderboard]
+        defined = _defined(trial, version)
         if defined:
             facts = (defined.metric, defined.minimize, defined.validation_target, defined.test_target)
             budgets = (defined.step_hint, defined.max_runtime_seconds, defined.eval_period_seconds)
@@ -262,12 +279,13 @@ def _table(trials: Sequence[_Trial], versions: dict[str, str]) -> pl.DataFrame:
             theirs if theirs is not None and theirs > 0 else ours
             for theirs, ours in zip(recorded, budgets, strict=True)
         )
-        identity = (version, folder.submission, folder.study, folder.workload, folder.trial)
+        workload = own.own_name if own.is_ours else folder.workload
+        identity = (version, folder.submission, folder.study, workload, folder.trial)
         point = str(folder.trial - 1)
         rows.append(
             (
                 *(trial_id, *identity, point, folder.framework, trial.hyperparameters),
-                *(*facts, *chosen, own.validation_target),
+                *(*facts, *chosen, own.validation_target, own.data),
             )
         )
     schema = {
@@ -288,9 +306,9 @@ def _table(trials: Sequence[_Trial], versions: dict[str, str]) -> pl.DataFrame:
         "max_runtime_seconds": pl.Float64,
         "eval_period_seconds": pl.Float64,
         "recorded_validation_target": pl.Float64,
+        "data": pl.String,  # AlgoPerf's logs do not say; ours do
     }
-    # Which data a log's runs were trained on is nowhere in it.
-    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(data=pl.lit(None, pl.String))
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _read_evals(

@@ -1,0 +1,280 @@
+"""The runner's rules: points, seeds, folders, flags, budgets, and logs that read back."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import workloads
+from reports import read_algoperf_logs
+from shortlist import _run_commands
+from tuning import _run_checkpoints, _run_inputs, _run_logs, _run_points, halton
+from tuning import run as runner
+from tuning.spaces import SearchSpace
+from workloads import algoperf_api
+
+RANGES = {
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "layers": {"feasible_points": [1, 2, 4]},
+    "grafting": {"feasible_points": ["adam", "sgd"]},
+}
+SUBMISSION = '''
+import jax
+from algoperf import spec
+
+def init_optimizer_state(workload, model_params, model_state, hyperparameters, rng):
+    return {}, None
+
+@jax.jit
+def shrink(params):
+    return jax.tree.map(lambda p: 0.9 * p, params)
+
+def update_params(workload, current_param_container, current_params_types, model_state, hyperparameters, batch,
+                  loss_type, optimizer_state, eval_results, global_step, rng, train_state):
+    assert train_state["is_time_remaining"]
+    if hyperparameters and hyperparameters.stop == global_step:
+        raise spec.TrainingCompleteError()
+    return optimizer_state, shrink(current_param_container), model_state
+
+def data_selection(workload, input_queue, optimizer_state, current_param_container, model_state, hyperparameters,
+                   global_step, rng):
+    return next(input_queue)
+
+def get_batch_size(workload_name):
+    return 16
+'''  # fmt: skip
+
+
+@pytest.fixture
+def space(tmp_path):
+    file = tmp_path / "space.json"
+    file.write_text(json.dumps(RANGES))
+    return file
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    """One view for all tests, so that it compiles once."""
+    return algoperf_api.view(workloads.load("algoperf/mnist"))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, mnist):
+    """Runs the submission above in this process, on the MNIST stand-in with other facts."""
+    (tmp_path / "submission.py").write_text(SUBMISSION)
+    (tmp_path / "point.json").write_text('[{"stop": 7}, {"stop": -1}]')
+
+    plain = mnist.workload
+
+    def run(name, facts=None, **arguments):
+        given_facts = dataclasses.replace(plain, **(facts or {}))
+        monkeypatch.setattr(mnist, "workload", given_facts)
+        monkeypatch.setattr(mnist, "eval_period", given_facts.eval_period)
+        monkeypatch.setattr(algoperf_api, "algoperf_workload", lambda *_: mnist)
+        given = {
+            "submission_path": tmp_path, "workload": "algoperf/mnist", "experiment_dir": tmp_path / "experiments",
+            "experiment_name": name, "tuning_search_space": tmp_path / "point.json", "rng_seed": 1, "isolated": False,
+            "save_checkpoints": False,
+        }  # fmt: skip
+        return runner.run(**(given | arguments))
+
+    return run
+
+
+def rows(outcome, file="eval_measurements.csv"):
+    path = Path(outcome.folder) / file
+    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+
+def test_points_are_algoperfs_and_keep_the_files_spelling(space, tmp_path):
+    drawn = _run_points.points(tmp_path, space, 8, seed=3)
+    numeric = {"learning_rate": RANGES["learning_rate"], "layers": {"feasible_points": [1, 2, 4]}}
+    numeric["grafting"] = {"feasible_points": [0, 1]}
+    expected = halton.points(SearchSpace.from_json(numeric), 8, order_seed=3)
+    for point, numbers in zip(drawn, expected, strict=True):
+        assert point["learning_rate"] == numbers.hyperparameters["learning_rate"]
+        assert type(point["layers"]) is int
+        assert point["layers"] == numbers.hyperparameters["layers"]
+        assert ["adam", "sgd"].index(point["grafting"]) == numbers.hyperparameters["grafting"]
+
+
+def test_points_are_drawn_once(space, tmp_path):
+    first = _run_points.points(tmp_path, space, 5, seed=3)
+    assert _run_points.points(tmp_path, space, 5, seed=3) == first
+    with pytest.raises(ValueError, match="num_tuning_trials was 5, now 6"):
+        _run_points.points(tmp_path, space, 6, seed=3)
+    space.write_text(json.dumps({"learning_rate": RANGES["learning_rate"]}))
+    with pytest.raises(ValueError, match="drawn for another run"):
+        _run_points.points(tmp_path, space, 5, seed=3)
+
+
+def test_a_list_holds_whatever_json_can_say(tmp_path):
+    file = tmp_path / "list.json"
+    points = [{"nesterov": True, "name": "ADAM", "k": 3}, {"k": 4, "nesterov": False, "name": None}]
+    file.write_text(json.dumps(points))
+    assert _run_points.points(tmp_path, file, 2, seed=0) == points
+    with pytest.raises(ValueError, match="2 points for 3 trials"):
+        _run_points.points(tmp_path / "other", file, 3, seed=0)
+    file.write_text('[{"k": 1}, {"j": 1}]')
+    with pytest.raises(ValueError, match="point 1: must be an object with the names of point 0"):
+        _run_points.points(tmp_path / "third", file, 1, seed=0)
+
+
+def test_only_trial_1_has_the_studys_seed():
+    seeds = [runner.trial_seed(5, trial) for trial in range(1, 101)]
+    assert seeds[0] == 5
+    assert len(set(seeds)) == 100
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_a_slice_takes_its_own_trials_and_points(run, tmp_path):
+    (second,) = run("sliced", num_tuning_trials=2, hparam_start_index=1, max_global_steps=3)
+    assert second.trial == 2
+    assert json.loads((tmp_path / second.folder / "hparams.json").read_text()) == {"stop": -1}
+    (first,) = run("sliced", num_tuning_trials=2, hparam_end_index=1, max_global_steps=3)
+    assert first.trial == 1
+    with pytest.raises(FileExistsError, match="--resume goes on with it, --overwrite deletes it"):
+        run("sliced", num_tuning_trials=2, max_global_steps=3)
+
+
+def test_a_submission_that_completes_its_training_gets_a_last_evaluation(run):
+    (outcome,) = run("completes")
+    assert outcome.reason == "the submission ended its training"
+    assert [row["global_step"] for row in rows(outcome)] == ["1", "8"]  # the step that raises counts
+
+
+def test_without_a_clock_training_ends_at_the_step_hint(run):
+    (outcome,) = run("hint", {"step_hint": 40, "eval_period": 16}, num_tuning_trials=2, hparam_start_index=1)
+    assert [row["global_step"] for row in rows(outcome)] == ["1", "16", "32", "40"]
+    assert "all 40 steps" in outcome.reason
+
+
+@pytest.mark.parametrize("skip_evals", [False, True])
+@pytest.mark.parametrize(("ruleset", "budget"), [("external", 0.4), ("self", 0.6)])
+def test_a_budget_ends_a_trial(run, ruleset, budget, skip_evals):
+    facts = {"max_runtime_seconds": 0.4, "eval_period_seconds": 0.05}
+    given = {"tuning_ruleset": ruleset, "skip_evals": skip_evals}
+    given |= (
+        {"num_tuning_trials": 2, "hparam_start_index": 1}
+        if ruleset == "external"
+        else {"tuning_search_space": None}
+    )
+    (outcome,) = run("budget", facts, **given)
+    assert "budget" in outcome.reason
+    assert outcome.score >= budget
+    if skip_evals:
+        assert not outcome.metrics
+    else:  # beyond the budget nothing is evaluated
+        assert all(float(row["score"]) < budget for row in rows(outcome))
+
+
+def test_targets_end_a_trial_unless_told_to_go_on(run):
+    facts = {"validation_target": 0.001, "test_target": 0.001, "step_hint": 20}
+    given = {"num_tuning_trials": 2, "hparam_start_index": 1}
+    (outcome,) = run("targets", facts, **given)
+    assert (outcome.reason, outcome.reached) == ("both targets are reached", True)
+    (outcome,) = run("on", facts, **given, stop_at_targets=False)
+    assert (outcome.global_step, outcome.reached) == (20, True)
+
+
+def test_our_reader_reads_every_number_back(run, tmp_path):
+    facts = {"validation_target": 0.99, "test_target": 0.99, "step_hint": 50, "eval_period": 10}
+    facts |= {"max_runtime_seconds": 1e4, "eval_period_seconds": 1e3}
+    (outcome,) = run(
+        "mine/study_0",
+        facts,
+        eval_period_steps=10,
+        num_tuning_trials=2,
+        hparam_start_index=1,
+        max_global_steps=50,
+    )
+    results = read_algoperf_logs(tmp_path / "experiments" / "mine", "v0.6")
+    assert results.left_out == ()
+    (trial,) = results.trials.to_dicts()
+    assert trial["workload"] == "algoperf/mnist"  # ours, never AlgoPerf's own name
+    assert (trial["study"], trial["trial"], json.loads(trial["hyperparameters"])) == (0, 2, {"stop": -1})
+    assert (trial["metric"], trial["validation_target"], trial["step_hint"]) == ("accuracy", 0.99, 50)
+    assert (trial["benchmark"], trial["max_runtime_seconds"]) == (None, 1e4)
+    assert trial["data"].startswith("embedded: ")
+    written = rows(outcome)
+    columns = {
+        "global_step": "global_step", "submission_seconds": "accumulated_submission_time",
+        "validation_metric": "validation/accuracy", "test_metric": "test/accuracy", "train_metric": "train/accuracy",
+    }  # fmt: skip
+    assert [row["global_step"] for row in written] == ["1", "10", "20", "30", "40", "50"]
+    for ours, theirs in columns.items():
+        assert results.evals[ours].to_list() == [float(row[theirs]) for row in written]
+    assert list(written[0]) == sorted(written[0])
+    last = rows(outcome, "measurements.csv")[-1]
+    assert {name for name, value in last.items() if value} == {"score", "global_step", "preemption_count"}
+    assert float(last["score"]) == outcome.score
+
+
+def test_a_new_column_keeps_the_rows_and_half_a_line_is_dropped(tmp_path):
+    logs = _run_logs.TrialLogs(tmp_path)
+    logs.scalars({"loss": 0.1}, 0)
+    logs.scalars({"loss": 0.2, "grad_norm": 1 / 3}, 5)
+    file = tmp_path / "measurements.csv"
+    with file.open("a") as out:
+        out.write("0.3,7")
+    logs.forget_after(9)
+    logs.scalars({"loss": 0.4}, 9)
+    found = _run_logs.read_rows(file)
+    assert [row["loss"] for row in found] == ["0.1", "0.2", "0.4"]
+    assert float(found[1]["grad_norm"]) == 1 / 3
+
+
+def test_a_checkpoint_of_another_state_is_refused(tmp_path):
+    file = _run_checkpoints.save(tmp_path, 3, {"w": np.ones(2)}, {"step": 3}, keep_others=False)
+    arrays, kept = _run_checkpoints.restore(file, {"w": np.zeros(2)})
+    assert arrays["w"].tolist() == [1, 1]
+    assert kept == {"step": 3}
+    with pytest.raises(ValueError, match="saved another state"):
+        _run_checkpoints.restore(file, {"v": np.zeros(2)})
+    with pytest.raises(ValueError, match="shape"):
+        _run_checkpoints.restore(file, {"w": np.zeros(3)})
+    with pytest.raises(ValueError, match="only arrays and numbers can be saved"):
+        _run_checkpoints.check_savable(({"f": print}, None))
+
+
+def test_variants_of_algoperf_know_their_base():
+    name = "algoperf-installed/imagenet_resnet_silu"
+    assert _run_inputs.base_workload(name) == "imagenet_resnet"
+    assert _run_inputs.base_workload("algoperf-installed/mnist") is None
+    assert _run_inputs.base_workload("taskset/mlp_family_seed0") is None
+
+
+def test_the_command_takes_algoperfs_flags(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(runner, "run", lambda **arguments: seen.update(arguments) or [])
+    app = typer.Typer()
+    _run_commands.add_to(app)
+    app.command()(lambda: None)
+    flags = (
+        "--framework=jax --workload=mnist --submission_path=a/b.py --tuning_search_space=x.json --experiment_dir=/e "
+        "--experiment_name=n/study_0 --num_tuning_trials=2 --rng_seed=1 --max_global_steps=5 --overwrite=true "
+        "--nosave_checkpoints --noskip_evals --notorch_compile --hparam_end_index=1"
+    )
+    CliRunner().invoke(app, ["run", *flags.split()])
+    expected = {
+        "workload": "mnist", "experiment_name": "n/study_0", "num_tuning_trials": 2, "rng_seed": 1,
+        "max_global_steps": 5, "overwrite": True, "save_checkpoints": False, "skip_evals": False, "hparam_end_index": 1,
+    }  # fmt: skip
+    assert {name: seen[name] for name in expected} == expected
+
+
+def test_pytorch_is_refused():
+    app = typer.Typer()
+    _run_commands.add_to(app)
+    app.command()(lambda: None)
+    flags = "--framework=pytorch --workload=mnist --submission_path=a --experiment_dir=/e --experiment_name=n"
+    result = CliRunner().invoke(app, ["run", *flags.split()])
+    assert isinstance(result.exception, ValueError)
+    assert "only JAX submissions run here" in str(result.exception)
