@@ -50,7 +50,10 @@ def tune(
     seed: Seed = 0,
     optimizer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Update rule; default: the list's or grid's, else nadamw_optax."),
+        typer.Option(
+            metavar="NAME|FILE.py:FUNCTION",
+            help="Update rule, or one of your own; default: the list's or grid's, else nadamw_optax.",
+        ),
     ] = None,
     list_: Annotated[
         str | None,

@@ -11,7 +11,15 @@ import sys
 
 import typer
 
-from shortlist import _curve_commands, _list_commands, _training_commands, _workload_commands
+from shortlist import (
+    _curve_commands,
+    _list_commands,
+    _package_commands,
+    _run_commands,
+    _training_commands,
+    _validate_commands,
+    _workload_commands,
+)
 
 app = typer.Typer(
     name="shortlist",
@@ -23,8 +31,11 @@ app = typer.Typer(
 
 _workload_commands.add_to(app)
 _training_commands.add_to(app)
+_run_commands.add_to(app)
 _list_commands.add_to(app)
 _curve_commands.add_to(app)
+_package_commands.add_to(app)
+_validate_commands.add_to(app)
 
 
 def main() -> None:

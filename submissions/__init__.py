@@ -24,9 +24,18 @@ import difflib
 
 from submissions._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions._rows import OPTIMIZERS
-from submissions.custom import REGISTERED, from_file, is_file_form, register
+from submissions.custom import REGISTERED, from_file, is_file_form, recorded_name, register
 
-__all__ = ["OPTIMIZERS", "REGULARIZATION", "Domain", "Hyperparameter", "Optimizer", "optimizer", "register"]
+__all__ = [
+    "OPTIMIZERS",
+    "REGULARIZATION",
+    "Domain",
+    "Hyperparameter",
+    "Optimizer",
+    "optimizer",
+    "recorded_name",
+    "register",
+]
 
 
 def optimizer(name: str) -> Optimizer:

@@ -225,6 +225,14 @@ def is_file_form(name: str) -> bool:
     return name.partition(":")[0].endswith(".py") and ":" in name
 
 
+def recorded_name(name: str) -> str:
+    """An optimizer's name as a study records it: a file by its whole path, so that it is found from anywhere."""
+    if not is_file_form(name):
+        return name
+    path, _, function = name.rpartition(":")
+    return f"{Path(path).expanduser().resolve()}:{function}"
+
+
 def from_file(name: str) -> OwnOptimizer:
     """The optimizer FILE.py:FUNCTION.
 

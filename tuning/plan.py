@@ -69,7 +69,7 @@ def plan(
       workloads: what to train.
       strategy: a name of `strategies.STRATEGIES`.
       budget: number of points; by default all of a list, 5 of a sweep, 20 otherwise.
-      optimizer: a name of `submissions.OPTIMIZERS`; by default the grid's own, else nadamw_optax.
+      optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the grid's own, else nadamw_optax.
       points, list_name: for "list", the points in order and what they are called.
       space: a tuning_search_space.json: what "quasirandom" and "vizier" draw from, by default the optimizer's own
         and Medapati et al., Table 1, where it has none; for "list", bounds that its points must lie in.
@@ -113,6 +113,7 @@ def plan(
     arguments: dict[str, Any] = {key: _plain(given[key]) for key in takes if given[key] is not None}
     if optimizer is None:
         optimizer = taskset_grids.grid(grid).optimizer if grid else "nadamw_optax"
+    optimizer = submissions.recorded_name(optimizer)
     if strategy in ("quasirandom", "vizier") and space is None:
         arguments |= _default_space(submissions.optimizer(optimizer))
     if strategy == "list":

@@ -85,6 +85,7 @@ def tune(
     data = {engine.workload.name: str(engine.workload.data.provenance) for engine in engines}
     spec = dataclasses.replace(spec, data=data)
     studies.write_spec(folder, spec)
+    _keep_source(folder, optimizer)
     if spec.points is None:
         jobs = [functools.partial(_ask_and_train, folder, spec, engine, progress) for engine in engines]
     else:
@@ -149,6 +150,25 @@ def _batches(spec: StudySpec) -> int:
     if spec.points is None:
         return len(spec.workloads)
     return sum(len(spec.batches(spec.points[name], name)) for name in spec.workloads)
+
+
+def _keep_source(folder: Path, optimizer: submissions.Optimizer) -> None:
+    """Stores the file of a user's own optimizer with the study.
+
+    Raises:
+      ValueError: the file has changed since the study began, so its trials would be of two optimizers.
+    """
+    file = getattr(optimizer, "file", None)
+    if file is None:
+        return
+    content, kept = file.read_bytes(), folder / "optimizer.py"
+    if not kept.exists():
+        studies.write_atomically(kept, content)
+    elif kept.read_bytes() != content:
+        raise ValueError(
+            f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
+            "restore the file"
+        )
 
 
 def _compiled(engines: Sequence[Population]) -> tuple[int, float]:

@@ -231,3 +231,7 @@ def test_it_is_tuned_like_any_other(example, tmp_path):
     trials = tune(tmp_path / "study", spec)
     assert spec.optimizer == name
     assert list(trials["status"]) == ["done", "done"]
+    assert (tmp_path / "study/optimizer.py").read_text() == example.read_text()
+    example.write_text(example.read_text() + "# another one\n")
+    with pytest.raises(ValueError, match="has changed since this study began"):
+        tune(tmp_path / "study", spec)
