@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from tuning.population import Evaluation, OptimizerRule, Population
-from workloads import GeneratedData, Regularization, Workload
+from workloads import GeneratedData, Regularization, ResidentData, Workload
 
 LEARNING_RATE = 1e-4
 PEAK_SIZE = 2048  # of the square matrices whose product is the peak
@@ -36,9 +36,15 @@ def peak() -> tuple[Run, int]:
     return lambda: jax.block_until_ready(multiply(a, a)), 2 * PEAK_SIZE**3
 
 
+def _source(workload: Workload) -> ResidentData | GeneratedData:
+    if not isinstance(workload.data, ResidentData | GeneratedData):
+        raise TypeError(f"{workload.name}: the ways compared here need resident or generated data")
+    return workload.data
+
+
 def plain_loop(workload: Workload, steps: int) -> Run:
     """One trial as a user writes it: a jitted step called from Python, the batch cut with NumPy."""
-    step, start, source = _step(workload), _start(workload), workload.data
+    step, start, source = _step(workload), _start(workload), _source(workload)
     split = workload.eval_splits["train"]
 
     @jax.jit
@@ -65,7 +71,7 @@ def plain_loop(workload: Workload, steps: int) -> Run:
 
 def scan(workload: Workload, steps: int) -> Run:
     """One trial as one program: a scan over steps, data on the device."""
-    step, start, source = _step(workload), _start(workload), workload.data
+    step, start, source = _step(workload), _start(workload), _source(workload)
     split = workload.eval_splits["train"]
     stored = {}
     if not isinstance(source, GeneratedData):

@@ -131,6 +131,8 @@ def _draw(workload: Workload, data: Data, split: str) -> Callable[[jax.Array], B
     if isinstance(source, GeneratedData):
         return lambda key: source.draw(key, workload.batch_size)
 
+    assert isinstance(source, ResidentData)  # streamed data have a lane of their own
+
     def draw(key: jax.Array) -> Batch:
         rows_key, key = jax.random.split(key)
         rows = jax.random.randint(rows_key, (workload.batch_size,), 0, source.size(split))
@@ -151,8 +153,7 @@ def _on_whole_splits(
     """
     recorded = {}
     for i, (role, split) in enumerate(workload.eval_splits.items()):
-        # The same key at every evaluation: a curve moves with the model, not with the draw.
-        key = jax.random.fold_in(jax.random.key(EVAL_SEED), i)
+        key = role_key(i)
         if isinstance(workload.data, GeneratedData):
             examples = workload.data.draw(key, workload.eval_examples)
         else:
@@ -169,6 +170,14 @@ def _on_whole_splits(
             if name != "examples":
                 recorded[f"{role}/{name}"] = total / totals["examples"]
     return recorded
+
+
+def role_key(number: int) -> jax.Array:
+    """Feeds what is random when a whole split is evaluated for a role, by the role's number.
+
+    The same at every evaluation: a curve moves with the model, not with the draw.
+    """
+    return jax.random.fold_in(jax.random.key(EVAL_SEED), number)
 
 
 def _sum_over_chunks(sums_of: Callable[[Any], Any], split: Mapping[str, jax.Array]) -> Any:

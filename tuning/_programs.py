@@ -48,16 +48,19 @@ class _Turn:
         self.lock = threading.Lock()
 
 
-def program(key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Program, bool]:
+def program(
+    key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...] = ()
+) -> tuple[Program, bool]:
     """The program of a key, and whether this call compiled it.
 
     Args:
       key: equal for functions that compute the same of their arrays. Names and shapes of the arguments are added.
       function: what to compile where nobody has.
       arguments: arrays, or their shapes and types.
+      donate: numbers of arguments whose memory the results may take.
     """
     leaves, structure = jax.tree.flatten(arguments)
-    key = (key, structure, tuple((x.shape, str(x.dtype)) for x in leaves))
+    key = (key, donate, structure, tuple((x.shape, str(x.dtype)) for x in leaves))
     with _LOCK:
         turn = _COMPILING.setdefault(key, _Turn())
     with turn.lock:
@@ -66,7 +69,9 @@ def program(key: Hashable, function: Callable[..., Any], arguments: tuple[Any, .
             return there, False
         began = time.perf_counter()
         options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
-        compiled = jax.jit(function).lower(*arguments).compile(compiler_options=options)
+        compiled = (
+            jax.jit(function, donate_argnums=donate).lower(*arguments).compile(compiler_options=options)
+        )
         made = Program(compiled, time.perf_counter() - began)
         with _LOCK:
             _PROGRAMS[key] = made

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads import GeneratedData, Workload
+from workloads import ResidentData, Workload
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,9 +43,9 @@ def constants(workload: Workload) -> dict[str, Copy]:
 
 
 def splits(workload: Workload) -> Mapping[str, Mapping[str, Copy]]:
-    """The splits that play a role, split -> field; no fields where examples are generated."""
+    """The splits that play a role, split -> field; no fields where examples are generated or streamed."""
     used = dict.fromkeys(workload.eval_splits.values())
-    if isinstance(workload.data, GeneratedData):
+    if not isinstance(workload.data, ResidentData):
         return {split: {} for split in used}
     stored = workload.data.splits
     return {split: {field: on_device(values) for field, values in stored[split].items()} for split in used}

@@ -53,7 +53,7 @@ def save(folder: Path, step: int, arrays: Any, kept: Mapping[str, Any], keep_oth
     """
     leaves = jax.tree_util.tree_leaves_with_path(arrays)
     header = {"format": FORMAT, "kept": kept, "leaves": []}
-    stored: dict[str, np.ndarray] = {}
+    stored: dict[str, Any] = {}
     for number, (path, leaf) in enumerate(leaves):
         value = np.asarray(_numbers(leaf))
         # As bytes: NumPy's own format knows neither bfloat16 nor the other small floats.
@@ -114,14 +114,14 @@ def _files(folder: Path) -> list[tuple[Path, int]]:
 
 def _numbers(leaf: Any) -> Any:
     """A leaf as plain numbers: keys of JAX's new kind are theirs in disguise."""
-    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(leaf)
     return leaf
 
 
 def _like(value: np.ndarray, leaf: Any) -> Any:
     if isinstance(leaf, jax.Array):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(jax.numpy.asarray(value), impl=jax.random.key_impl(leaf))
         return jax.device_put(value, leaf.sharding) if leaf.committed else jax.device_put(value)
     if isinstance(leaf, bool | int | float | complex):

@@ -1,7 +1,7 @@
 """What one compiled program computes: the training of many trials of one workload, from start to end.
 
-Everything here is traced. `vmap` over trials, `scan` over the steps between two evaluations and over the
-evaluations; per step one pass for the gradients and one for the update of all trials.
+Everything here is traced. `scan` over the steps between two evaluations and over the evaluations, on data that live on
+the device; `tuning._trials` says what a step is, and `tuning._streaming` trains on data that do not.
 """
 
 from __future__ import annotations
@@ -14,14 +14,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tuning import _evaluation, _programs
+from tuning import _evaluation, _programs, _sharding
 from tuning._evaluation import Evaluation
-from tuning._layout import trial_axes
-from workloads import Batch, GeneratedData, Regularization, Workload
-from workloads._products import for_populations
-from workloads._workload import Functions
-
-REGULARIZATION = Regularization._fields
+from tuning._trials import Trials
+from workloads import Batch, GeneratedData, ResidentData, Workload
 
 OptimizerRule = Callable[[Mapping[str, Any], int], optax.GradientTransformation]
 
@@ -77,70 +73,25 @@ class Training:
           Steps [evaluation], "<role>/<metric>" -> [trial, evaluation], and the step [trial] whose loss was not
           finite, -1 where all were.
         """
-        functions, shared = self._functions(constants), self.shared_batches
         period, evaluations = self.eval_period, self.total_steps // self.eval_period
-        optimizer = {k: v for k, v in hyperparameters.items() if k not in REGULARIZATION}
-        trials = init_seeds.shape[0]
-        regularization = Regularization(
-            *(hyperparameters.get(name, jnp.zeros(trials)) for name in REGULARIZATION)
-        )
-        keys = jax.vmap(jax.random.key)(init_seeds)
-        init_keys, dropout_keys = jax.vmap(lambda k: tuple(jax.random.split(k)))(keys)
+        trials = Trials(self, hyperparameters, init_seeds, constants)
         batch_keys = jax.vmap(jax.random.key)(batch_seeds)
         order = jax.vmap(lambda seed: self._batch_order(seed, evaluations * period))(batch_seeds)
-        order = order[0] if shared else jnp.swapaxes(order, 0, 1)  # step leads
-
-        def start(hp, key):
-            params, model_state = functions.init(key)
-            return params, model_state, self.rule(hp, self.total_steps).init(params)
-
-        one = jax.eval_shape(start, {name: values[0] for name, values in optimizer.items()}, init_keys[0])
-        axes = trial_axes(one, shared)
-        of_params, of_model, of_optimizer = axes
-
-        def gradient(params, model_state, batch, key, reg, number):
-            key = jax.random.fold_in(key, number)
-            with for_populations():
-                return jax.value_and_grad(functions.loss, has_aux=True)(
-                    params, model_state, batch, key, True, reg
-                )
-
-        def update(hp, grads, params, opt_state):
-            updates, opt_state = self.rule(hp, self.total_steps).update(grads, opt_state, params)
-            params = optax.apply_updates(params, updates)
-            if self.constrained and self.workload.constraint:
-                params = self.workload.constraint(params)
-            return params, opt_state
-
-        # Gradients are mapped apart from the update, so that they come in the layout of the parameters.
-        gradients = jax.vmap(
-            gradient,
-            in_axes=(of_params, of_model, None if shared else 0, 0, 0, None),
-            out_axes=((0, of_model), of_params),
-        )
-        update_all = jax.vmap(update, (0, of_params, of_params, of_optimizer), (of_params, of_optimizer))
+        order = order[0] if self.shared_batches else jnp.swapaxes(order, 0, 1)  # step leads
 
         def step(state, number_and_rows):
             number, rows = number_and_rows
-            params, model_state, opt_state, diverged_step = state
-            batch = self._batches(data, rows, batch_keys, number)
-            (loss, model_state), grads = gradients(
-                params, model_state, batch, dropout_keys, regularization, number
-            )
-            params, opt_state = update_all(optimizer, grads, params, opt_state)
-            # A trial that has diverged goes on, on numbers that nobody reads: trials do not touch each other, and
-            # holding it still would cost all of them a selection per parameter and step.
-            now = (diverged_step < 0) & ~jnp.isfinite(loss)
-            return (params, model_state, opt_state, jnp.where(now, number, diverged_step)), None
+            return trials.step(state, self._batches(data, rows, batch_keys, number), number), None
 
         def evaluate(state, number):
-            params, model_state, opt_state, diverged_step = state
-            if self.evaluated_params:
-                recommend = jax.vmap(self.evaluated_params, (of_optimizer, of_params), of_params)
-                params = recommend(opt_state, params)
+            _, model_state, _, diverged_step = state
             metrics = _evaluation.metrics_of(
-                self.evaluation, self.workload, functions.metrics, (of_params, of_model), shared
-            )(params, model_state, data, batch_keys, number)
+                self.evaluation,
+                self.workload,
+                trials.functions.metrics,
+                trials.axes[:2],
+                self.shared_batches,
+            )(trials.recommended(state), model_state, data, batch_keys, number)
             return {name: jnp.where(diverged_step < 0, values, jnp.nan) for name, values in metrics.items()}
 
         def interval(state, number):
@@ -155,16 +106,10 @@ class Training:
             return state, evaluate(state, number)
 
         first = 0 if self.evaluation.at_start else 1
-        state = (*jax.vmap(start, out_axes=axes)(optimizer, init_keys), jnp.full(trials, -1, jnp.int32))
+        state = trials.start()
         numbers = jnp.arange(first, evaluations + 1, dtype=jnp.int32)
         (*_, diverged_step), metrics = jax.lax.scan(interval, state, numbers)
         return numbers * period, {name: values.T for name, values in metrics.items()}, diverged_step
-
-    def _functions(self, constants: Mapping[str, jax.Array]) -> Functions:
-        workload = self.workload
-        if workload.shared is not None:
-            return workload.shared.bind(constants)
-        return Functions(workload.init, workload.loss, workload.metrics)
 
     def _batches(self, data: _evaluation.Data, rows: jax.Array, keys: jax.Array, number: jax.Array) -> Batch:
         """What the models see in one step: [example, ...] where they share it, else [trial, example, ...]."""
@@ -177,6 +122,7 @@ class Training:
         source, split = self.workload.data, self.workload.eval_splits["train"]
         if isinstance(source, GeneratedData):
             return source.draw(key, self.workload.batch_size)
+        assert isinstance(source, ResidentData)  # streamed data have a lane of their own
         batch = {field: values[rows] for field, values in data[split].items()}
         return source.transform(key, batch, split) if source.transform else batch
 
@@ -192,6 +138,32 @@ class Training:
         keys = jax.random.split(jax.random.key(seed), epochs)
         order = jax.vmap(lambda key: jax.random.permutation(key, examples))(keys)
         return order.reshape(-1)[: steps * batch].reshape(steps, batch)
+
+
+Recorded = tuple[Any, Mapping[str, Any], Any]  # as `Training` returns them, on the host
+Compile = Callable[..., _programs.Program]  # as `_programs.program`, but for whether it compiled
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidentWay:
+    """How trials are trained on data that live on the device, or are made there: by one program.
+
+    Attributes:
+      training: what is trained.
+      compile: makes programs, or finds those that were made.
+    """
+
+    training: Training
+    compile: Compile
+
+    def program(self, inputs: tuple[Any, ...]) -> _programs.Program:
+        """The program for the inputs of `Training`."""
+        function = _sharding.over_devices(self.training, self.training.shared_batches)
+        return self.compile(self.training.key(), function, inputs)
+
+    def run(self, inputs: tuple[Any, ...]) -> Recorded:
+        """Trains and evaluates all trials."""
+        return jax.device_get(self.program(inputs).call(*inputs))
 
 
 class _Itself:

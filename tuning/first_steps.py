@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from workloads import Functions, GeneratedData, Regularization, Workload
+from workloads import Functions, GeneratedData, Regularization, ResidentData, Workload
 
 STEPS = 20
 LEARNING_RATES = (1e-3, 1e-5, 1e-7)
@@ -82,6 +82,10 @@ def _batches(workload: Workload, steps: int, seed: int) -> dict[str, np.ndarray]
     """[step, example, ...], cut on the host so that the data set itself never enters the program."""
     if isinstance(workload.data, GeneratedData):
         return {}
+    if not isinstance(workload.data, ResidentData):
+        raise ValueError(
+            f"{workload.name}: its data are streamed; its first steps are taken by 'shortlist tune'"
+        )
     split = workload.eval_splits["train"]
     examples = workload.data.size(split)
     rows = np.random.default_rng(seed).integers(examples, size=(steps, workload.batch_size))
@@ -105,7 +109,7 @@ def _program(workload: Workload, steps: int) -> Any:
             batch_key, loss_key = (jax.random.fold_in(k, number) for k in step_keys)
             if isinstance(data, GeneratedData):
                 batch = data.draw(batch_key, workload.batch_size)
-            elif data.transform:
+            elif isinstance(data, ResidentData) and data.transform:
                 batch = data.transform(batch_key, batch, split)
             (loss, model_state), gradients = jax.value_and_grad(functions.loss, has_aux=True)(
                 params, model_state, batch, loss_key, True, Regularization()

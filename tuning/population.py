@@ -7,6 +7,9 @@ recorded, and costs the others nothing.
 How trials are spread follows from the machine (`tuning._lanes`): over all devices where there are several; on a CPU
 over programs side by side, one per core, because small models leave a second core idle; and in turns where they do
 not fit into memory together. None of it changes a number by more than the order of sums.
+
+Data that live on the device make one program of a whole training. Streamed data are fed to smaller ones
+(`tuning._streaming`), on one device and in turns: the host that makes batches is their bottleneck.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tuning import _lanes, _memory, _programs, _resident, _sharding
+from tuning import _lanes, _memory, _programs, _resident
 from tuning._evaluation import Evaluation
-from tuning._training import OptimizerRule, Training
-from workloads import Workload
+from tuning._streaming import StreamedWay
+from tuning._training import OptimizerRule, ResidentWay, Training
+from workloads import StreamedData, Workload
 
 __all__ = ["Curves", "Evaluation", "OptimizerRule", "Population", "stack", "trial_seed"]
 
@@ -99,6 +103,11 @@ class Population:
             raise ValueError(
                 f"{self.workload.name}: eval_period {self.eval_period} must lie in 1..{self.total_steps} (total_steps)"
             )
+        if isinstance(self.workload.data, StreamedData) and self.evaluation.batches is not None:
+            raise ValueError(
+                f"{self.workload.name}: its data are streamed and evaluated on whole splits; leave out the "
+                f"{self.evaluation.batches} random batches"
+            )
         copies = (_resident.constants(self.workload), _resident.splits(self.workload))
         object.__setattr__(self, "_copies", copies)
 
@@ -146,14 +155,17 @@ class Population:
             return chosen, jnp.uint32(init_seeds[rows]), jnp.uint32(seeds), *resident
 
         lane = _lanes.lane(self.workload.family, self.width, self.side_by_side)
+        if isinstance(self.workload.data, StreamedData):
+            lane = dataclasses.replace(lane, side_by_side=1, devices=1)
+        way = self._way()
         parts = lane.parts(trials)
-        program = self._program(inputs(parts[0]))
+        program = way.program(inputs(parts[0]))
         while len(parts[0]) > 1 and (fits := self._fitting(program, len(parts[0]), lane)) < len(parts[0]):
             lane = dataclasses.replace(lane, width=fits)
             parts = lane.parts(trials)
-            program = self._program(inputs(parts[0]))
+            program = way.program(inputs(parts[0]))
         with ThreadPoolExecutor(lane.side_by_side) as pool:
-            made = list(pool.map(lambda rows: jax.device_get(program.call(*inputs(rows))), parts))
+            made = list(pool.map(lambda rows: way.run(inputs(rows)), parts))
         return Curves(
             global_step=made[0][0],
             metrics={
@@ -163,13 +175,18 @@ class Population:
             diverged_step=np.concatenate([diverged for *_, diverged in made])[:trials],
         )
 
-    def _program(self, inputs: tuple[Any, ...]) -> _programs.Program:
+    def _way(self) -> ResidentWay | StreamedWay:
         training = Training(
             self.workload, self.rule, self.total_steps, self.eval_period, self.shared_batches, self.evaluation,
             self.constrained, self.evaluated_params,
         )  # fmt: skip
-        function = _sharding.over_devices(training, self.shared_batches)
-        program, compiled = _programs.program(training.key(), function, inputs)
+        if isinstance(self.workload.data, StreamedData):
+            return StreamedWay(training, self._compile)
+        return ResidentWay(training, self._compile)
+
+    def _compile(self, *what: Any) -> _programs.Program:
+        """`_programs.program`, remembered."""
+        program, compiled = _programs.program(*what)
         self._programs[id(program)] = program  # programs live as long as somebody holds them
         if compiled:
             self._compiled.append(program)

@@ -56,12 +56,12 @@ def algoperf_workload(
 
     Args:
       name: as `workloads.load` takes it; behind `algoperf-installed/` one of AlgoPerf's own names.
-      data_dir: see `workloads.load`. A real workload takes it later, with its input queue.
+      data_dir: see `workloads.load`.
       device_axis: see `view`.
 
     Raises:
-      ValueError: unknown name, or a device axis for a workload that has none.
-      ImportError: `algoperf-installed/...` without AlgoPerf.
+      ValueError: unknown name, a device axis for a workload that has none, or `algoperf-installed/...` without
+        AlgoPerf.
     """
     if name.startswith(INSTALLED):
         if device_axis:
