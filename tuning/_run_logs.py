@@ -76,11 +76,10 @@ class TrialLogs:
         self._json(f"meta_data_{self.preemption_count}.json", _metadata(spec, workload))
         self._json(f"flags_{self.preemption_count}.json", dict(spec.flags))
 
-    def evaluation(self, row: Mapping[str, Any], global_step: int) -> None:
+    def evaluation(self, row: Mapping[str, Any]) -> None:
         """A row of both tables."""
-        whole = {**row, "global_step": global_step, "preemption_count": self.preemption_count}
-        _append(self.folder / EVALUATIONS, dict(sorted(whole.items())))
-        _append(self.folder / MEASUREMENTS, whole)
+        _append(self.folder / EVALUATIONS, dict(sorted(row.items())))
+        _append(self.folder / MEASUREMENTS, row)
 
     def scalars(self, metrics: Mapping[str, Any], global_step: int) -> None:
         """What a submission logs itself."""

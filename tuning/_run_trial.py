@@ -73,6 +73,8 @@ def train(spec: TrialSpec, progress: Progress | None = None) -> TrialOutcome:
 class _Trial:
     """A trial in the making: the submission, the workload, and their arguments."""
 
+    gave_up = False  # the submission ended its training itself
+
     def __init__(self, spec: TrialSpec) -> None:
         self.spec = spec
         algoperf_api.install()
@@ -195,8 +197,6 @@ class _Trial:
                 state.params = constrain(state.params)
         state.batches = self.queue.taken
 
-    gave_up = False  # the submission ended its training itself
-
     def _arguments(self, key: Any) -> dict[str, Any]:
         """What update_params and prepare_for_eval have in common."""
         state = self.state
@@ -248,7 +248,9 @@ class _Trial:
             spec.imagenet_v2_data_dir,
             state.global_step,
         )
-        row: dict[str, Any] = {name: float(value) for name, value in found.items()}
+        row: dict[str, Any] = {
+            name: value if isinstance(value, int) else float(value) for name, value in found.items()
+        }
         clock.last_eval_time = now = time.time()  # logging and saving count towards the next period
         clock.accumulated_eval_time += now - began
         clock.validation_goal_reached |= bool(self.workload.has_reached_validation_target(row))
@@ -261,9 +263,11 @@ class _Trial:
             "accumulated_submission_time": clock.accumulated_submission_time,
             "accumulated_eval_time": clock.accumulated_eval_time,
             "accumulated_logging_time": clock.accumulated_logging_time,
+            "global_step": state.global_step,
+            "preemption_count": self.logs.preemption_count,
         }
         state.eval_results.append((state.global_step, row))
-        self.logs.evaluation(row, state.global_step)
+        self.logs.evaluation(row)
         if spec.save_checkpoints:
             self._save()
         clock.accumulated_logging_time += time.time() - now
