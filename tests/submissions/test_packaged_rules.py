@@ -49,10 +49,14 @@ class Waves(Tilted):
     def model_fn(self, params, batch, model_state, mode, rng, update_batch_norm, dropout_rate=0.1):
         self.traces += 1
 
+        # As float32 at once: JAX would remember NumPy's float64 as it is taken here, also where 64 bits are enabled.
+        def ramp(*arguments):
+            return jnp.float32(training._ramp(*arguments))
+
         def loss(t):
             return sum(
-                (training._ramp(x.shape, 0.2, 2.0) * (x - training.TARGET) ** 2).sum() / 2
-                + (jnp.sin(0.7 * t + training._ramp(x.shape, 0.0, 7.0)) * x).sum()
+                (ramp(x.shape, 0.2, 2.0) * (x - training.TARGET) ** 2).sum() / 2
+                + (jnp.sin(0.7 * t + ramp(x.shape, 0.0, 7.0)) * x).sum()
                 for x in params["body"].values()
             )
 
