@@ -31,7 +31,7 @@ def replicate(x: Any) -> Any:
 def display_shard_info(x: jax.Array) -> None:
     """Prints which device has which part."""
     for shard in x.addressable_shards:
-        print(f"shard.device: {shard.device}, index: {shard.index}, replica_id: {shard.replica_id}.\n")
+        print(f"{shard.device} has {shard.index}, replica {shard.replica_id}")
 
 
 def _mesh() -> Mesh:
