@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tuning.population import Evaluation, OptimizerRule, Population
+from tuning.engine.population import Evaluation, OptimizerRule, Population
 from workloads import GeneratedData, Regularization, ResidentData, Workload
 
 LEARNING_RATE = 1e-4

@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 
 import workloads
-from tuning.first_steps import LEARNING_RATES, STEPS, first_steps
+from benchmarks._first_steps import LEARNING_RATES, STEPS, first_steps
 from workloads import taskset
 from workloads.taskset import fixed
 

@@ -7,7 +7,7 @@ Per case: trial-steps per second of the engine, of a plain jitted Optax step cal
 `lax.scan` over one trial; their ratios to the plain loop; the share of the matrix-multiply peak; and compile times.
 Ways take turns and a ratio is the median of the ratios within a round, so that a busy moment hits them all. The
 default takes 8 minutes on two cores. With `--lanes` it tries several numbers of trials per program too, as many
-programs at a time as the machine has cores, and writes the best of each family into tuning/lanes.json, which the
+programs at a time as the machine has cores, and writes the best of each family into tuning/engine/lanes.json, which the
 engine reads.
 """
 
@@ -26,9 +26,10 @@ import jax
 import workloads
 from benchmarks import _population_ways as ways
 from benchmarks._population_cases import CASES, Case
-from tuning import _lanes, environment
+from submissions import environment
+from tuning.engine import _lanes
 
-LANES = Path(__file__).resolve().parents[1] / "tuning" / "lanes.json"
+LANES = Path(__file__).resolve().parents[1] / "tuning" / "engine" / "lanes.json"
 
 
 def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, ...]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def main() -> None:
     parser.add_argument(
         "--widths", metavar="N,...", help="trials per program to try besides the engine's choice"
     )
-    parser.add_argument("--lanes", action="store_true", help="measure widths and write tuning/lanes.json")
+    parser.add_argument("--lanes", action="store_true", help="measure widths and write tuning/engine/lanes.json")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
     arguments = parser.parse_args()
     for name in arguments.cases:

@@ -22,7 +22,7 @@ import jax
 
 from benchmarks import _population_ways as ways
 from benchmarks._population_cases import CASES
-from tuning import _lanes
+from tuning.engine import _lanes
 
 
 def durations(run: ways.Run) -> dict[str, list[float]]:

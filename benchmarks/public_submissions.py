@@ -78,12 +78,12 @@ def run(path: Path, name: str, steps: int, seed: int) -> dict[str, Any]:
     """Trains a workload by a submission. An error of the submission is part of the outcome."""
     import jax
 
-    from submissions import loading
-    from workloads import algoperf_api
+    from submissions import api
+    from submissions.api import loading
 
     try:
         submission = loading.load(path)
-        workload = algoperf_api.algoperf_workload(name, device_axis=submission.device_axis)
+        workload = api.algoperf_workload(name, device_axis=submission.device_axis)
         hyperparameters = point(submission.path.parent)
         keys = jax.random.split(jax.random.PRNGKey(seed), 4)
         batch_size = loading.batch_size(submission, name, default=workload.batch_size)

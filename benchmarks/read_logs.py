@@ -21,7 +21,7 @@ from pathlib import Path
 
 import polars as pl
 
-from reports._algoperf_logs import read_algoperf_logs
+from results.algoperf import read_algoperf_logs
 from workloads.benchmarks import benchmark
 
 EVALS = 60

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tuning.run import run
+from tuning.execution.run import run
 
 WORKLOAD = "mnist"
 

@@ -1,13 +1,12 @@
 """What was learnt: hyperparameter lists that work on workloads they were not built on.
 
-Arrays in, frozen dataclasses out; NumPy only. Rows are points, columns are workloads.
+Arrays in, frozen dataclasses out. Rows are points, columns are workloads.
 
 By targets: an entry is the share of the budget at which the point first reaches the workload's target, inf where
 it never does.
 
 | function | question |
 |---|---|
-| `step_fractions`, `Fractions` | how early does each point reach each target? |
 | `cost` | how good is a list? (C_tau; lower is better) |
 | `greedy` | which list grows best, point by point? |
 | `exact` | which K points are best, of all sets there are? |
@@ -17,6 +16,9 @@ it never does.
 | `opt_list`, `medapati` | an entry of a published list as an Optax optimizer |
 | `read_list`, `write_list`, `HyperparameterList` | a list as a file, with where it comes from |
 | `to_search_space`, `write_search_space` | a list for AlgoPerf's runner |
+
+From results, in one call: `build_list` and `leave_one_workload_out` take whatever `results.read_source` reads,
+`list_from_curves` what `results.read_curves` reads.
 
 By whole curves, as in TaskSet: an entry is the mean of the point's normalised losses, at most 1.
 
@@ -37,9 +39,10 @@ Example:
 """
 
 from lists._ablation import PAPER_PENALTIES, AtPenalty, penalty_ablation, trains_others
+from lists._build import BuiltList, LeftOneOut, build_list, leave_one_workload_out
 from lists._cost import PENALTY, cost
+from lists._curve_list import CurveList, choose_set, list_from_curves
 from lists._exact import MAX_WORKLOADS, exact
-from lists._fractions import Fractions, step_fractions
 from lists._greedy import ChosenList, greedy
 from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
 from lists._list_file import (
@@ -61,6 +64,7 @@ from lists._normalised_lists import (
 from lists._opt_list import medapati, opt_list
 from lists._published import PUBLISHED, published
 from lists._random_search import expected_best, inside_box, nearest_points
+from lists._task_costs import COSTS, TaskCosts, task_costs
 from lists._task_splits import (
     RESAMPLINGS,
     SplitExperiment,
@@ -78,6 +82,7 @@ __all__ = [
     "ALL",
     "ALL_OTHERS",
     "ANCHORS",
+    "COSTS",
     "MAX_WORKLOADS",
     "METHODS",
     "PAPER_PENALTIES",
@@ -86,19 +91,24 @@ __all__ = [
     "RESAMPLINGS",
     "SUMMARIES",
     "AtPenalty",
+    "BuiltList",
     "ChosenList",
-    "Fractions",
+    "CurveList",
     "HyperparameterList",
     "LeaveOneOut",
+    "LeftOneOut",
     "ListedPoint",
     "PointLike",
     "SplitExperiment",
     "Spread",
+    "TaskCosts",
     "TaskSplit",
     "Transfer",
     "bootstrap_interval",
+    "build_list",
     "by_pool_size",
     "by_task_count",
+    "choose_set",
     "cost",
     "exact",
     "exact_normalised",
@@ -107,6 +117,8 @@ __all__ = [
     "greedy_normalised",
     "inside_box",
     "leave_one_out",
+    "leave_one_workload_out",
+    "list_from_curves",
     "lowest_loss",
     "medapati",
     "nearest_points",
@@ -121,7 +133,7 @@ __all__ = [
     "saved_by_task",
     "split_experiment",
     "spread",
-    "step_fractions",
+    "task_costs",
     "task_splits",
     "to_search_space",
     "trains_others",

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lists._fractions import check_values
 from lists._leave_one_out import leave_one_out
+from results import check_values
 
 PAPER_PENALTIES = (1.0, 1.11, 1.22, 1.33, 1.44, 1.55, 1.66, 1.77, 1.88, 2.0)  # Table 12
 

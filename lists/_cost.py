@@ -7,7 +7,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from lists._fractions import check_values
+from results import check_values
 
 PENALTY = 2.0  # the paper's choice of tau, section 2.5
 

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 import lists
+from results import Fractions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Contender:
         return lists.cost(np.array([[self.fractions[w] for w in workloads]]), penalty)
 
 
-def best_fractions(fractions: lists.Fractions) -> dict[str, float]:
+def best_fractions(fractions: Fractions) -> dict[str, float]:
     """Workload -> fraction of the best point of a list, inf if all miss.
 
     Example:
-      >>> best_fractions(lists.Fractions(("a", "b"), ("mnist",), np.array([[0.5], [np.inf]])))
+      >>> best_fractions(Fractions(("a", "b"), ("mnist",), np.array([[0.5], [np.inf]])))
       {'mnist': 0.5}
     """
     return dict(zip(fractions.workloads, fractions.values.min(axis=0).tolist(), strict=True))

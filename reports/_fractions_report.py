@@ -9,15 +9,16 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._contenders import Contender, best_fractions
-from reports._drawing import NARROW, short_names
-from reports._figures import figure_step_fractions
 from reports._list_sections import fraction_columns, length_section, list_section
-from reports._report import Block, Note, Picture, Prose, Report, Section, Table
-from reports._words import count
+from reports.figures._drawing import NARROW, short_names
+from reports.figures._figures import figure_step_fractions
+from reports.page._report import Block, Note, Picture, Prose, Report, Section, Table
+from reports.page._words import count
+from results import Fractions
 
 
 def fractions_report(
-    fractions: lists.Fractions,
+    fractions: Fractions,
     *,
     source: str = "a table",
     list_size: int | None = None,

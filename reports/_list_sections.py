@@ -8,12 +8,12 @@ import polars as pl
 
 import lists
 from reports import _tables as tables
-from reports._drawing import NARROW, short_names
-from reports._figures import figure_cost_by_length
-from reports._report import Block, Column, Picture, Prose, Section, Table
-from reports._results import Results
-from reports._words import count as count_of
-from reports._words import number
+from reports.figures._drawing import NARROW, short_names
+from reports.figures._figures import figure_cost_by_length
+from reports.page._report import Block, Column, Picture, Prose, Section, Table
+from reports.page._words import count as count_of
+from reports.page._words import number
+from results import Fractions, Results
 
 LONGEST = 10  # longer curves are flat long before
 
@@ -37,7 +37,7 @@ def fraction_columns(workloads: Sequence[str], penalty: float, *, best: bool = T
 
 
 def list_section(
-    fractions: lists.Fractions,
+    fractions: Fractions,
     hyperparameters: Mapping[str, Mapping[str, object]],
     size: int,
     penalty: float,
@@ -105,7 +105,7 @@ def list_section(
 
 
 def length_section(
-    fractions: lists.Fractions, size: int, penalty: float, *, anew: tuple[int, float] | None = None
+    fractions: Fractions, size: int, penalty: float, *, anew: tuple[int, float] | None = None
 ) -> Section:
     """How cost depends on the list's length, how results depend on the penalty, how far single points carry.
 
@@ -175,7 +175,7 @@ def left_out_table(results: Results, name: str = "left_out") -> Table:
     )
 
 
-def _exact_in_words(fractions: lists.Fractions, chosen: lists.ChosenList, penalty: float) -> str:
+def _exact_in_words(fractions: Fractions, chosen: lists.ChosenList, penalty: float) -> str:
     """The exact optimum beside the greedy list."""
     size, count = len(chosen.points), len(fractions.points)
     if len(fractions.workloads) > lists.MAX_WORKLOADS:

@@ -14,6 +14,7 @@ import polars as pl
 import lists
 from reports._bands import EqualBudget
 from reports._contenders import Contender
+from results import Fractions
 
 # The order in which people read them; others follow.
 HYPERPARAMETERS = (
@@ -65,7 +66,9 @@ def best_metric_table(contenders: Sequence[Contender], workloads: Sequence[str])
 
 
 def list_table(
-    fractions: lists.Fractions, chosen: lists.ChosenList, hyperparameters: Mapping[str, Mapping[str, object]]
+    fractions: Fractions,
+    chosen: lists.ChosenList,
+    hyperparameters: Mapping[str, Mapping[str, object]],
 ) -> pl.DataFrame:
     """A list in the order to try it.
 
@@ -90,7 +93,7 @@ def list_table(
     return pl.DataFrame(data)
 
 
-def list_fractions_table(fractions: lists.Fractions, chosen: lists.ChosenList) -> pl.DataFrame:
+def list_fractions_table(fractions: Fractions, chosen: lists.ChosenList) -> pl.DataFrame:
     """Which point of a list trains what; the last row is the list as a whole.
 
     Returns:
@@ -107,7 +110,7 @@ def list_fractions_table(fractions: lists.Fractions, chosen: lists.ChosenList) -
 
 
 def leave_one_out_lists_table(
-    fractions: lists.Fractions, left: lists.LeaveOneOut, anew: Mapping[str, float] | None = None
+    fractions: Fractions, left: lists.LeaveOneOut, anew: Mapping[str, float] | None = None
 ) -> pl.DataFrame:
     """The list built without each workload.
 
@@ -134,7 +137,7 @@ def leave_one_out_lists_table(
 
 
 def cost_by_length_table(
-    fractions: lists.Fractions, longest: int, penalty: float = 2.0, *, exact: bool = True
+    fractions: Fractions, longest: int, penalty: float = 2.0, *, exact: bool = True
 ) -> pl.DataFrame:
     """Cost of lists of 1, 2, ... points, built and judged in different ways.
 
@@ -169,7 +172,7 @@ def cost_by_length_table(
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def trains_others_table(fractions: lists.Fractions) -> pl.DataFrame:
+def trains_others_table(fractions: Fractions) -> pl.DataFrame:
     """How many candidate points reach each target, and of those how many also reach others.
 
     Returns:
@@ -187,7 +190,7 @@ def trains_others_table(fractions: lists.Fractions) -> pl.DataFrame:
     )
 
 
-def penalty_table(fractions: lists.Fractions, size: int) -> pl.DataFrame:
+def penalty_table(fractions: Fractions, size: int) -> pl.DataFrame:
     """Left-out workloads trained, by the penalty with which the lists were built.
 
     Returns:

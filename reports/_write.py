@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import lists
 from reports._fractions_report import fractions_report
-from reports._logs_report import logs_report
-from reports._report import write_report
-from reports._sources import read_source
-from reports._study_report import study_report
+from reports.logs._report import logs_report
+from reports.page._report import write_report
+from reports.study._report import study_report
+from results import Fractions, read_source
 
 
 def report(
@@ -38,7 +37,7 @@ def report(
       FileExistsError: `out` holds something that is not to be replaced.
     """
     results = read_source(source, progress, benchmark)
-    if isinstance(results, lists.Fractions):
+    if isinstance(results, Fractions):
         content = fractions_report(results, source=str(source))
     elif results.kind == "study":
         content = study_report(results, progress=progress)

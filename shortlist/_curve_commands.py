@@ -55,9 +55,9 @@ def convert(
 
     Example: shortlist curves convert studies/sweep --out curves.parquet
     """
-    import reports
+    import results
 
-    done = reports.convert_curves(source, out, facts=facts, overwrite=overwrite)
+    done = results.convert_curves(source, out, facts=facts, overwrite=overwrite)
     if json:
         print_json(done.to_json())
         return
@@ -91,11 +91,11 @@ def list_(
     Example: shortlist curves list curves.parquet --size 5 --out mine.json
     """
     import lists
-    import reports
+    import results
 
     with progress_display() as progress:
-        built = reports.list_from_curves(
-            reports.read_curves(source),
+        built = lists.list_from_curves(
+            results.read_curves(source),
             size=size,
             method=method,
             cost=cost,
@@ -134,11 +134,12 @@ def report(
     Example: shortlist curves report curves.parquet --out report
     """
     import reports
+    import results
 
-    parameters = reports.read_parameters(facts) if facts else None
+    parameters = results.read_parameters(facts) if facts else None
     with progress_display() as progress:
         content = reports.curves_report(
-            reports.read_curves(source, parameters), optimizer_set=set_, size=size, resamplings=resamplings,
+            results.read_curves(source, parameters), optimizer_set=set_, size=size, resamplings=resamplings,
             seed=seed, progress=progress,
         )  # fmt: skip
     page = reports.write_report(content, out, overwrite=overwrite)

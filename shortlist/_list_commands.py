@@ -52,12 +52,12 @@ def score(
     """
     import polars as pl
 
-    import lists
-    from reports import read_source, scores
+    from reports import scores
+    from results import Fractions, read_source
 
     with progress_display() as progress:
         results = read_source(source, progress, benchmark)
-    if isinstance(results, lists.Fractions):
+    if isinstance(results, Fractions):
         raise ValueError(
             f"{source}: a table of fractions names no submissions to score; use build-list on it"
         )
@@ -109,10 +109,9 @@ def build_list(
     Example: shortlist build-list studies/first --size 5 --out my_list.json
     """
     import lists
-    import reports
 
     with progress_display() as progress:
-        built = reports.build_list(
+        built = lists.build_list(
             source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
             submission=submission, progress=progress,
         )  # fmt: skip
@@ -141,10 +140,10 @@ def leave_one_out(
 
     Example: shortlist leave-one-out logs/external_tuning --benchmark v0.5 --submission baseline --size 4
     """
-    import reports
+    import lists
 
     with progress_display() as progress:
-        proof = reports.leave_one_out(
+        proof = lists.leave_one_workload_out(
             source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
             submission=submission, progress=progress,
         )  # fmt: skip

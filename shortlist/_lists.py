@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import lists
-from tuning._points import Point
-from tuning.spaces import SearchSpace, read_space
+from submissions.points import Point
+from submissions.spaces import SearchSpace, read_space
 
 
 @dataclasses.dataclass(frozen=True)

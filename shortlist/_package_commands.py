@@ -95,7 +95,7 @@ def package(
 
 
 def _built_in(name: str, out: Path, authors: str | None, about: dict[str, Any]) -> list[Path]:
-    from submissions import built_in
+    from submissions.package import built_in
 
     by = {"authors": authors} if authors else {}
     if name != "all":
@@ -120,7 +120,7 @@ def _listed(list_: str, optimizer: str | None, size: int) -> tuple[dict[str, Any
 
 
 def _ranges(file: Path) -> dict[str, Any]:
-    from tuning.spaces import SearchSpace, read_space
+    from submissions.spaces import SearchSpace, read_space
 
     space = read_space(file)
     if not isinstance(space, SearchSpace):

@@ -159,7 +159,7 @@ def run(
     Example: shortlist run --submission-path nadamw_list --tuning-search-space nadamw_list/tuning_search_space.json
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
-    from tuning.run import run as run_trials
+    from tuning.execution.run import run as run_trials
 
     if framework != "jax":
         raise ValueError("--framework pytorch: only JAX submissions run here; use AlgoPerf's own runner")

@@ -13,7 +13,7 @@ from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
 if TYPE_CHECKING:
-    from tuning.studies import Run
+    from results.studies import Run
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 DataDir = Annotated[
@@ -112,9 +112,9 @@ def tune(
 
     Example: shortlist tune digits/conv clicks/mlp --strategy quasirandom --budget 40 --study studies/first
     """
-    from tuning import studies
-    from tuning.plan import plan
-    from tuning.tune import tune as run
+    from results import studies
+    from tuning.studies.plan import plan
+    from tuning.studies.tune import tune as run
 
     given = read_points(list_) if list_ else None
     spec = plan(
@@ -209,7 +209,7 @@ def demo(
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs between processes."""
-    from tuning import environment
+    from submissions import environment
 
     environment.use_compilation_cache()
 

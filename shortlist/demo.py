@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import lists
 import reports
+from results.studies import StudySpec
 from shortlist._lists import read_points
-from tuning.plan import plan, plan_leave_one_out
-from tuning.studies import StudySpec
-from tuning.tune import tune
+from tuning.studies.plan import plan, plan_leave_one_out
+from tuning.studies.tune import tune
 
 WORKLOADS = (
     "algoperf/mnist",
@@ -80,7 +81,7 @@ def demo(
     if vizier:
         run(plan(name="vizier", strategy="vizier", **baseline))
 
-    proof = reports.leave_one_out(folder / "quasirandom", size=size, progress=progress)
+    proof = lists.leave_one_workload_out(folder / "quasirandom", size=size, progress=progress)
     candidate = {point.id: point for point in search.points[WORKLOADS[0]]}  # type: ignore[index]
     chosen = {
         workload: [candidate[proof.fractions.points[i]] for i in one.points]

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import difflib
 
-from submissions._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
-from submissions._rows import OPTIMIZERS
-from submissions.custom import REGISTERED, from_file, is_file_form, recorded_name, register
+from submissions.optimizers._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
+from submissions.optimizers._rows import OPTIMIZERS
+from submissions.optimizers.own import REGISTERED, from_file, is_file_form, recorded_name, register
 
 __all__ = [
     "OPTIMIZERS",
@@ -39,7 +39,7 @@ __all__ = [
 
 
 def optimizer(name: str) -> Optimizer:
-    """The optimizer of a name in `OPTIMIZERS`, or a user's own: see `submissions.custom`.
+    """The optimizer of a name in `OPTIMIZERS`, or a user's own: see `submissions.optimizers.own`.
 
     Args:
       name: of `OPTIMIZERS`; of `register` in this process; or FILE.py:FUNCTION.

@@ -8,7 +8,9 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
-jaxtyping.install_import_hook(["lists"], "beartype.beartype")
+from tests.loaded import leading, loaded  # noqa: F401  (fixtures)
+
+jaxtyping.install_import_hook(["lists", "results._fractions"], "beartype.beartype")
 
 # A deadline per example asserts a time; a busy machine would fail it.
 settings.register_profile("no deadline", deadline=None)

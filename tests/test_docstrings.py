@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("workloads", "submissions", "tuning", "lists", "reports", "shortlist")
+ROOMS = ("workloads", "submissions", "results", "tuning", "lists", "reports", "shortlist")
 
 
 def modules() -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import workloads
-from tuning.first_steps import first_steps
+from benchmarks._first_steps import first_steps
 from workloads import taskset
 from workloads.taskset import fixed
 

@@ -1,47 +1,99 @@
-"""Imports point one way, and what only reads results starts without JAX."""
+"""Imports point one way, privates stay in their room, and what only reads results starts without JAX."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("workloads", "submissions", "tuning", "lists", "reports", "shortlist")
+# Data flow from left to right. Results know nothing of how trials are made, so that tuning may write them.
+ROOMS = ("workloads", "submissions", "results", "tuning", "lists", "reports", "shortlist")
 
 
-def imported_rooms(file: Path) -> set[str]:
-    names = set()
+def imports(file: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) of all absolute imports; the name is "" for a module as a whole."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
-    return names & set(ROOMS)
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[0]
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_from_right_to_left(room):
     allowed = set(ROOMS[: ROOMS.index(room) + 1])
     wrong = {
-        f"{file.relative_to(ROOT)} imports {other}"
+        f"{file.relative_to(ROOT)} imports {module}"
         for file in (ROOT / room).rglob("*.py")
-        for other in imported_rooms(file) - allowed
+        for module, _ in imports(file)
+        if room_of(module) in set(ROOMS) - allowed
     }
     assert not wrong
 
 
-def test_lists_see_arrays_and_not_how_trials_were_run():
-    seen = {file.name: imported_rooms(file) - {"lists"} for file in (ROOT / "lists").rglob("*.py")}
-    # A published list as an Optax optimizer is its points in the hands of their rule; it is imported when called.
-    assert {name: rooms for name, rooms in seen.items() if rooms} == {"_opt_list.py": {"submissions"}}
+@pytest.mark.parametrize("room", ROOMS)
+def test_nobody_reaches_into_the_private_modules_of_another_room(room):
+    wrong = {
+        f"{file.relative_to(ROOT)} imports {module}.{name}"
+        for file in (ROOT / room).rglob("*.py")
+        for module, name in imports(file)
+        if room_of(module) in set(ROOMS) - {room}
+        and any(part.startswith("_") and part != "__future__" for part in f"{module}.{name}".split("."))
+    }
+    assert not wrong
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Module -> the modules of this project that it imports when it is imported itself."""
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+    }
+    graph = {}
+    for name, file in files.items():
+        found = set()
+        for node in ast.parse(file.read_text()).body:  # what functions import later ties no knot
+            for inner in [node] if isinstance(node, ast.Import | ast.ImportFrom) else []:
+                if isinstance(inner, ast.Import):
+                    found |= {alias.name for alias in inner.names}
+                elif inner.module:
+                    parts = {f"{inner.module}.{alias.name}" for alias in inner.names}
+                    found |= {part if part in files else inner.module for part in parts}
+        graph[name] = (found & set(files)) - {name}
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = module_graph()
+    state: dict[str, int] = {}
+    circles = []
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        if state.get(module) == 1:
+            circles.append(" -> ".join((*path[path.index(module) :], module)))
+        elif module not in state:
+            state[module] = 1
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            state[module] = 2
+
+    for module in sorted(graph):
+        visit(module, ())
+    assert not circles
 
 
 @pytest.mark.parametrize(
-    "module", [*ROOMS, "shortlist.cli", "tuning.studies", "tuning.spaces", "tuning.strategies"]
+    "module", [*ROOMS, "shortlist.cli", "results.studies", "submissions.spaces", "tuning.strategies"]
 )
 def test_starts_without_jax(module):
     program = f"import sys, {module}; sys.exit('jax' in sys.modules and 'jax was imported')"

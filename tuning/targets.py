@@ -17,10 +17,10 @@ import numpy as np
 
 import submissions
 import workloads
-from tuning import environment
-from tuning._points import Point
-from tuning.population import Curves, Population, stack, trial_seed
-from tuning.studies import write_atomically
+from submissions import environment
+from submissions.points import Point
+from tuning.engine.population import Curves, Population, stack, trial_seed
+from workloads.data.files import write_atomically
 
 PROCEDURE = "reference-median"
 

@@ -19,7 +19,7 @@ Importing this package costs no JAX; loading a workload does.
 
 from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, select
 from workloads._facts import facts, parameter_count
-from workloads._flops import flops_per_step
+from workloads._flops import batch_shapes, flops_per_step
 from workloads._registry import load, names, register, representatives
 from workloads._streamed import StreamedBatch, StreamedData
 from workloads._targets import Target, read_targets
@@ -55,6 +55,7 @@ __all__ = [
     "StreamedData",
     "Target",
     "Workload",
+    "batch_shapes",
     "describe",
     "entry",
     "facts",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from workloads._initializers import Initializer, kernels, lecun_normal, normal, orthogonal
-from workloads._products import product
+from workloads.products import product
 
 Layer = Mapping[str, jax.Array]
 # name -> shape of the kernel ([inputs, outputs], or [window, window, channels, outputs]) and how to make it

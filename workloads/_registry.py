@@ -10,21 +10,22 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from workloads import _installed_algoperf, taskset
+from workloads import taskset
 from workloads._targets import read_targets
 from workloads._workload import Workload
+from workloads.installed import _algoperf as _installed_algoperf
 from workloads.taskset import fixed
 
 Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
 
 # name, or pattern with the number <k> in it -> "module:function"
 WORKLOADS: dict[str, str] = {
-    "algoperf/mnist": "workloads.algoperf_mnist:build",
+    "algoperf/mnist": "workloads.algoperf.mnist:build",
     **{f"taskset/{family}_seed<k>": f"workloads.taskset.{family}:build" for family in taskset.FAMILIES},
-    "digits/conv": "workloads.digits_conv:build",
-    "photographs/autoencoder": "workloads.patches_autoencoder:build",
-    "stdlib/char_rnn": "workloads.stdlib_char_rnn:build",
-    "clicks/mlp": "workloads.clicks:build",
+    "digits/conv": "workloads.embedded.digits_conv:build",
+    "photographs/autoencoder": "workloads.embedded.patches_autoencoder:build",
+    "stdlib/char_rnn": "workloads.embedded.stdlib_char_rnn:build",
+    "clicks/mlp": "workloads.embedded.clicks:build",
 }
 
 SEEDS = range(100)  # of every sampled family, those that `names` lists: TaskSet chose from the same
@@ -154,7 +155,7 @@ def _installed(name: str) -> Builder | None:
     plain = _installed_algoperf.known(name)
 
     def build(data_dir: pathlib.Path | None) -> Workload:
-        from workloads import _installed_workload
+        from workloads.installed import _workload as _installed_workload
 
         return _installed_workload.build(plain, data_dir)
 

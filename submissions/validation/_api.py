@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from submissions import loading
+from submissions.api import loading
 from submissions.validation._source import Function, Module, Source, dotted_name
 from submissions.validation.findings import Finding
 

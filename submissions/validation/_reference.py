@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import optax
 
+from submissions import api
+from submissions.api import _jax_sharding_utils as sharding
 from submissions.validation._trial import SEED
-from workloads import algoperf_api
-from workloads.algoperf_api import _jax_sharding_utils as sharding
 
 
 def plain_adam(workload: Any, batch_size: int, steps: int) -> list[float]:
     """Seconds of each step of plain Adam from Optax, compiled once: what a step costs at least, nearly."""
-    spec = algoperf_api.spec()
+    spec = api.spec()
     adam = optax.adam(1e-3)
 
     def loss(params, model_state, batch, key):

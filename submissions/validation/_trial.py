@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from submissions.loading import Submission
+from submissions.api.loading import Submission
 from submissions.validation._trees import alive, arrays, described_as, difference, equal, on_host
 
 SEED = 20250305

@@ -15,8 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from submissions import loading
-from submissions.loading import Submission
+from submissions import api
+from submissions.api import loading
+from submissions.api.loading import Submission
 from submissions.validation import _trial
 from submissions.validation._audit import Audit
 from submissions.validation._files import required_packages
@@ -24,7 +25,6 @@ from submissions.validation._reference import plain_adam
 from submissions.validation._source import ENVIRONMENT
 from submissions.validation._workload_names import BASE_WORKLOADS
 from submissions.validation.findings import relative
-from workloads import algoperf_api
 
 BATCH_SIZE = 32  # at most: what is looked for does not depend on it
 AT_LEAST = 0.02  # seconds: shorter compilations are single operations run from Python
@@ -36,7 +36,7 @@ def main(request_file: str, answers_file: str) -> None:
     request = json.loads(Path(request_file).read_text())
     answers = Answers(Path(answers_file))
     path = Path(request["submission"])
-    algoperf_api.install()
+    api.install()
     compilations, audit = _trial.Compilations(), Audit(path.parent)
     try:
         submission = loading.load(path)
@@ -49,7 +49,7 @@ def main(request_file: str, answers_file: str) -> None:
     for name in request["workloads"]:
         answers.add(started=name)
         try:
-            workload = algoperf_api.algoperf_workload(name, device_axis=submission.device_axis)
+            workload = api.algoperf_workload(name, device_axis=submission.device_axis)
         except Exception as error:  # not the submission's fault
             answers.add(unusable=name, why=f"{type(error).__name__}: {error}")
             return
@@ -170,7 +170,7 @@ def dry_run(
     ):  # JAX's pmap of today compiles twice what that of AlgoPerf 0.5 compiled once
         findings += _recompilations(first.steps, name)
     if first.params is not None:
-        reference = plain_adam(algoperf_api.algoperf_workload(name), size, steps)
+        reference = plain_adam(api.algoperf_workload(name), size, steps)
         # The fastest step of either: what else the machine does only ever adds time.
         figures = {
             "steps": steps,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 import lists
+import results
 from tests.lists.examples import INF, PENALTIES, fractions, plain_cost
 
 # Step fractions as printed in Medapati et al. 2025, Tables 5, 7 and 9, and their costs at tau = 2.
@@ -74,11 +75,11 @@ def test_what_cannot_be_a_fraction_is_refused_with_its_place(entry, message):
         with pytest.raises(ValueError, match=message):
             function(values)
     with pytest.raises(ValueError, match=message):
-        lists.Fractions(("a", "b"), ("v", "w"), values)
+        results.Fractions(("a", "b"), ("v", "w"), values)
 
 
 def test_step_fractions_divide_each_workload_by_its_own_budget():
-    fractions = lists.step_fractions(np.array([[50.0, INF], [120.0, 30.0]]), np.array([100.0, 60.0]))
+    fractions = results.step_fractions(np.array([[50.0, INF], [120.0, 30.0]]), np.array([100.0, 60.0]))
     assert fractions.tolist() == [[0.5, INF], [1.2, 0.5]]
 
 
@@ -93,7 +94,7 @@ def test_step_fractions_divide_each_workload_by_its_own_budget():
 )
 def test_step_fractions_refuse_what_is_no_step_and_no_budget(first_hit, budget, message):
     with pytest.raises(ValueError, match=message):
-        lists.step_fractions(np.array(first_hit), np.array(budget))
+        results.step_fractions(np.array(first_hit), np.array(budget))
 
 
 @pytest.mark.parametrize(
@@ -107,12 +108,12 @@ def test_step_fractions_refuse_what_is_no_step_and_no_budget(first_hit, budget, 
 )
 def test_fractions_refuse_names_that_do_not_fit(points, workloads, message):
     with pytest.raises(ValueError, match=message):
-        lists.Fractions(points, workloads, np.ones((2, 2)))
+        results.Fractions(points, workloads, np.ones((2, 2)))
 
 
 def test_fractions_keep_a_copy_that_nobody_can_change():
     values = np.array([[0.5, 0.6]])
-    kept = lists.Fractions(("a",), ("v", "w"), values)
+    kept = results.Fractions(("a",), ("v", "w"), values)
     values[0, 0] = 9.0
     assert kept.values[0, 0] == 0.5
     with pytest.raises(ValueError, match="read-only"):

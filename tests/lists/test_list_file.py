@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lists
-import tuning._points as trained_point
+import submissions.points as trained_point
 from lists import ListedPoint as Point
 
 MINE = lists.HyperparameterList(

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 import lists
-from reports._results import LeftOut, Results
+from results import LeftOut, Results
 
 #               name                      metric       minimize  target  best log10(lr)  sensitivity
 WORKLOADS = (

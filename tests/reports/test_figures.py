@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from reports._bands import EqualBudget
-from reports._drawing import NARROW, WIDE, as_png, as_svg, spread
-from reports._figures import (
+from reports.figures._drawing import NARROW, WIDE, as_png, as_svg, spread
+from reports.figures._figures import (
     figure_cost_by_length,
     figure_performance_profile,
     figure_step_fractions,

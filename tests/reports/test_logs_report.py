@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reports._algoperf_parquet import read_algoperf_parquet
-from reports._logs_report import logs_report
-from reports._report import Note, Report, write_report
-from reports._results import LeftOut, Results
+from reports.logs._report import logs_report
+from reports.page._report import Note, Report, write_report
+from results import LeftOut, Results
+from results.algoperf import read_algoperf_parquet
 from tests.reports.fake_study import HOSTILE
 from tests.reports.test_report import Page
 

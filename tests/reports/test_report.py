@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reports import _drawing
-from reports._cells import cells, show_value
-from reports._drawing import new_figure
-from reports._markdown import markdown_table
-from reports._report import (
+from reports.figures import _drawing
+from reports.figures._drawing import new_figure
+from reports.page._cells import cells, show_value
+from reports.page._markdown import markdown_table
+from reports.page._report import (
     Code,
     Column,
     Gallery,

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports._algoperf_logs import read_algoperf_logs
-from reports._algoperf_parquet import read_algoperf_parquet
-from reports._results import EVAL_COLUMNS, TRIAL_COLUMNS, Results
-from reports._scoring import score, scores
+from reports.logs._scoring import score, scores
+from results import EVAL_COLUMNS, TRIAL_COLUMNS, Results
+from results.algoperf import read_algoperf_logs, read_algoperf_parquet
 from workloads.benchmarks import benchmark
 
 # algoperf_logs.md, section 2: scorer, published, with the earliest trial, with the exact integral.

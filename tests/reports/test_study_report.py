@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 import lists
-from reports._report import Gallery, Note, Report, Table, write_report
-from reports._results import Results
-from reports._study_report import study_report
+from reports.page._report import Gallery, Note, Report, Table, write_report
+from reports.study._report import study_report
+from results import Results
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_report import Page
 

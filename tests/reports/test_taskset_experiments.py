@@ -9,35 +9,35 @@ import polars as pl
 import pytest
 
 import lists
-import reports
-from reports import _taskset_experiments as experiments
-from reports import _taskset_tasks as tasks_of
-from reports._taskset_report import horizons_of
+import results
+from reports.taskset import _experiments as experiments
+from reports.taskset import _tasks as tasks_of
+from reports.taskset._report import horizons_of
 from tests.reports.fake_curves import CONFIGS, STEPS, TASKS, fake_archives
 
 FEW = {"resamplings": 5, "seed": 1}
 
 
 @pytest.fixture(scope="module")
-def curves(tmp_path_factory) -> reports.Curves:
+def curves(tmp_path_factory) -> results.Curves:
     path = tmp_path_factory.mktemp("fake") / "curves.parquet"
-    reports.write_table(path, reports.archives_to_table(fake_archives(), "made up"))
-    return reports.read_curves(path, {f"taskset/{task}": 10 * (i + 1) for i, task in enumerate(TASKS)})
+    results.write_table(path, results.archives_to_table(fake_archives(), "made up"))
+    return results.read_curves(path, {f"taskset/{task}": 10 * (i + 1) for i, task in enumerate(TASKS)})
 
 
 @pytest.fixture(scope="module")
-def costs(curves) -> reports.TaskCosts:
-    return reports.task_costs(curves, horizons=(200, 500))[0]
+def costs(curves) -> lists.TaskCosts:
+    return lists.task_costs(curves, horizons=(200, 500))[0]
 
 
 @pytest.fixture(scope="module")
-def real(shared) -> reports.Curves:
-    return reports.read_curves(shared / "data" / "taskset_curves" / "adam8p_imdb_rnn.npz")
+def real(shared) -> results.Curves:
+    return results.read_curves(shared / "data" / "taskset_curves" / "adam8p_imdb_rnn.npz")
 
 
 @pytest.fixture(scope="module")
-def real_costs(real) -> reports.TaskCosts:
-    return reports.task_costs(real, horizons=(200,))[0]
+def real_costs(real) -> lists.TaskCosts:
+    return lists.task_costs(real, horizons=(200,))[0]
 
 
 def by_hand(losses: np.ndarray, top: np.ndarray, low: float, end: int | None = None) -> np.ndarray:
@@ -76,8 +76,8 @@ def test_costs_of_all_kinds_against_numpy(costs):
 
 def test_without_a_test_split_lists_are_judged_on_valid_outer(tmp_path):
     for archive in fake_archives(test=False)[:2]:
-        reports.write_archive(tmp_path, archive)
-    found = reports.task_costs(reports.read_curves(tmp_path))[0]
+        results.write_archive(tmp_path, archive)
+    found = lists.task_costs(results.read_curves(tmp_path))[0]
     assert found.judging_split == "valid_outer"
     assert found.judging.tolist() == found.costs.tolist()
 

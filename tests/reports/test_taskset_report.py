@@ -12,14 +12,15 @@ from typer.testing import CliRunner
 
 import lists
 import reports
-from reports import _taskset_figures as figures
-from reports import _taskset_task_figures as task_figures
-from reports._drawing import NARROW, WIDE, as_svg
-from reports._taskset_report import FIGURES
+import results
+from reports.figures._drawing import NARROW, WIDE, as_svg
+from reports.taskset import _figures as figures
+from reports.taskset import _task_figures as task_figures
+from reports.taskset._report import FIGURES
 from shortlist import cli
 from shortlist._lists import read_points
 from tests.reports.fake_curves import TASKS, fake_archives
-from tuning.plan import plan
+from tuning.studies.plan import plan
 
 TRIALS = {
     "trials": [1, 10, 1, 10],
@@ -69,13 +70,13 @@ DRAWN = {
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("curves") / "curves.parquet"
-    reports.write_table(path, reports.archives_to_table(fake_archives(), "synthetic: of a <formula>"))
+    results.write_table(path, results.archives_to_table(fake_archives(), "synthetic: of a <formula>"))
     return path
 
 
 @pytest.fixture(scope="module")
 def report(table):
-    return reports.curves_report(reports.read_curves(table), size=3, resamplings=4)
+    return reports.curves_report(results.read_curves(table), size=3, resamplings=4)
 
 
 def test_there_is_one_figure_for_each_of_the_papers():
@@ -114,7 +115,7 @@ def test_the_report_shows_every_figure_that_the_curves_allow_and_says_why_not_th
 
 
 def test_the_finding_is_that_of_the_split_experiment(report, table):
-    costs = reports.task_costs(reports.read_curves(table))[0]
+    costs = lists.task_costs(results.read_curves(table))[0]
     experiment = lists.split_experiment(costs.costs, (1, 3), judged=costs.judging, resamplings=4)
     assert report.finding == experiment.finding(3)
 
@@ -143,7 +144,7 @@ def test_a_list_from_curves_can_be_trained(table, tmp_path):
     out = tmp_path / "mine.json"
     said = json.loads(run("list", table, "--size", 2, "--out", out, "--json"))
     read = lists.read_list(out)
-    costs = reports.task_costs(reports.read_curves(table))[0]
+    costs = lists.task_costs(results.read_curves(table))[0]
     chosen = lists.greedy_normalised(costs.costs, 2)
     assert (
         [point.id for point in read.points] == [costs.optimizers[p] for p in chosen.points] == said["points"]
@@ -165,14 +166,14 @@ def test_a_list_from_curves_can_be_trained(table, tmp_path):
 
 def test_exact_is_refused_on_too_many_tasks_by_name():
     archives = [*fake_archives(), *fake_archives()][:17]
-    curves = reports.Curves(
+    curves = results.Curves(
         tasks=tuple(f"t{i}" for i in range(17)), read=lambda task: (archives[int(task[1:])],),
         configs=pl.DataFrame(), facts=pl.DataFrame(), source="made up",
     )  # fmt: skip
     with pytest.raises(ValueError, match="at most 16"):
-        reports.list_from_curves(curves, method="exact")
+        lists.list_from_curves(curves, method="exact")
     with pytest.raises(ValueError, match="no set 'adam'"):
-        reports.list_from_curves(curves, optimizer_set="adam")
+        lists.list_from_curves(curves, optimizer_set="adam")
 
 
 def test_convert_says_what_it_wrote(table, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lists
-import reports
+import results
 
 SWEEP = Path(__file__).parents[2] / "docs/taskset_sweep/nadamw_62_tasks.parquet"
 # Of docs/taskset.md: trials -> median of lists and of random search on the other half of the tasks.
@@ -16,7 +16,7 @@ TOLD = {1: (0.358, 0.643), 2: (0.268, 0.492), 5: (0.196, 0.325), 10: (0.175, 0.2
 
 @pytest.fixture(scope="module")
 def costs():
-    (of_set,) = reports.task_costs(reports.read_curves(SWEEP))
+    (of_set,) = lists.task_costs(results.read_curves(SWEEP))
     return of_set
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import lists
-import reports
+import results
 import submissions
-from submissions import built_in
-from submissions.built_in import BUILT_IN
+from submissions.package import built_in
+from submissions.package.built_in import BUILT_IN
 from tests.submissions import training
 from tests.submissions.algoperf_toy import hyperparameters, imported, train
 from tests.submissions.test_packaged_rules import Waves
@@ -26,7 +26,9 @@ def folders(tmp_path_factory):
 
 
 def stored(name):
-    return json.loads(resources.files("submissions").joinpath("built_in_points", f"{name}.json").read_text())
+    return json.loads(
+        resources.files("submissions.package").joinpath("built_in_points", f"{name}.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -55,7 +57,7 @@ def test_stored_points_are_the_published_ones(name, of):
 
 
 def test_the_list_of_our_own_is_what_the_stored_sweep_gives():
-    built = reports.list_from_curves(reports.read_curves(SWEEP), size=5).as_list("sweep")
+    built = lists.list_from_curves(results.read_curves(SWEEP), size=5).as_list("sweep")
     assert stored("taskset_sweep")["points"] == [dict(point.hyperparameters) for point in built.points]
     assert stored("taskset_sweep")["optimizer"] == built.update_rule
 

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 import submissions
-from submissions import custom
+from submissions.optimizers import own as custom
 from submissions.package import package
 from tests.submissions import training
 from tests.submissions.algoperf_toy import hyperparameters, imported, train
 from tests.submissions.test_packaged_rules import ABOUT, Waves
-from tuning.plan import plan
-from tuning.tune import tune
+from tuning.studies.plan import plan
+from tuning.studies.tune import tune
 
 PAGE = Path(__file__).parents[2] / "docs/own_optimizer.md"
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import submissions
-from submissions import _nadamw
+from submissions.optimizers import _nadamw
 
 # Float64: 50 updates of a few dozen operations on numbers of order 1, each with a roundoff of 1e-16.
 FLOAT64 = 1e-13

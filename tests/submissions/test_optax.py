@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import submissions
-from submissions import _optax
+from submissions.optimizers import _optax
 from tests.submissions import training
 from tests.submissions.training import cosine_rate, each_leaf, mean
 
@@ -196,7 +196,9 @@ def test_trajectories_match_numpy(name):
 
 def test_every_rule_of_optax_is_checked():
     of_optax = {
-        n for n, row in submissions.OPTIMIZERS.items() if row.function.startswith("submissions._optax:")
+        n
+        for n, row in submissions.OPTIMIZERS.items()
+        if row.function.startswith("submissions.optimizers._optax:")
     }
     assert set(CASES) == of_optax
 

@@ -7,9 +7,9 @@ import pytest
 
 import submissions
 from submissions import taskset_grids
+from submissions.spaces import SearchSpace
 from tests.submissions import training
-from tuning import halton
-from tuning.spaces import SearchSpace
+from tuning.strategies import halton
 
 # Settings with which each of them should get somewhere within 60 steps, from points between 2 and 4 to 1.
 SETTINGS = {

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import submissions
-from submissions._exported import exported_points, exported_space
+from submissions.optimizers._exported import exported_points, exported_space
 from submissions.package import package
 from tests.submissions.algoperf_toy import Tilted, hyperparameters, imported, train
 

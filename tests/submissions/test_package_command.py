@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import submissions
 from shortlist import cli
-from submissions.built_in import BUILT_IN
+from submissions.package.built_in import BUILT_IN
 
 PAGE = Path(__file__).parents[2] / "docs/package.md"
 AUTHORS = ("--authors", "A. Author")

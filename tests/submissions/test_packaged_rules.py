@@ -12,8 +12,8 @@ import optax
 import pytest
 
 import submissions
-from submissions._packaged_rules import RULES
 from submissions.package import package
+from submissions.package._packaged_rules import RULES
 from tests.submissions import training
 from tests.submissions.algoperf_toy import Tilted, hyperparameters, imported, train
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from submissions import _schedules
+from submissions.optimizers import _schedules
 
 FLOAT64 = 1e-15  # times a rate of at most 1: a few units of roundoff
 

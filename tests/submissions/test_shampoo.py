@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from submissions import _shampoo
+from submissions.optimizers import _shampoo
 from tests.submissions import training
 from tests.submissions.training import cosine_rate, each_leaf, mean
 

@@ -93,7 +93,9 @@ def test_trajectories_match_numpy(name):
 
 def test_every_rule_of_taskset_is_checked():
     of_taskset = {
-        n for n, row in submissions.OPTIMIZERS.items() if row.function.startswith("submissions._taskset:")
+        n
+        for n, row in submissions.OPTIMIZERS.items()
+        if row.function.startswith("submissions.optimizers._taskset:")
     }
     assert set(CASES) == of_taskset
 
@@ -118,7 +120,7 @@ def test_the_released_adam8p_does_not_read_the_number_of_steps():
 
 @pytest.mark.parametrize("switch", ["adam8p_steps", "adam8p_epsilon"])
 def test_an_unknown_switch_value_is_refused_with_the_allowed_ones(switch):
-    from submissions import _taskset
+    from submissions.optimizers import _taskset
 
     with pytest.raises(ValueError, match=f"{switch} is 'papr'; allowed: "):
         _taskset.adam8p(ADAM | PENALTIES | DECAYS, 10, **{switch: "papr"})

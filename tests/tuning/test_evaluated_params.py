@@ -6,7 +6,7 @@ import numpy as np
 
 import submissions
 from tests.tuning.toy import sgd, toy_workload
-from tuning.population import Population
+from tuning.engine.population import Population
 
 SEED = np.zeros(1, np.uint32)
 

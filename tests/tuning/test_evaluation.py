@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import sgd, toy_workload
-from tuning.population import Evaluation, Population
+from tuning.engine.population import Evaluation, Population
 from workloads import GeneratedData, Provenance
 
 RATES = np.array([0.0, 0.1])

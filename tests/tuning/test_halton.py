@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuning import halton
-from tuning.spaces import MEDAPATI_TABLE_1, Interval, SearchSpace
+from submissions.spaces import MEDAPATI_TABLE_1, Interval, SearchSpace
+from tuning.strategies import halton
 
 # Medapati et al., arXiv:2503.03986, Table 10, in the order of the list; and the rows of the set that they
 # are.

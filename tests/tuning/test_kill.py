@@ -10,7 +10,7 @@ import time
 
 from polars.testing import assert_frame_equal
 
-from tuning import studies
+from results import studies
 
 WORKLOAD = "clicks/mlp"
 BATCHES = 12

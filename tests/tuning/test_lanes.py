@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import population as benchmark
-from tuning import _lanes, _memory
-from tuning._lanes import Lane
+from tuning.engine import _lanes, _memory
+from tuning.engine._lanes import Lane
 
 
 @pytest.mark.parametrize(

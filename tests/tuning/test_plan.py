@@ -3,10 +3,10 @@
 import pytest
 
 import submissions
+from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
 from submissions.taskset_grids import GRIDS, grid_point
-from tuning import halton
-from tuning.plan import plan
-from tuning.spaces import MEDAPATI_TABLE_1, SearchSpace
+from tuning.strategies import halton
+from tuning.studies.plan import plan
 
 NAME = "digits/mlp"
 

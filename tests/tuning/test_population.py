@@ -15,9 +15,9 @@ import optax
 import pytest
 
 from tests.tuning.toy import sgd, toy_workload
-from tuning import _evaluation, _memory
-from tuning._layout import trial_axes
-from tuning.population import Population, stack, trial_seed
+from tuning.engine import _evaluation, _memory
+from tuning.engine._layout import trial_axes
+from tuning.engine.population import Population, stack, trial_seed
 from workloads import Functions, Regularization, SharedProgram, _layers
 
 RATES = np.array([0.3, 0.1, 0.03])
@@ -234,7 +234,7 @@ def test_trials_are_spread_over_all_devices(tmp_path):
     code = (
         "import sys, jax, numpy as np\n"
         "from tests.tuning.toy import sgd, toy_workload\n"
-        "from tuning.population import Population\n"
+        "from tuning.engine.population import Population\n"
         "p = Population(toy_workload(), sgd, 24, 6)\n"
         "c = p.run({'learning_rate': np.array([.3, .1, .03])}, np.uint32([11, 12, 13]), np.uint32([7]))\n"
         "print(len(jax.devices()), p.programs[0].call.as_text().count('num_partitions=2'))\n"

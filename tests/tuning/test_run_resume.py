@@ -15,8 +15,8 @@ import jax
 import numpy as np
 import pytest
 
-from tuning import _run_inputs
-from tuning.run import run
+from submissions.api import _inputs as _run_inputs
+from tuning.execution.run import run
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, PERIOD = 60, 10
@@ -175,7 +175,7 @@ def test_a_run_that_is_killed_resumes_with_the_undisturbed_numbers(submission, t
     (whole,) = run(**given)
     given["experiment_name"] = "killed"
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-    program = f"from tuning.run import run; run(**{plain!r})"
+    program = f"from tuning.execution.run import run; run(**{plain!r})"
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=ROOT,

@@ -13,12 +13,16 @@ import typer
 from typer.testing import CliRunner
 
 import workloads
-from reports import read_algoperf_logs
+from results import read_algoperf_logs
 from shortlist import _run_commands
-from tuning import _run_checkpoints, _run_inputs, _run_logs, _run_points, halton
-from tuning import run as runner
-from tuning.spaces import SearchSpace
-from workloads import algoperf_api
+from submissions import api
+from submissions.api import _checkpoints as _run_checkpoints
+from submissions.api import _inputs as _run_inputs
+from submissions.api import _logs as _run_logs
+from submissions.spaces import SearchSpace
+from tuning.execution import _run_points
+from tuning.execution import run as runner
+from tuning.strategies import halton
 
 RANGES = {
     "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
@@ -62,7 +66,7 @@ def space(tmp_path):
 @pytest.fixture(scope="module")
 def mnist():
     """One view for all tests, so that it compiles once."""
-    return algoperf_api.view(workloads.load("algoperf/mnist"))
+    return api.view(workloads.load("algoperf/mnist"))
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def run(tmp_path, monkeypatch, mnist):
         given_facts = dataclasses.replace(plain, **(facts or {}))
         monkeypatch.setattr(mnist, "workload", given_facts)
         monkeypatch.setattr(mnist, "eval_period", given_facts.eval_period)
-        monkeypatch.setattr(algoperf_api, "algoperf_workload", lambda *_: mnist)
+        monkeypatch.setattr(api, "algoperf_workload", lambda *_: mnist)
         given = {
             "submission_path": tmp_path, "workload": "algoperf/mnist", "experiment_dir": tmp_path / "experiments",
             "experiment_name": name, "tuning_search_space": tmp_path / "point.json", "rng_seed": 1, "isolated": False,

@@ -8,10 +8,9 @@ import sys
 
 import pytest
 
+from submissions.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace
 from submissions.taskset_grids import grid_point
-from tuning import halton, vizier
-from tuning.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace
-from tuning.strategies import STRATEGIES, Point, Told, from_spec, to_spec
+from tuning.strategies import STRATEGIES, Point, Told, from_spec, halton, to_spec, vizier
 
 SMALL = SearchSpace((("learning_rate", Interval(1e-3, 1e-1, "log")), ("beta1", Choices((0.9,)))))
 POINTS = (Point("a", {"learning_rate": 0.1}), Point("b", {"learning_rate": 0.2}))
@@ -168,7 +167,8 @@ def test_bad_specifications_are_refused_in_one_line(spec, message):
 
 
 def test_strategies_need_no_jax():
-    code = "import sys; from tuning import spaces, halton, strategies, vizier, _vizier_worker"
+    code = "import sys; from submissions import spaces; from tuning import strategies"
+    code += "; from tuning.strategies import halton, vizier, _vizier_worker"
     code += "; strategies.from_spec({'name': 'quasirandom', 'budget': 5}).ask(())"
     code += "; assert not {'jax', 'optax', 'vizier'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import sgd, toy_workload
-from tuning import _streaming
-from tuning.population import Evaluation, Population
+from tuning.engine import _streaming
+from tuning.engine.population import Evaluation, Population
 from workloads import ResidentData, StreamedData, Workload
 
 RATES = {"learning_rate": np.array([0.3, 0.1, 0.03])}

@@ -11,12 +11,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import workloads
+from results import studies
+from results.studies import StudySpec
+from submissions.points import Point
 from tests.tuning.toy import toy_workload
-from tuning import _lanes, strategies, studies
-from tuning._points import Point
-from tuning.plan import plan
-from tuning.studies import StudySpec
-from tuning.tune import tune
+from tuning import strategies
+from tuning.engine import _lanes
+from tuning.studies.plan import plan
+from tuning.studies.tune import tune
 from workloads import _registry
 
 CLOCK = "batch_seconds"  # the one column that a rerun may change

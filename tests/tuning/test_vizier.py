@@ -9,9 +9,8 @@ import sys
 import jax
 import pytest
 
-from tuning import vizier
-from tuning.spaces import Choices, Interval, SearchSpace
-from tuning.strategies import Point, Told, from_spec
+from submissions.spaces import Choices, Interval, SearchSpace
+from tuning.strategies import Point, Told, from_spec, vizier
 
 SPACE = SearchSpace(
     (

@@ -125,13 +125,13 @@ def test_an_unknown_version_is_named_with_the_known_ones():
 
 
 def test_a_misspelt_key_is_an_error_that_names_file_and_place():
-    content = (resources.files("workloads") / "benchmark_data" / "v0.6.json").read_text()
+    content = (resources.files("workloads.benchmarks") / "v0.6.json").read_text()
     with pytest.raises(ValueError, match=r"^mine\.json: .*step_hints.*base\[0\]"):
         decode(content.replace('"step_hint": 10666', '"step_hints": 10666', 1).encode(), "mine.json")
 
 
 def test_a_held_out_name_must_be_a_variant():
-    content = (resources.files("workloads") / "benchmark_data" / "v0.5.json").read_text()
+    content = (resources.files("workloads.benchmarks") / "v0.5.json").read_text()
     with pytest.raises(ValueError, match="held_out: no variant named fastmri_tan"):
         decode(content.replace('"fastmri_tanh", "imagenet', '"fastmri_tan", "imagenet').encode(), "mine.json")
 

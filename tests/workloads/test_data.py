@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import workloads
-from workloads import algoperf_mnist
+from workloads.algoperf import mnist as algoperf_mnist
 from workloads.data import class_images, clicks, digits, idx, photographs, stdlib_text
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import workloads
+from submissions import api
 from tests.workloads import tfds_folders
-from workloads import Regularization, ResidentData, StreamedData, _installed_algoperf, algoperf_api
+from workloads import Regularization, ResidentData, StreamedData
+from workloads.installed import _algoperf as _installed_algoperf
 
 needs_algoperf = pytest.mark.skipif(
-    not algoperf_api.is_installed(), reason="AlgoPerf is not installed; docs/algoperf.md says how"
+    not api.is_installed(), reason="AlgoPerf is not installed; docs/algoperf.md says how"
 )
 
 REGISTRY = """
@@ -114,7 +116,7 @@ def mnist(mnist_dir):
 @pytest.fixture(scope="session")
 def streamed(mnist_dir, tmp_path_factory):
     """mnist as the larger data sets come."""
-    from workloads import _installed_workload
+    from workloads.installed import _workload as _installed_workload
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_installed_workload, "RESIDENT", ())
@@ -194,7 +196,7 @@ def test_streams_and_samples_of_training_examples_repeat_themselves(streamed):
 @needs_algoperf
 def test_a_population_trains_on_the_stream(streamed):
     from tests.tuning.toy import sgd
-    from tuning.population import Population
+    from tuning.engine.population import Population
 
     rates = {"learning_rate": np.array([3e-2, 0.0])}
     curves = Population(streamed, sgd, 90, 30).run(rates, np.uint32([1, 1]), np.uint32([7]))

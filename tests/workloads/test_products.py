@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from workloads._products import for_populations, product
+from workloads.products import for_populations, product
 
 TRIALS, BATCH, INPUTS, OUTPUTS = 3, 8, 24, 4
 RNG = np.random.default_rng(0)

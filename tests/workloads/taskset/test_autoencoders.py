@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from benchmarks._first_steps import first_steps
 from tests.workloads.taskset import published
 from tests.workloads.taskset.programs import quick
-from tuning.first_steps import first_steps
 from workloads import Provenance, Regularization, ResidentData
 from workloads.taskset import (
     _conv_autoencoders,

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks._first_steps import first_steps
 from tests.workloads.taskset import published
 from tests.workloads.taskset.programs import quick
-from tuning.first_steps import first_steps
 from workloads import Regularization
 from workloads.taskset import _flows, _masks, _nets, fixed, maf_family, nvp_family
 from workloads.taskset._quirks import Quirks

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import workloads
-from tuning.first_steps import first_steps
+from benchmarks._first_steps import first_steps
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""Costs of every config on every task, one task in memory at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from lists._normalised import lowest_loss, point_costs
+from results.curves import CurveArchive, Curves
+
+Progress = Callable[[str, int, int], None]
+
+# How a curve becomes a cost: name -> (what counts as 1, summary of the curve); see `lists.point_costs`.
+COSTS = {
+    "mean": ("initial", "mean"),  # the paper's, section 3.3
+    "mean_initial": ("mean_initial", "mean"),
+    "minimum": ("initial", "minimum"),  # appendix A.4
+    "final": ("initial", "final"),
+    "final_95": ("final_95", "mean"),  # appendix A.4
+}
+CHOOSING, JUDGING = "valid_outer", "test"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaskCosts:
+    """What every config of one set costs on every task.
+
+    Attributes:
+      optimizer_set: such as adam8p_wide_grid_1k.
+      optimizers: names of the rows.
+      tasks: names of the columns.
+      choosing: cost (a key of `COSTS`, or "first <n> steps") -> [config, task], on the split that chooses
+        hyperparameters.
+      judging: the same for the split that judges them, the paper's cost alone.
+      judging_split: name of that split: test, or valid_outer again where no test losses were kept.
+    """
+
+    optimizer_set: str
+    optimizers: tuple[str, ...]
+    tasks: tuple[str, ...]
+    choosing: Mapping[str, Float[np.ndarray, "config task"]]
+    judging: Float[np.ndarray, "config task"]
+    judging_split: str
+
+    @property
+    def costs(self) -> Float[np.ndarray, "config task"]:
+        """The paper's cost on the split that chooses."""
+        return self.choosing["mean"]
+
+    def horizons(self) -> tuple[int, ...]:
+        """Steps after which curves were cut, ascending."""
+        return tuple(sorted(int(name.split()[1]) for name in self.choosing if name.startswith("first ")))
+
+
+def task_costs(
+    curves: Curves,
+    *,
+    horizons: Sequence[int] = (),
+    costs: Sequence[str] = tuple(COSTS),
+    progress: Progress | None = None,
+) -> tuple[TaskCosts, ...]:
+    """Costs of all configs on all tasks, one table per set of optimizers that was run on at least two tasks.
+
+    The lowest loss of a task, which counts as 0, is the lowest of any config of any set, on the split in question.
+    A set is judged on the tasks that all have the same configs of it; the first task's decide.
+
+    Args:
+      curves: where the losses come from.
+      horizons: steps after which curves are also cut, as if training had ended there: of such a curve, the lowest
+        loss is that of all curves so cut. Only those that were evaluated.
+      costs: which of `COSTS` to compute, besides "mean".
+      progress: called as progress("reading curves", tasks done, tasks).
+
+    Raises:
+      ValueError: curves that do not begin at step 0, or no set with two tasks.
+    """
+    names = dict.fromkeys(("mean", *costs))
+    columns: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # set -> cost -> task -> [config]
+    judged: dict[str, dict[str, np.ndarray]] = {}
+    configs: dict[str, tuple[str, ...]] = {}
+    tested: dict[str, set[bool]] = {}
+    for done, task in enumerate(curves.tasks):
+        archives = curves.read(task)
+        _check_start(archives)
+        low = {split: _lowest(archives, split) for split in (CHOOSING, JUDGING)}
+        for archive in archives:
+            group = archive.optimizer_set
+            if configs.setdefault(group, archive.optimizers) != archive.optimizers:
+                continue
+            of_set = columns.setdefault(group, {})
+            choosing = archive.losses(CHOOSING)
+            for name in names:
+                anchor, summary = COSTS[name]
+                cost = point_costs(choosing, anchor, summary, low[CHOOSING])
+                of_set.setdefault(name, {})[task] = cost
+            for horizon in horizons:
+                end = int(np.searchsorted(archive.xs, horizon, side="right"))
+                if end < 2 or end == len(archive.xs) or archive.xs[end - 1] != horizon:
+                    continue
+                cut = point_costs(choosing[..., :end], lowest=_lowest(archives, CHOOSING, end))
+                of_set.setdefault(f"first {horizon} steps", {})[task] = cut
+            tested.setdefault(group, set()).add(archive.has(JUDGING))
+            split = JUDGING if archive.has(JUDGING) else CHOOSING
+            judged.setdefault(group, {})[task] = point_costs(archive.losses(split), lowest=low[split])
+        if progress is not None:
+            progress("reading curves", done + 1, len(curves.tasks))
+
+    found = []
+    for group, of_set in columns.items():
+        tasks = tuple(of_set["mean"])
+        if len(tasks) < 2:
+            continue
+        whole = {name: column for name, column in of_set.items() if len(column) == len(tasks)}
+        split = {frozenset({True}): JUDGING, frozenset({False}): CHOOSING}.get(frozenset(tested[group]))
+        if split is None:
+            raise ValueError(f"set {group}: some tasks have test losses and some have not; separate them")
+        found.append(
+            TaskCosts(
+                optimizer_set=group,
+                optimizers=configs[group],
+                tasks=tasks,
+                choosing={name: _matrix(column.values()) for name, column in whole.items()},
+                judging=_matrix(judged[group].values()),
+                judging_split=split,
+            )
+        )
+    if not found:
+        raise ValueError(f"{curves.source}: no set of optimizers was run on at least two tasks")
+    return tuple(found)
+
+
+def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:
+    matrix = np.stack(list(columns), axis=1)
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _lowest(archives: Sequence[CurveArchive], split: str, end: int | None = None) -> float:
+    return min(lowest_loss(archive.losses(split)[..., :end]) for archive in archives)
+
+
+def _check_start(archives: Iterable[CurveArchive]) -> None:
+    for archive in archives:
+        if archive.xs[0] != 0:
+            raise ValueError(
+                f"task {archive.task}, set {archive.optimizer_set}: curves begin at step {archive.xs[0]}; the loss at "
+                "initialisation, step 0, is what they are normalised by"
+            )

@@ -1,0 +1,381 @@
+"""Figures of a report: each is one function of a DataFrame, usable in a notebook.
+
+figure_step_fractions(df)        who trains what, and how soon
+figure_cost_by_length(df)        what each further point of a list brings
+figure_tuning_curve(df)          random search by number of trials, with its band
+figure_performance_profile(df)   AlgoPerf's comparison of submissions
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from reports._bands import EqualBudget
+from reports.figures import _drawing as draw
+from reports.page._words import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def figure_step_fractions(
+    df: pl.DataFrame, *, label: str = "step fraction at which the target is reached", width: float = draw.WIDE
+) -> Figure:
+    """One row per workload, one mark per contender at its fraction of the budget; misses stand at the right
+    edge.
+
+    Args:
+      df: columns workload, row (the contender), fraction (of the budget; inf = missed, null = not run). The
+        first contender is set off. Order of both is kept.
+      label: of the horizontal axis.
+      width: inches; below 5 the names stand above their rows.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a column is missing, or there are no rows.
+
+    Example:
+      >>> df = pl.DataFrame({"workload": ["wmt", "wmt"], "row": ["list", "sweep"], "fraction": [0.3, 0.9]})
+      >>> figure_step_fractions(df).axes[0].get_xlabel()
+      'step fraction at which the target is reached'
+    """
+    check_columns(df, {"workload", "row", "fraction"}, "figure_step_fractions")
+    workloads = df["workload"].unique(maintain_order=True).to_list()
+    rows = df["row"].unique(maintain_order=True).to_list()
+    names = {w: draw.plain(n, 28) for w, n in draw.short_names(workloads).items()}
+    narrow = width < 5
+    left = 0.16 if narrow else max(draw.text_width(n) for n in names.values()) + 0.22
+    row_height = 0.60 if narrow else 0.44
+    legend = [draw.plain(row) for row in rows]
+    top = 0.21 * draw.key_lines(legend, width - 0.08) + 0.26
+    figure = draw.new_figure(width, top + row_height * len(workloads) + 0.45)
+    axes = draw.add_axes(figure, left, 0.08, 0.45, top)
+
+    finite = df.filter(pl.col("fraction").is_finite())["fraction"]
+    limit = max(1.0, float(finite.max() or 0.0))  # type: ignore[arg-type]
+    slot = 0.036 * limit * (1.4 if narrow else 1.0)
+    start = limit * 1.03
+    end = start + slot * (len(rows) + 1)
+    axes.set_xlim(0, end)
+    axes.set_ylim(len(workloads) - 0.45, -0.78 if narrow else -0.55)
+    axes.axvspan(start, end, color=draw.BAND, linewidth=0, zorder=0)
+    axes.text(
+        (start + end) / 2,
+        axes.get_ylim()[1] - 0.05,
+        "missed",
+        ha="center",
+        va="bottom",
+        fontsize=draw.SMALL_TEXT,
+        color=draw.MUTED,
+    )
+    axes.set_xticks(_fraction_ticks(limit))
+    axes.set_yticks(range(len(workloads)), [""] * len(workloads))
+    axes.grid(False, axis="x")
+    draw.axis_label(axes, label)
+
+    marks = [_mark(i) for i in range(len(rows))]
+    for y, workload in enumerate(workloads):
+        axes.annotate(
+            names[workload], (0, y), xycoords=("axes fraction", "data"),
+            xytext=(-4, 21) if narrow else (-10, 0), textcoords="offset points",
+            ha="left" if narrow else "right", va="center", fontsize=draw.TEXT, color=draw.INK,
+            annotation_clip=False,
+        )  # fmt: skip
+        of_workload = dict(df.filter(pl.col("workload") == workload).select("row", "fraction").iter_rows())
+        reached = {i: of_workload.get(row) for i, row in enumerate(rows)}
+        below = _below({i: f for i, f in reached.items() if f is not None and math.isfinite(f)}, 0.018 * end)
+        for i, fraction in reached.items():
+            if fraction is None:
+                continue
+            colour, marker, size = marks[i]
+            missed = math.isinf(fraction)
+            axes.plot(
+                [start + slot * (i + 1) if missed else fraction],
+                [y + _dodge(below.get(i, 0)) * (0.8 if narrow else 1.0)],
+                marker=marker, markersize=size, color="none" if missed else colour,
+                markeredgecolor=colour if missed else "white", markeredgewidth=1.1 if missed else 0.6,
+                linestyle="none", clip_on=False, zorder=20 - i,
+            )  # fmt: skip
+            if i == 0 and not missed:
+                axes.annotate(
+                    f"{fraction:.2f}", (fraction, y), xytext=(0, 8.5), textcoords="offset points",
+                    ha="center", va="center", fontsize=7.0, color=colour, fontweight="bold", zorder=21,
+                )  # fmt: skip
+    draw.key(figure, [(text, *mark) for text, mark in zip(legend, marks, strict=True)], 0.08)
+    return figure
+
+
+def figure_cost_by_length(df: pl.DataFrame, *, penalty: float = 2.0, width: float = draw.WIDE) -> Figure:
+    """Cost of a list against its length, one curve per way of building or judging it.
+
+    Args:
+      df: columns points (length of the list), series, cost (C_tau, a fraction of the budget). A series with
+        one row is drawn as a mark. Order of series is kept; the first is set off.
+      penalty: tau, for the label.
+      width: inches.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a column is missing, or there are no rows.
+    """
+    check_columns(df, {"points", "series", "cost"}, "figure_cost_by_length")
+    series = df["series"].unique(maintain_order=True).to_list()
+    labels = {name: draw.plain(name) for name in series}
+    curves = [name for name, rows in df.group_by("series", maintain_order=True).len().iter_rows() if rows > 1]
+    right = max((draw.text_width(labels[name], draw.SMALL_TEXT) for name in curves), default=0.0) * 1.08 + 0.2
+    figure = draw.new_figure(width, 2.9)
+    axes = draw.add_axes(figure, 0.42, min(right, width * 0.5), 0.48, 0.22)
+    longest = int(df["points"].max())  # type: ignore[arg-type]
+    axes.set_xlim(0.8, longest + (0.2 if longest > 1 else 0.8))
+    costs = df.filter(pl.col("cost").is_finite())["cost"]
+    low, high = float(costs.min() or 0.0), float(costs.max() or 1.0)  # type: ignore[arg-type]
+    margin = 0.08 * max(high - low, 0.05)
+    axes.set_ylim(max(0.0, low - margin), high + margin)
+    axes.set_xticks(_integer_ticks(longest))
+    axes.grid(False, axis="x")
+    axes.set_title(
+        f"cost $C_{{{penalty:g}}}$", fontsize=draw.SMALL_TEXT, color=draw.MUTED, loc="left", x=-0.01, pad=5
+    )
+    draw.axis_label(axes, "points in the list")
+
+    ends = []
+    for i, name in enumerate(series):
+        curve = df.filter(pl.col("series") == name).sort("points")
+        colour = draw.LIST if i == 0 else draw.OTHERS[(i - 1) % len(draw.OTHERS)]
+        style = ("-", "--", "-", "-.")[i % 4] if curve.height > 1 else "none"
+        axes.plot(
+            curve["points"].to_list(), curve["cost"].to_list(), color=colour, linestyle=style, clip_on=False,
+            linewidth=2.0 if i == 0 else 1.5, marker="o" if curve.height > 1 else "D",
+            markersize=4.0 if curve.height > 1 else 6.5, markeredgecolor="white", markeredgewidth=0.6,
+            zorder=5 - i,
+        )  # fmt: skip
+        if curve.height == 1:
+            axes.annotate(
+                labels[name], (curve["points"][0], curve["cost"][0]), xytext=(7, 6),
+                textcoords="offset points", fontsize=draw.SMALL_TEXT, color=colour, va="bottom",
+            )  # fmt: skip
+        elif math.isfinite(curve["cost"][-1]):
+            ends.append((curve["cost"][-1], labels[name], colour, i == 0))
+    draw.label_ends(axes, ends)
+    return figure
+
+
+def figure_tuning_curve(
+    df: pl.DataFrame,
+    *,
+    title: str = "",
+    metric: str = "metric",
+    minimize: bool = True,
+    result: float | None = None,
+    result_label: str = "list",
+    budget: EqualBudget | None = None,
+    target: float | None = None,
+    width: float = draw.SMALL,
+) -> Figure:
+    """Best metric of random search against its number of trials, with band; a list's result as a line.
+
+    Args:
+      df: what `tuning_curve` returns: columns trials, lower, median, upper.
+      title: name of the workload.
+      metric: name of the metric, for the label.
+      minimize: whether smaller is better.
+      result: what the list reached, in the metric's unit.
+      result_label: how to call it.
+      budget: random search that equals it, from `equal_budget`; its interval is drawn along the line.
+      target: the workload's target, a dotted line.
+      width: inches.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a column is missing, or there are no rows.
+    """
+    check_columns(df, {"trials", "lower", "median", "upper"}, "figure_tuning_curve")
+    figure = draw.new_figure(width, width * 0.74)
+    axes = draw.add_axes(figure, 0.50, 0.12, 0.44, 0.50)
+    trials = df["trials"].to_list()
+    low, high = _value_limits(df, result, target)
+    log = minimize and low > 0 and high / low > 8
+    axes.set_yscale("log" if log else "linear")
+    axes.set_ylim(low, high)
+    axes.set_xscale("log")
+    axes.set_xlim(1, max(trials[-1], 2))
+    _plain_ticks(axes, trials[-1], log)
+    height = figure.get_size_inches()[1]
+    figure.text(
+        0.10 / width, 1 - 0.14 / height, draw.plain(title, 36), fontsize=draw.TITLE, fontweight="bold",
+        color=draw.INK, va="center",
+    )  # fmt: skip
+    said = f"{draw.plain(metric.replace('_', ' '), 30)} {'↓' if minimize else '↑'}"
+    draw.axis_label(axes, f"trials of random search  ·  {said}")
+
+    clipped = df.with_columns(pl.col("lower", "upper", "median").clip(low, high))
+    axes.fill_between(
+        trials, clipped["lower"].to_list(), clipped["upper"].to_list(), color="#dcdcdc", linewidth=0
+    )
+    axes.plot(trials, clipped["median"].to_list(), color=draw.INK, linewidth=1.4, solid_capstyle="butt")
+    if target is not None:
+        axes.axhline(target, color=draw.MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.annotate(
+            "target", (1, target), xycoords=("axes fraction", "data"), xytext=(-1, 3 if minimize else -3),
+            textcoords="offset points", ha="right", va="bottom" if minimize else "top", fontsize=7.0,
+            color=draw.MUTED,
+        )  # fmt: skip
+    if result is not None and math.isfinite(result):
+        axes.axhline(result, color=draw.LIST, linewidth=1.4)
+        said = f"{draw.plain(result_label, 34)}: {number(result)}"
+        if budget is not None:
+            last = trials[-1]
+            least, most = budget.least or last, budget.most or last
+            axes.plot(
+                [least, most], [result, result], color=draw.LIST, linewidth=5, alpha=0.35,
+                solid_capstyle="butt", clip_on=False,
+            )  # fmt: skip
+            if budget.trials is not None:
+                axes.plot(
+                    [budget.trials], [result], "o", color=draw.LIST, markersize=6, markeredgecolor="white",
+                    markeredgewidth=0.8, zorder=6, clip_on=False,
+                )  # fmt: skip
+            said += f" ≈ {budget}"
+        figure.text(
+            0.10 / width, 1 - 0.335 / height, said, fontsize=draw.SMALL_TEXT, color=draw.LIST, va="center"
+        )
+    return figure
+
+
+def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
+    """Share of workloads trained within tau times the fastest submission, one curve per submission.
+
+    Args:
+      df: columns submission, tau (ratio to the fastest, from 1), rho (share of workloads, 0 to 1). Order of
+        submissions is kept: colours follow it.
+      width: inches.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a column is missing, or there are no rows.
+
+    Reference: Dahl et al. 2023, arXiv:2306.07179, section 4.
+    """
+    check_columns(df, {"submission", "tau", "rho"}, "figure_performance_profile")
+    submissions = df["submission"].unique(maintain_order=True).to_list()
+    labels = {name: draw.plain(name, 26 if width > 5 else 20) for name in submissions}
+    right = max(draw.text_width(text, draw.SMALL_TEXT) for text in labels.values()) * 1.08 + 0.2
+    figure = draw.new_figure(width, max(3.3, 0.9 + 0.17 * len(submissions)))
+    axes = draw.add_axes(figure, 0.42, min(right, width * 0.5), 0.48, 0.28)
+    end = float(df["tau"].max())  # type: ignore[arg-type]
+    axes.set_xlim(1, end if end > 1 else 4)
+    axes.set_ylim(-0.01, 1.02)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0], ["0", "25 %", "50 %", "75 %", "100 %"])
+    axes.set_title(
+        "workloads trained", fontsize=draw.SMALL_TEXT, color=draw.MUTED, loc="left", x=-0.01, pad=6
+    )
+    axes.set_xticks(range(1, math.floor(end) + 1), [f"{t}×" for t in range(1, math.floor(end) + 1)])
+    draw.axis_label(axes, "time, as a multiple of the fastest submission's")
+    colours = (draw.LIST, *draw.OTHERS)
+    ends = []
+    for i, name in enumerate(submissions):
+        curve = df.filter(pl.col("submission") == name).sort("tau")
+        colour = colours[i % len(colours)]
+        axes.step(
+            curve["tau"].to_list(), curve["rho"].to_list(), where="post", color=colour, clip_on=False,
+            linestyle=("-", (0, (4, 1.5)))[i // len(colours) % 2], linewidth=2.2 if i == 0 else 1.4,
+            zorder=len(submissions) - i + 2,
+        )  # fmt: skip
+        ends.append((curve["rho"][-1], labels[name], colour, i == 0))
+    draw.label_ends(axes, ends)
+    return figure
+
+
+def check_columns(df: pl.DataFrame, columns: set[str], function: str) -> None:
+    """Raises ValueError unless a table has these columns and a row."""
+    missing = sorted(columns - set(df.columns))
+    if missing:
+        raise ValueError(
+            f"{function}: no column {missing[0]!r}; needs {', '.join(sorted(columns))}, got {df.columns}"
+        )
+    if df.is_empty():
+        raise ValueError(f"{function}: the table has no rows, so there is nothing to draw")
+
+
+def _mark(i: int) -> tuple[str, str, float]:
+    """Colour, marker and size of the i-th contender."""
+    if i == 0:
+        return draw.LIST, "o", 9.5
+    marker, size = draw.MARKERS[(i - 1) % len(draw.MARKERS)]
+    return draw.OTHERS[(i - 1) % len(draw.OTHERS)], marker, size
+
+
+def _below(fractions: dict[int, float], near: float) -> dict[int, int]:
+    """How many marks stand at about the same fraction before each: ties are common, and none may hide."""
+    placed: list[float] = []
+    below = {}
+    for i, fraction in fractions.items():
+        below[i] = sum(abs(fraction - other) < near for other in placed)
+        placed.append(fraction)
+    return below
+
+
+def _dodge(below: int) -> float:
+    """How far below its row a mark is drawn, in rows: clear of the first contender's larger mark."""
+    return 0.08 + 0.16 * below if below else 0.0
+
+
+def _fraction_ticks(limit: float) -> list[float]:
+    step = 0.25 if limit <= 1.3 else 0.5 if limit <= 2.6 else math.ceil(limit / 5)
+    return [step * i for i in range(math.floor(limit / step) + 1)]
+
+
+def _integer_ticks(longest: int) -> list[int]:
+    step = max(1, math.ceil(longest / 10))
+    return list(range(1, longest + 1, step))
+
+
+def _value_limits(df: pl.DataFrame, result: float | None, target: float | None) -> tuple[float, float]:
+    """Limits of the metric's axis: the median curve, the list's result, the target, the nearby band."""
+    medians = [value for value in df["median"].to_list() if math.isfinite(value)]
+    anchors = medians + [value for value in (result, target) if value is not None and math.isfinite(value)]
+    if not anchors:
+        return 0.0, 1.0
+    low, high = min(anchors), max(anchors)
+    span = high - low or abs(high) * 0.1 or 1.0
+    # A band reaches the end of the support where few trials say nothing, or where nothing better can be
+    # excluded: it is followed only a little beyond the curve.
+    edges = [value for column in ("lower", "upper") for value in df[column].to_list()]
+    inside = [value for value in edges if low - 0.15 * span <= value <= high + 0.15 * span]
+    bottom, top = min([low - 0.06 * span, *inside]), max([high + 0.06 * span, *inside])
+    return (max(bottom, 0.9 * low) if low > 0 else bottom), top
+
+
+def _plain_ticks(axes: Axes, trials: int, log: bool) -> None:
+    """Few ticks with plain numbers on both axes."""
+    from matplotlib.ticker import (
+        FixedLocator,
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+        NullLocator,
+    )
+
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if t <= trials]
+    if trials > 1.6 * ticks[-1]:
+        ticks.append(trials)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if log else MaxNLocator(4))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: number(y)))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,1 @@
+"""The report on AlgoPerf's logs, and AlgoPerf's scoring."""

@@ -1,0 +1,239 @@
+"""The report on AlgoPerf logs: who scores what, and what each submission's points are worth as a list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+import lists
+from reports import _tables as tables
+from reports._list_sections import left_out_table
+from reports.figures._drawing import NARROW
+from reports.figures._figures import figure_performance_profile
+from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
+from reports.logs._scoring import Score, score
+from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
+from reports.page._words import count
+from results import By, Results
+
+Progress = Callable[[str, int, int], None]
+
+
+def logs_report(
+    results: Results,
+    *,
+    list_size: int | None = None,
+    penalty: float = lists.PENALTY,
+    title: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """The report on AlgoPerf logs, one part per benchmark version.
+
+    Args:
+      results: from a tree of logs or from the Parquet tables.
+      list_size: points in the leave-one-out lists; None takes one fewer than a submission has, at most 5.
+      penalty: tau of the cost C_tau, at least 1.
+      title: of the page.
+      progress: called as progress(what, done, total).
+
+    Returns:
+      The report; `write_report` makes a folder of it.
+
+    Raises:
+      ValueError: no trials, or a size or penalty out of range.
+    """
+    if results.trials.is_empty():
+        raise ValueError(f"{results.source}: no trials, so there is nothing to report")
+    if list_size is not None and list_size < 1:
+        raise ValueError(f"list_size is {list_size}; a list needs at least 1 point")
+    sections: list[Section] = []
+    scored: dict[str | None, Score] = {}
+    found: dict[str | None, dict[By, list[FixedList]]] = {}
+    for done, version in enumerate(results.benchmarks):
+        if progress:
+            progress("benchmarks", done, len(results.benchmarks))
+        part = results.of_benchmark(version)
+        scored[version] = score(part)
+        found[version] = fixed_lists(part, scored[version], list_size, penalty)
+    if progress:
+        progress("benchmarks", len(results.benchmarks), len(results.benchmarks))
+    main = max(scored, key=lambda version: len(scored[version].submissions))
+    opening = _profile(scored[main])
+    for version, result in scored.items():
+        sections.append(_score_section(result, with_picture=version != main))
+        if any(found[version].values()):
+            sections.append(list_section(results.of_benchmark(version), result, found[version], penalty))
+    sections.append(_what_was_read(results))
+    several = len(results.benchmarks) > 1
+    detail = [
+        *(_finding(result, several) for version, result in scored.items() if version != main),
+        list_sentence(scored[main], found[main]),
+        "Real measurements, read from logs; nothing here was trained anew or simulated.",
+    ]
+    return Report(
+        title=title
+        or f"Shortlist report · AlgoPerf {' and '.join(str(v or 'logs') for v in results.benchmarks)}",
+        finding=_finding(scored[main], several),
+        detail=tuple(filter(None, detail)),
+        facts=_headline(results),
+        opening=opening,
+        sections=tuple(sections),
+    )
+
+
+def _finding(result: Score, several: bool) -> str:
+    top = result.scores.row(0, named=True)
+    n = len(result.workloads)
+    lead = f"{result.benchmark}: " if several and result.benchmark else ""
+    if len(result.submissions) == 1:
+        return f"{lead}{top['submission']} trains {top['workloads_trained']} of {n} workloads."
+    return (
+        f"{lead}{top['submission']} leads {len(result.submissions)} submissions with a score of "
+        f"{top['score']:.4f}, training {top['workloads_trained']} of {n} workloads."
+    )
+
+
+def _headline(results: Results) -> tuple[tuple[str, str], ...]:
+    trials = results.trials
+    hours = (
+        results.evals.group_by("trial_id").agg(pl.col("submission_seconds").max())["submission_seconds"].sum()
+        / 3600
+    )
+    found = [
+        (f"{trials.height:,}", f"trials of {count(len(results.submissions), 'submission')}"),
+        (f"{results.evals.height:,}", "evaluations read"),
+        (f"{trials['workload'].n_unique()}", "workloads, variants included"),
+    ]
+    return (*found, (f"{hours:,.0f} h", "of training, as measured")) if hours else tuple(found)
+
+
+# Scores
+
+
+def _profile(result: Score) -> Picture:
+    df = result.profiles.unpivot(index="tau", variable_name="submission", value_name="rho")
+    order = {name: place for place, name in enumerate(result.ranked)}
+    df = df.sort(pl.col("submission").replace_strict(order), "tau", maintain_order=True)
+    top = result.ranked[0]
+    label = f" on {result.benchmark}" if result.benchmark else ""
+    unit = "Time" if result.by == "time" else "Steps"
+    return Picture(
+        f"performance_profile_{file_stem(result.benchmark or 'logs')}",
+        figure_performance_profile(df),
+        f"Performance profiles{label}: the share of workloads that a submission trains within so many times "
+        f"the best submission's {unit.lower()}. Higher and further left is better; the score is the area "
+        "below the curve.",
+        f"Performance profiles of {count(len(order), 'submission')}{label}; {top} has the largest area.",
+        narrow=figure_performance_profile(df, width=NARROW),
+    )
+
+
+def _score_section(result: Score, *, with_picture: bool) -> Section:
+    stem = file_stem(result.benchmark or "logs")
+    table = result.scores.join(result.speedups, on="submission", how="left", maintain_order="left")
+    columns = {
+        "score": Column(note="AlgoPerf's grid", show="score", best="max"),
+        "exact_score": Column(title="score", note="exact integral", show="score"),
+        "workloads_trained": Column(title="trained", note=f"of {len(result.workloads)}", best="max"),
+        "speedup": Column(
+            title="time ratio", note=f"to {result.against}, smaller is faster", show="fraction", best="min"
+        ),
+    }
+    if result.against is None:
+        table = table.drop("speedup")
+    measure = "seconds of training" if result.by == "time" else "steps"
+    blocks: list[Block] = [_profile(result)] if with_picture else []
+    blocks += [
+        Table(
+            f"scores_{stem}",
+            table,
+            "Scores: area under the performance profile up to 4 times the best time. Time ratio: geometric "
+            "mean over workloads, a miss counts the budget and a second; – where a workload was not run.",
+            columns,
+            lead_rows=(0,) if table.height > 1 else (),
+        )
+    ]
+    base, others = _time_tables(result)
+    blocks.append(
+        Table(
+            f"time_to_target_{stem}",
+            base,
+            f"Time to target, {measure}: in each study the trial that hits first, then the median over "
+            "studies. – means not run.",
+            {name: Column(show="seconds", best="min") for name in result.workloads},
+        )
+    )
+    if others.width > 1:
+        blocks.append(
+            Table(
+                f"time_to_target_held_out_{stem}",
+                others,
+                "The same on held-out variants. A base workload counts in the score only if its variant was "
+                "trained too.",
+                {name: Column(show="seconds", best="min") for name in others.columns[1:]},
+            )
+        )
+    if len(result.submissions) == 1:
+        blocks.append(
+            Note("A score compares submissions: that of a lone one is just the share of workloads it trains.")
+        )
+    blocks += [Note(f"{text[:1].upper()}{text[1:]}.") for text in result.notes]
+    return Section(f"{result.benchmark or 'The'} scores", tuple(blocks))
+
+
+def _time_tables(result: Score) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Base workloads and the others, submissions by score."""
+    order = {name: place for place, name in enumerate(result.ranked)}
+    table = result.time_to_target.sort(pl.col("submission").replace_strict(order))
+    others = [
+        c for c in table.columns[1:] if c not in result.workloads and table[c].null_count() < table.height
+    ]
+    base = [c for c in table.columns[1:] if c in result.workloads]
+    return table.select("submission", *base), table.select("submission", *others)
+
+
+# What was read
+
+
+def _what_was_read(results: Results) -> Section:
+    trials = results.trials
+    status = tables.status_table(trials.with_columns(submission=_with_version(trials)))
+    shape = (
+        trials.with_columns(submission=_with_version(trials))
+        .group_by("submission", maintain_order=True)
+        .agg(
+            pl.col("framework").drop_nulls().unique().sort().str.join(", "),
+            *(pl.col(c).n_unique().cast(pl.Int64).alias(f"{c}s") for c in ("study", "workload", "point")),
+        )
+        .rename({"studys": "studies"})
+    )
+    said = sorted(set(trials["data"].drop_nulls()))
+    blocks: list[Block] = [
+        Prose(
+            f"Read from {Path(results.source).name or results.source}"
+            + (f" ({'; '.join(said)})" if said else "")
+            + ". Targets and rules are those of each benchmark version, budgets those that each run recorded."
+        ),
+        Table(
+            "submissions",
+            shape.join(status, on="submission", maintain_order="left"),
+            "What was read, and how trials ended. Done: both targets reached or all steps made. "
+            "Interrupted: ended early without saying why, or never evaluated.",
+        ),
+    ]
+    blocks += [Note(text) for text in results.warnings]
+    if results.left_out:
+        reasons = Counter(item.reason for item in results.left_out)
+        blocks.append(
+            Prose("Left out: " + "; ".join(f"{n:,} × {reason}" for reason, n in reasons.most_common(6)) + ".")
+        )
+        blocks.append(left_out_table(results))
+    return Section("What was read", tuple(blocks))
+
+
+def _with_version(trials: pl.DataFrame) -> pl.Expr:
+    several = trials["benchmark"].n_unique() > 1
+    return pl.concat_str("benchmark", "submission", separator=" ") if several else pl.col("submission")

@@ -1,0 +1,1 @@
+"""The report on our own studies."""

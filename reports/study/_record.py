@@ -1,0 +1,141 @@
+"""What was run: data, studies, versions, device, commands, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import polars as pl
+
+from reports import _tables as tables
+from reports._list_sections import left_out_table
+from reports.page._report import Block, Code, Column, Note, Prose, Section, Table
+from reports.study._facts import StudyFacts
+
+KINDS = ("real", "embedded", "synthetic")
+REPLACES = ", in place of "  # how a provenance sentence names the data set that it stands in for
+
+
+def record_section(facts: StudyFacts) -> Section:
+    """The record of what was run, for people who want to run it again."""
+    blocks: list[Block] = [
+        _data_table(facts),
+        _studies_table(facts),
+        Prose(f"Device: {devices(facts)}. Versions: {_versions(facts)}."),
+    ]
+    commands = [str(about["commands"]) for about in facts.about.values() if about.get("commands")]
+    if commands:
+        blocks.append(Code("\n".join(dict.fromkeys(commands))))
+    blocks.append(
+        Prose(
+            "A study's specification and seed determine its numbers: the same study run again on the same "
+            "machine and versions gives the same trials bit for bit, elsewhere up to the order of "
+            "floating-point additions."
+        )
+    )
+    blocks += [Note(text) for text in facts.results.warnings]
+    if facts.results.left_out:
+        blocks.append(left_out_table(facts.results))
+    return Section("What was run", tuple(blocks))
+
+
+def provenance(facts: StudyFacts) -> dict[str, str]:
+    """Workload -> where its data come from, in a sentence; empty if nobody said."""
+    stated: dict[str, str] = dict(facts.results.about.get("data") or {})
+    found = facts.results.trials.select("workload", "data").drop_nulls().unique(maintain_order=True)
+    for workload, text in found.iter_rows():
+        stated.setdefault(workload, text)
+    return {workload: str(stated.get(workload) or "") for workload in facts.workloads}
+
+
+def data_in_words(facts: StudyFacts) -> str:
+    """How real the data are, in a sentence."""
+    sentences = provenance(facts)
+    kinds = Counter(_kind(text) for text in sentences.values())
+    parts = ", ".join(f"{kinds[kind]} {kind}" for kind in (*KINDS, "not stated") if kinds[kind])
+    stand_ins = sum(REPLACES in text for text in sentences.values())
+    if stand_ins:
+        larger = "stands in for a larger data set" if stand_ins == 1 else "stand in for larger data sets"
+        parts += f"; {stand_ins} of them {larger}"
+    return f"Data of the workloads: {parts}."
+
+
+def devices(facts: StudyFacts) -> str:
+    """What trained."""
+    found = dict.fromkeys(str(about["device"]) for about in facts.about.values() if about.get("device"))
+    return "; ".join(found) or "a device that was not recorded"
+
+
+def _versions(facts: StudyFacts) -> str:
+    stated: list[Mapping[str, str]] = [about.get("versions") or {} for about in facts.about.values()]
+    found = dict.fromkeys(f"{package} {version}" for one in stated for package, version in one.items())
+    return ", ".join(found) or "not recorded"
+
+
+def _data_table(facts: StudyFacts) -> Table:
+    counts = Counter(facts.results.trials["workload"])
+    schema = {
+        **dict.fromkeys(("workload", "kind", "source", "stands_in_for", "metric"), pl.String),
+        "target": pl.Float64,
+        "trials": pl.Int64,
+    }
+    rows = []
+    for workload, text in provenance(facts).items():
+        metric, _, target = facts.metrics[workload]
+        source, _, replaced = text.partition(":")[2].strip().partition(REPLACES)
+        rows.append(
+            (workload, _kind(text), source, replaced, metric.replace("_", " "), target, counts[workload])
+        )
+    return Table(
+        "data",
+        pl.DataFrame(rows, schema=schema, orient="row"),
+        "Workloads and their data. Real: the data set itself. Embedded: small real data that ship with a "
+        "library. Synthetic: made by a generator.",
+        {
+            "kind": Column(title="data", show="badge"),
+            "source": Column(title="what it is"),
+            "stands_in_for": Column(title="stands in for"),
+            "target": Column(show="number"),
+        },
+    )
+
+
+def _studies_table(facts: StudyFacts) -> Table:
+    settings = ("strategy", "optimizer", "repeats", "seed")
+    asked = {name: {s: about.get(s) for s in settings} for name, about in facts.about.items()}
+    # What all studies share is said once, so that the table fits a page.
+    shared = [s for s in settings if len({one[s] for one in asked.values()}) == 1 and len(asked) > 1]
+    described = pl.DataFrame(
+        {
+            "submission": list(asked),
+            "title": [str(about["title"]) for about in facts.about.values()],
+            "role": [str(about["role"]) for about in facts.about.values()],
+            **{s: [_text(one[s]) for one in asked.values()] for s in settings if s not in shared},
+            "seconds": [float(about.get("seconds") or 0.0) or None for about in facts.about.values()],
+        },
+        schema_overrides={"seconds": pl.Float64},
+    )
+    status = tables.status_table(facts.results.trials)
+    counts = [name for name in status.columns if name != "submission"]
+    rest = [name for name in described.columns if name not in ("submission", "seconds")]
+    table = described.join(status, on="submission", maintain_order="left")
+    said = ", ".join(f"{s} {_text(next(iter(asked.values()))[s])}" for s in shared)
+    return Table(
+        "studies",
+        table.select(*rest, *counts, "seconds", "submission"),
+        "Studies, and how their trials ended." + (f" All: {said}." if said else ""),
+        {
+            "title": Column(title="study"),
+            "submission": Column(title="name", show="code"),
+            "seconds": Column(title="training", show="duration"),
+        },
+    )
+
+
+def _text(value: object) -> str:
+    return "not stated" if value is None or value == "" else str(value)
+
+
+def _kind(sentence: str) -> str:
+    kind = sentence.split(":", 1)[0]
+    return kind if kind in KINDS else "not stated"

@@ -1,0 +1,160 @@
+"""What random search would need: tuning curves of the candidates, and the list's result on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from reports import _tables as tables
+from reports._bands import (
+    BAND_METHOD,
+    EqualBudget,
+    equal_budget,
+    median_of_best,
+    metric_support,
+    tuning_curve,
+)
+from reports.figures._drawing import short_names
+from reports.figures._figures import figure_tuning_curve
+from reports.page._report import Block, Column, Gallery, Note, Picture, Section, Table, file_stem
+from reports.page._words import count, number
+from reports.study._facts import StudyFacts
+
+Progress = Callable[[str, int, int], None]
+Budgets = Mapping[str, EqualBudget]  # workload -> random search that equals the list
+
+HALTON = (
+    "Halton points are not independent draws, though nearly so at this size (each axis is a seeded "
+    "permutation of a fine grid): read the band as a good approximation, not as a guarantee."
+)
+OTHER_SEARCH = "If that is no random search, read the curve as describing these points only."
+
+
+def search_section(
+    facts: StudyFacts, *, confidence: float, seed: int, progress: Progress | None = None
+) -> tuple[Section | None, Budgets]:
+    """A tuning curve per workload, and the random search that equals the list; nothing without candidates.
+
+    Args:
+      facts: of the studies.
+      confidence: of the bands.
+      seed: of their calibration.
+      progress: called as progress("tuning curves", workloads done, workloads).
+    """
+    if not facts.of_role("candidates"):
+        return None, {}
+    names = short_names(facts.workloads)
+    pictures, rows, budgets = [], [], {}
+    for done, workload in enumerate(facts.workloads):
+        if progress:
+            progress("tuning curves", done, len(facts.workloads))
+        values = facts.candidate_values(workload)
+        metric, minimize, target = facts.metrics[workload]
+        if not len(values):
+            continue
+        support = metric_support(metric)
+        curve = tuning_curve(values, minimize=minimize, confidence=confidence, support=support, seed=seed)
+        result = _list_result(facts, workload)
+        budget = None if result is None else equal_budget(curve, result, minimize=minimize)
+        if budget:
+            budgets[workload] = budget
+        rows.append((workload, metric, result, median_of_best(values, facts.size, minimize=minimize), budget))
+        figure = figure_tuning_curve(
+            curve,
+            title=names[workload],
+            metric=metric,
+            minimize=minimize,
+            result=result,
+            result_label=f"list of {facts.size}",
+            budget=budget,
+            target=target,
+        )
+        alt = f"Random search on {workload}: median best {metric} by number of trials, with band."
+        if result is not None:
+            alt += f" The list reaches {number(result)}, like {budget}."
+        pictures.append(Picture(f"tuning_curve_{done + 1:02d}-{file_stem(names[workload])}", figure, "", alt))
+    if progress:
+        progress("tuning curves", len(facts.workloads), len(facts.workloads))
+    if not pictures:
+        return None, {}
+    caption = (
+        "The line is the median, over random searches of so many trials, of the best validation metric "
+        f"found; the grey band holds for all numbers of trials at once with {100 * confidence:g} % "
+        "confidence."
+    )
+    if budgets:
+        caption += (
+            " The blue line is what the leave-one-out list reached, the dot the random search it equals, "
+            "the thick stretch the interval that the band gives."
+        )
+    blocks: list[Block] = [Gallery(tuple(pictures), caption)]
+    if budgets:
+        blocks.append(_budget_table(facts, rows, budgets, confidence))
+    blocks += [Note(_on_bands(facts, confidence)), Note(_on_best_values(facts))]
+    return Section("What random search would need", tuple(blocks)), budgets
+
+
+def _list_result(facts: StudyFacts, workload: str) -> float | None:
+    """The best metric of the list that has not seen the workload."""
+    result = facts.hero.best.get(workload) if facts.hero and facts.unseen else None
+    return result if result is not None and math.isfinite(result) else None
+
+
+def _budget_table(facts: StudyFacts, rows: list, budgets: Budgets, confidence: float) -> Table:
+    run = max(budget.run for budget in budgets.values())
+    band, beyond = f"{100 * confidence:g} % band", f"> {run}"
+    return Table(
+        "equal_budget",
+        tables.equal_budget_table(rows),
+        f"Trials of random search that the list's {count(facts.size, 'point')} equal, by best metric: the "
+        "fewest whose median is at or past the list's result.",
+        {
+            "result": Column(title="list", note=count(facts.size, "point"), show="number"),
+            "random_search": Column(
+                title="random search", note=f"{count(facts.size, 'trial')}, median", show="number"
+            ),
+            "trials": Column(title="equals", note="trials", absent=beyond),
+            "least": Column(title="from", note=band, absent=beyond),
+            "most": Column(title="to", note=band, absent=beyond),
+            "run": Column(title="trials run"),
+        },
+    )
+
+
+def _on_bands(facts: StudyFacts, confidence: float) -> str:
+    """What the bands rest on."""
+    search = facts.of_role("candidates")[0]
+    strategy = str(facts.about[search].get("strategy") or "not stated")
+    said = (
+        f"Bands: opda's {BAND_METHOD}, simultaneous at {100 * confidence:g} %, which supposes independent "
+        f"draws. These points come from the strategy {strategy}. "
+    )
+    said += OTHER_SEARCH if strategy in ("list", "lr-sweep", "vizier", "not stated") else HALTON
+    if facts.results.trials.filter(submission=search, status="diverged").height:
+        said += " Diverged trials may tie at the metric's worst value, which makes the band conservative."
+    return said
+
+
+def _on_best_values(facts: StudyFacts) -> str:
+    """Whether best values are censored, and which way the comparison leans."""
+    cut = _stopped_early(facts)
+    said = (
+        f"{count(cut, 'trial')} ended earlier than others of their workload without diverging: their best "
+        "values are right-censored, what they would have reached later is unseen."
+        if cut
+        else "Best values are not censored: every trial that did not diverge ran past its target, to the end."
+    )
+    if facts.rerun:
+        said += (
+            " The list's result is the median of several trainings of its best point, a trial of random "
+            "search is one training: this favours random search a little."
+        )
+    return said
+
+
+def _stopped_early(facts: StudyFacts) -> int:
+    last = facts.results.evals.group_by("trial_id").agg(last_step=pl.col("global_step").max())
+    ran = facts.results.trials.filter(status="done").join(last, on="trial_id")
+    return ran.filter(pl.col("last_step") < pl.col("last_step").max().over("workload")).height

@@ -1,0 +1,1 @@
+"""The report on curves: TaskSet's experiments."""

@@ -1,0 +1,78 @@
+"""One way in: whatever holds results, by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from results._fraction_table import SUFFIXES, read_fraction_table
+from results._fractions import Fractions
+from results._results import Results
+from results.algoperf._logs import read_algoperf_logs
+from results.algoperf._parquet import FILES, read_algoperf_parquet
+from results.algoperf._tree import holds_trials
+
+
+def read_source(
+    path: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+    benchmark: str | None = None,
+) -> Results | Fractions:
+    """Reads a SOURCE.
+
+    | what | recognised by |
+    |---|---|
+    | a study of ours, or a folder of them | study.json in it, or one level below |
+    | AlgoPerf's published logs as tables | trials.parquet and evals.parquet |
+    | a tree of AlgoPerf logs, at any level | study_<k>/<workload>_<jax or pytorch>/trial_<i> |
+    | a table of fractions | a file that ends in .csv or .parquet |
+
+    Args:
+      path: folder or file.
+      progress: called with (what, done, total) while a large tree is read.
+      benchmark: AlgoPerf version, such as "v0.5": of a tree of logs, where it cannot be inferred; which of them is
+        wanted, for tables that hold several.
+
+    Returns:
+      Fractions for a table, Results for everything else.
+
+    Raises:
+      FileNotFoundError: nothing there.
+      ValueError: nothing of the above, or something damaged; or `benchmark` for what has none to choose.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    is_table, is_study = path.is_file(), path.is_dir() and _holds_studies(path)
+    is_parquet = path.is_dir() and any((path / name).exists() for name in FILES)
+    if benchmark is not None and (is_table or is_study):
+        raise ValueError(f"{path}: has no AlgoPerf version to choose; leave out --benchmark {benchmark}")
+    if is_table:
+        return _table(path)
+    if is_study:
+        # Imported here: studies know of tuning, which whoever only reads logs does not need.
+        from results._read_studies import read_studies
+
+        return read_studies(path)
+    if is_parquet:
+        results = read_algoperf_parquet(path)
+        return results if benchmark is None else results.of_benchmark(benchmark)
+    if holds_trials(path):
+        return read_algoperf_logs(path, benchmark, progress)
+    raise ValueError(
+        f"{path}: nothing to read here; a source is a study (study.json), a tree of AlgoPerf logs "
+        f"(study_<k>/<workload>_<jax|pytorch>/trial_<i>), a folder with {' and '.join(FILES)}, or a .csv or "
+        ".parquet table with the columns point, workload, fraction"
+    )
+
+
+def _table(path: Path) -> Fractions:
+    if path.name in FILES:
+        raise ValueError(f"{path}: a part of AlgoPerf's tables; give its folder, {path.parent}")
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: not a source; a file must be a table that ends in {' or '.join(SUFFIXES)}")
+    return read_fraction_table(path)
+
+
+def _holds_studies(folder: Path) -> bool:
+    return (folder / "study.json").exists() or any(folder.glob("*/study.json"))

@@ -1,0 +1,90 @@
+"""Curves from one form into another."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from results import studies
+from results._results import LeftOut
+from results.curves._archives import write_archive
+from results.curves._curves import read_curves
+from results.curves._studies import curves_of_studies, read_parameters
+from results.curves._table import archives_to_table, read_table, table_to_archives, write_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """What a conversion wrote.
+
+    Attributes:
+      files: paths, in order of task.
+      tasks, curves: how many of each.
+      bytes: of all files together.
+      left_out: what of the source could not be converted, and why.
+    """
+
+    files: tuple[Path, ...]
+    tasks: int
+    curves: int
+    bytes: int
+    left_out: tuple[LeftOut, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of `shortlist curves convert --json`."""
+        left_out = [{"path": item.path, "reason": item.reason} for item in self.left_out]
+        return {
+            "files": [str(path) for path in self.files],
+            "tasks": self.tasks,
+            "curves": self.curves,
+            "bytes": self.bytes,
+            "left_out": left_out,
+        }
+
+
+def convert_curves(
+    source: Path, out: Path, *, facts: Path | None = None, overwrite: bool = False
+) -> Converted:
+    """Converts curves of any source into a table (a path ending in .parquet) or a folder of released files.
+
+    Args:
+      source: what `read_curves` reads.
+      out: where to.
+      facts: output of `shortlist workloads --json`, for the numbers of parameters in a table.
+      overwrite: replace files that are there.
+
+    Raises:
+      FileNotFoundError, ValueError: the source cannot be read.
+      FileExistsError: a file is there and `overwrite` is off; nothing was written.
+    """
+    parameters = read_parameters(facts) if facts else None
+    left_out: tuple[LeftOut, ...] = ()
+    if studies.find_studies(source):
+        table, left_out = curves_of_studies(source, parameters)
+    elif source.is_file() and source.suffix != ".npz":
+        table = read_table(source)
+    else:
+        curves = read_curves(source, parameters)
+        table = archives_to_table(curves, f"released curves, read from {source.name}")
+    archives = table_to_archives(table)
+    if out.suffix == ".parquet":
+        _check_free([out], overwrite)
+        write_table(out, table)
+        files = (out,)
+    else:
+        _check_free([out / archive.task / archive.filename for archive in archives], overwrite)
+        files = tuple(write_archive(out, archive) for archive in archives)
+    return Converted(
+        files=files,
+        tasks=table["task"].n_unique(),
+        curves=table.height,
+        bytes=sum(path.stat().st_size for path in files),
+        left_out=left_out,
+    )
+
+
+def _check_free(paths: list[Path], overwrite: bool) -> None:
+    present = [path for path in paths if path.exists()]
+    if present and not overwrite:
+        raise FileExistsError(f"{present[0]}: exists already; choose another place, or ask to overwrite it")

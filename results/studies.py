@@ -1,0 +1,278 @@
+"""Studies on disk: what was asked, and what happened.
+
+A study is a folder:
+
+    study.json                          the specification: everything that determines the numbers
+    trials/<workload>/<batch>.parquet   one file per finished batch of trials, one row per trial
+    runs.jsonl                          what every run of the study cost, one line each
+
+Files are written beside their place and renamed, so a reader never sees half of one, and a kill at any moment loses at
+most the batch in flight. Nothing here needs JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from submissions.points import Point
+
+FORMAT = 1
+ROLES = ("candidates", "baseline", "leave-one-out", "final-list")
+STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySpec:
+    """Everything that determines a study's numbers. The same specification gives the same numbers.
+
+    Attributes:
+      name: short name; the `submission` of AlgoPerf's vocabulary.
+      title: how reports call it.
+      role: what a report compares it as, one of `ROLES`.
+      optimizer: a name of `submissions.OPTIMIZERS`.
+      strategy: name and arguments of the strategy that gives the points.
+      points: workload -> points, materialised once; None where a sequential strategy asks as it goes.
+      workloads: names, in the order they are trained.
+      repeats: independent trainings of every point.
+      seed: of the whole study; trial seeds are hashed from (seed, workload, point, repeat).
+      width: at most so many trials form one batch, trained as one program where it fits into memory; None: as many
+        per batch and per program as serve each workload best on the machine that begins the study.
+      widths: workload -> the width that was chosen so; `tune` fills it in, as a batch must stay what it was.
+      shared_batches: the trials of a batch see the same examples at every step.
+      steps: steps of every trial and end of its schedule; None means the workload's step hint.
+      eval_period: steps between evaluations; None means the workload's own, scaled as the steps are.
+      eval_batches: evaluate on so many fresh minibatches of each split, see `tuning.engine.population.Evaluation`; None
+        means on whole splits.
+      eval_at_start: evaluate before the first step too.
+      data: workload -> provenance of its data; `tune` fills it in, so that a study never mixes data sets.
+      format: version of this layout.
+    """
+
+    name: str
+    title: str
+    role: str
+    optimizer: str
+    strategy: Mapping[str, Any]
+    points: Mapping[str, tuple[Point, ...]] | None
+    workloads: tuple[str, ...]
+    repeats: int = 1
+    seed: int = 0
+    width: int | None = None
+    shared_batches: bool = True
+    steps: int | None = None
+    eval_period: int | None = None
+    eval_batches: int | None = None
+    eval_at_start: bool = False
+    data: Mapping[str, str] | None = None
+    widths: Mapping[str, int] | None = None
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ValueError(f"study {self.name!r}: unknown role {self.role!r}; allowed: {', '.join(ROLES)}")
+        if not self.workloads:
+            raise ValueError(f"study {self.name!r}: no workloads; name at least one")
+        if self.repeats < 1:
+            raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
+        for field in ("width", "steps", "eval_period", "eval_batches"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"study {self.name!r}: {field} is {value}, must be at least 1 or None")
+        if self.points is not None and set(self.points) != set(self.workloads):
+            raise ValueError(
+                f"study {self.name!r}: points are given for {sorted(self.points)}, "
+                f"workloads are {sorted(self.workloads)}"
+            )
+
+    def width_of(self, workload: str) -> int:
+        """At most so many trials of a workload form one batch.
+
+        Raises:
+          ValueError: nobody has chosen yet.
+        """
+        if self.width is not None:
+            return self.width
+        if self.widths is None:
+            raise ValueError(f"study {self.name!r}: width is None; tune chooses one per workload")
+        return self.widths[workload]
+
+    def batches(self, points: Sequence[Point], workload: str) -> tuple[tuple[int, tuple[Point, ...]], ...]:
+        """The study's work on one workload as (repeat, points of one population).
+
+        A fixed partition, whatever is already done: resuming then trains the very same populations again. Trials of
+        one repeat share an order of examples, so populations never mix repeats. Sizes are as equal as they can be,
+        so that one program serves them all.
+        """
+        count = -(-len(points) // self.width_of(workload))
+        size = -(-len(points) // count) if count else 0
+        chunks = [tuple(points[i : i + size]) for i in range(0, len(points), size)] if size else []
+        return tuple((repeat, chunk) for repeat in range(self.repeats) for chunk in chunks)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file beside its place, flushes it to disk, and renames it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def write_spec(folder: Path, spec: StudySpec) -> None:
+    """Writes study.json, or accepts the one that is there if it asks for the same.
+
+    Raises:
+      ValueError: the folder holds another study; nothing is overwritten.
+      FileExistsError: the folder holds something that is not a study.
+    """
+    path = folder / "study.json"
+    if path.exists():
+        there, asked = _plain(read_spec(folder)), _plain(spec)
+        # Points last: whatever changed them, another workload or budget, says it better.
+        for key in sorted(asked, key=lambda key: key == "points"):
+            old, new = there[key], asked[key]
+            if old != new:
+                raise ValueError(
+                    f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
+                    "choose another folder, or ask for the same"
+                )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder}: not empty and not a study (no study.json); choose another folder")
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(_plain(spec)), indent=1) + b"\n")
+
+
+def read_spec(folder: Path) -> StudySpec:
+    """Reads study.json.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: half-written, of another format, or with keys that do not belong.
+    """
+    path = folder / "study.json"
+    try:
+        raw = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{folder}: not a study (no study.json); 'shortlist tune --study {folder}' makes one"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+        raise ValueError(f"{path}: study format {got!r}; this version of shortlist reads format {FORMAT}")
+    known = [field.name for field in dataclasses.fields(StudySpec)]
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{path}: unknown key {key!r}{hint} (allowed: {', '.join(known)})")
+    try:
+        # Made anew, as msgspec leaves out what an older file does not name.
+        return dataclasses.replace(msgspec.convert(raw, StudySpec))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def batch_path(folder: Path, workload: str, batch: int) -> Path:
+    """Where the trials of one batch lie; a workload's slashes become two underscores."""
+    return folder / "trials" / workload.replace("/", "__") / f"{batch:05d}.parquet"
+
+
+def write_batch(folder: Path, workload: str, batch: int, trials: pl.DataFrame) -> None:
+    """Writes the trials of one finished batch atomically."""
+    buffer = io.BytesIO()
+    trials.write_parquet(buffer)
+    write_atomically(batch_path(folder, workload, batch), buffer.getvalue())
+
+
+def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
+    """All finished trials of a study, or those of one workload, in the order of its batches.
+
+    Columns: workload, batch, repeat, point, hyperparameters (JSON), status, diverged_step, metric, minimize,
+    validation_target, test_target, step_hint, steps, global_step (list), "<role>/<metric>" (lists over evaluations,
+    null after divergence), batch_seconds, seed, optimizer, data, device, versions (JSON), command.
+
+    Raises:
+      ValueError: a file cannot be read; its name is in the message.
+    """
+    spec = read_spec(folder)
+    frames = []
+    for name in (workload,) if workload else spec.workloads:
+        for path in sorted(batch_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
+            try:
+                frames.append(pl.read_parquet(path))
+            except (pl.exceptions.PolarsError, OSError) as error:
+                reason = str(error).splitlines()[0]
+                raise ValueError(
+                    f"{path}: unreadable ({reason}); delete it and run the study again to train this batch anew"
+                ) from None
+    # Workloads report different metrics: their columns are united, absent ones are null.
+    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run of a study did until it had trained what was missing. A run that was killed leaves none.
+
+    Attributes:
+      trials: trained in this run.
+      compilations: programs compiled for them.
+      compile_seconds: what tracing and compiling took, added up over threads; little where the persistent cache
+        had the programs.
+      seconds: of the whole run.
+      device, versions, command: as in every trial.
+    """
+
+    trials: int
+    compilations: int
+    compile_seconds: float
+    seconds: float
+    device: str
+    versions: Mapping[str, str]
+    command: str | None
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Adds a run to runs.jsonl."""
+    with (folder / "runs.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(run) + b"\n")
+
+
+def read_runs(folder: Path) -> tuple[Run, ...]:
+    """The runs of a study, oldest first."""
+    path = folder / "runs.jsonl"
+    try:
+        return tuple(msgspec.json.Decoder(Run).decode_lines(path.read_bytes()))
+    except FileNotFoundError:
+        return ()
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
+
+
+def find_studies(path: Path) -> tuple[Path, ...]:
+    """The study at a path, or all studies directly below it, in order of name."""
+    if (path / "study.json").exists():
+        return (path,)
+    return tuple(sorted(p.parent for p in path.glob("*/study.json"))) if path.is_dir() else ()
+
+
+def _plain(spec: StudySpec) -> dict[str, Any]:
+    """The specification as JSON data: what is written, and what two specifications are compared by."""
+    return msgspec.to_builtins(spec, enc_hook=dict)  # a point's hyperparameters are a read-only mapping
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,98 @@
+"""Workloads as AlgoPerf's submissions see them.
+
+A submission written for AlgoPerf says `from algoperf import spec` and is handed a `spec.Workload`. Both work without
+AlgoPerf:
+
+    >>> from submissions import api
+    >>> api.install()
+    >>> from algoperf import spec
+    >>> spec.ForwardPassMode.TRAIN.value
+    0
+    >>> workload = api.algoperf_workload("algoperf/mnist")  # doctest: +SKIP
+    >>> params, model_state = workload.init_model_fn(jax.random.PRNGKey(0))  # doctest: +SKIP
+
+Where a real AlgoPerf is installed, its modules are used and ours stay out of the way. Importing this package costs no
+JAX; making a view does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from submissions.api._install import PROVIDED, ROOTS, install, spec
+from submissions.api._trial_spec import TrialOutcome, TrialSpec, workload_folder
+from workloads.installed import PREFIX as INSTALLED
+from workloads.installed import is_installed
+
+if TYPE_CHECKING:
+    from workloads import Workload
+
+__all__ = [
+    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "install", "is_installed",
+    "spec", "train", "view", "workload_folder",
+]  # fmt: skip
+
+
+def view(workload: Workload, device_axis: bool = False) -> Any:
+    """The workload as a `spec.Workload`, of the spec in force.
+
+    Args:
+      workload: with resident or generated data.
+      device_axis: as submissions for AlgoPerf v0.5 expect it: parameters, model state and batches have a leading axis
+        over the local devices, and the dropout rate is an argument of `init_model_fn`, not of `model_fn`.
+
+    Returns:
+      A `submissions.api._view.View`, which says what there is beyond AlgoPerf's interface.
+
+    Raises:
+      TypeError: the data are neither resident nor generated.
+    """
+    from submissions.api import _view
+
+    return _view.view(workload, device_axis)
+
+
+def algoperf_workload(
+    name: str, data_dir: str | os.PathLike[str] | None = None, device_axis: bool = False
+) -> Any:
+    """The `spec.Workload` of a name: a view of ours, or the real object of an installed AlgoPerf.
+
+    Args:
+      name: as `workloads.load` takes it; behind `algoperf-installed/` one of AlgoPerf's own names.
+      data_dir: see `workloads.load`.
+      device_axis: see `view`.
+
+    Raises:
+      ValueError: unknown name, a device axis for a workload that has none, or `algoperf-installed/...` without
+        AlgoPerf.
+    """
+    if name.startswith(INSTALLED):
+        if device_axis:
+            raise ValueError(
+                f"{name}: an installed AlgoPerf hands out parameters without a device axis, but the submission uses "
+                "jax.pmap; run it on one of our workloads, or port it to jax.jit"
+            )
+        from workloads import installed
+
+        return installed.real_workload(name, data_dir)
+    import workloads
+
+    return view(workloads.load(name, data_dir), device_axis)
+
+
+def train(spec: TrialSpec, progress: Callable[[int, int | None], None] | None = None) -> TrialOutcome:
+    """Trains a trial to its end, by AlgoPerf's rules; see `TrialSpec`.
+
+    Args:
+      spec: what is trained, and where its logs go.
+      progress: called as (steps done, steps asked for).
+
+    Raises:
+      ValueError, FileNotFoundError, ImportError: the submission or the workload cannot be used.
+      Exception: whatever the submission raises.
+    """
+    from submissions.api import _loop
+
+    return _loop.train(spec, progress)

@@ -1,0 +1,129 @@
+"""Checkpoints of a submission's trial: the arrays of its state in one file, and the rest of it as JSON beside them.
+
+Only numbers are saved, never code: a file is read without executing anything, and restoring compares it leaf by leaf
+with a freshly made state.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from workloads.data.files import write_atomically
+
+FORMAT = 1
+_NAME = re.compile(r"checkpoint_(\d+)\.npz")
+
+
+def check_savable(optimizer_state: Any) -> None:
+    """Accepts an optimizer state that can be saved.
+
+    Raises:
+      ValueError: it is not a pair (arrays, function), or holds something in its first part that is no number.
+    """
+    if not isinstance(optimizer_state, tuple) or len(optimizer_state) != 2:
+        raise ValueError(
+            f"init_optimizer_state returned {type(optimizer_state).__name__}, not a pair (arrays, function); AlgoPerf "
+            "saves the first part of a pair, so return one, or run with --no-save-checkpoints"
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(optimizer_state[0]):
+        if not isinstance(leaf, int | float | complex | np.generic | np.ndarray | jax.Array):
+            raise ValueError(
+                f"optimizer_state[0]{jax.tree_util.keystr(path)} is {type(leaf).__name__}; only arrays and numbers can "
+                "be saved, functions belong into optimizer_state[1]; or run with --no-save-checkpoints"
+            )
+
+
+def save(folder: Path, step: int, arrays: Any, kept: Mapping[str, Any], keep_others: bool) -> Path:
+    """Writes a checkpoint; a kill at any moment leaves the one before it or this one.
+
+    Args:
+      folder: of the trial.
+      step: steps made.
+      arrays: a pytree of arrays and numbers.
+      kept: JSON.
+      keep_others: leave earlier checkpoints where they are.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(arrays)
+    header = {"format": FORMAT, "kept": kept, "leaves": []}
+    stored: dict[str, Any] = {}
+    for number, (path, leaf) in enumerate(leaves):
+        value = np.asarray(_numbers(leaf))
+        # As bytes: NumPy's own format knows neither bfloat16 nor the other small floats.
+        stored[f"leaf_{number}"] = np.frombuffer(value.tobytes(), np.uint8)
+        header["leaves"].append([jax.tree_util.keystr(path), value.dtype.name, list(value.shape)])
+    content = io.BytesIO()
+    np.savez(content, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **stored)
+    file = folder / f"checkpoint_{step}.npz"
+    write_atomically(file, content.getvalue())
+    if not keep_others:
+        for other, _ in _files(folder):
+            if other != file:
+                other.unlink(missing_ok=True)
+    return file
+
+
+def last(folder: Path) -> Path | None:
+    """The checkpoint with the most steps."""
+    return max(_files(folder), key=lambda found: found[1], default=(None, 0))[0]
+
+
+def restore(file: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+    """What was saved: arrays in the structure of `like`, on its devices, and the JSON.
+
+    Raises:
+      ValueError: the file is of another format, or its arrays are not those of `like`.
+    """
+    with np.load(file) as stored:
+        header = json.loads(stored["header"].tobytes())
+        if header.get("format") != FORMAT:
+            raise ValueError(f"{file}: checkpoint format {header.get('format')}, not {FORMAT}")
+        contents = [stored[f"leaf_{number}"].tobytes() for number in range(len(header["leaves"]))]
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    expected = [jax.tree_util.keystr(path) for path, _ in leaves]
+    found = [name for name, _, _ in header["leaves"]]
+    if found != expected:
+        differing = next(
+            (a or b for a, b in zip(found, expected, strict=False) if a != b),
+            f"{len(found)} and {len(expected)}",
+        )
+        raise ValueError(
+            f"{file}: saved another state than this submission and workload begin with, first at {differing}; a state "
+            "that changes its structure while training cannot be resumed"
+        )
+    restored = []
+    for (name, dtype, shape), content, (_, leaf) in zip(header["leaves"], contents, leaves, strict=True):
+        value = np.frombuffer(content, np.dtype(dtype)).reshape(shape)
+        if np.shape(_numbers(leaf)) != value.shape:
+            raise ValueError(f"{file}: {name} has shape {value.shape}, the trial has {np.shape(leaf)}")
+        restored.append(_like(value, leaf))
+    return jax.tree_util.tree_unflatten(structure, restored), header["kept"]
+
+
+def _files(folder: Path) -> list[tuple[Path, int]]:
+    matches = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("checkpoint_*.npz"))
+    return [(path, int(match[1])) for path, match in matches if match]
+
+
+def _numbers(leaf: Any) -> Any:
+    """A leaf as plain numbers: keys of JAX's new kind are theirs in disguise."""
+    if isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(leaf)
+    return leaf
+
+
+def _like(value: np.ndarray, leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array):
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(jax.numpy.asarray(value), impl=jax.random.key_impl(leaf))
+        return jax.device_put(value, leaf.sharding) if leaf.committed else jax.device_put(value)
+    if isinstance(leaf, bool | int | float | complex):
+        return type(leaf)(value.item())
+    return value.copy()

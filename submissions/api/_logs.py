@@ -1,0 +1,206 @@
+"""A trial's logs, in AlgoPerf's layout and with its column names.
+
+    <experiment_dir>/<experiment_name>/<workload>_<framework>/trial_<i>/
+        hparams.json  meta_data_<p>.json  flags_<p>.json  eval_measurements.csv  measurements.csv
+
+p counts how often the trial was resumed. AlgoPerf's scoring reads the evaluations, and step hint and budget from the
+metadata. A row is appended as it comes; only a new column makes a file be written anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from submissions import environment
+from workloads.data.files import write_atomically
+
+if TYPE_CHECKING:
+    from submissions.api._trial_spec import TrialSpec
+
+EVALUATIONS, MEASUREMENTS = "eval_measurements.csv", "measurements.csv"
+
+# What tools that read logs look for.
+FACTS = (
+    "eval_batch_size", "eval_period_time_sec", "max_allowed_runtime_sec", "num_eval_train_examples",
+    "num_test_examples", "num_train_examples", "num_validation_examples", "step_hint", "target_metric_name",
+    "test_target_value", "validation_target_value",
+)  # fmt: skip
+
+
+class TrialLogs:
+    """The files of one trial."""
+
+    def __init__(self, folder: Path, resume: bool = False) -> None:
+        """Nothing is written yet.
+
+        Args:
+          folder: of the trial.
+          resume: whether to go on with the files that are there.
+        """
+        self.folder = folder
+        earlier = [
+            int(m[1]) for p in folder.glob("meta_data_*.json") if (m := re.search(r"_(\d+)\.json", p.name))
+        ]
+        self.preemption_count = max(earlier, default=-1) + 1 if resume else 0
+
+    def begin(self, spec: TrialSpec, workload: Any, global_step: int) -> None:
+        """Writes down what is about to be done, and on what."""
+        del global_step
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if spec.hyperparameters is not None:
+            self._json("hparams.json", dict(spec.hyperparameters), indent=2)
+        self._json(f"meta_data_{self.preemption_count}.json", _metadata(spec, workload))
+        self._json(f"flags_{self.preemption_count}.json", dict(spec.flags))
+
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        """A row of both tables."""
+        _append(self.folder / EVALUATIONS, dict(sorted(row.items())))
+        _append(self.folder / MEASUREMENTS, row)
+
+    def scalars(self, metrics: Mapping[str, Any], global_step: int) -> None:
+        """What a submission logs itself."""
+        row = {name: _number(value) for name, value in metrics.items()}
+        _append(
+            self.folder / MEASUREMENTS,
+            {**row, "global_step": int(global_step), "preemption_count": self.preemption_count},
+        )
+
+    def end(self, score: float, global_step: int) -> None:
+        """The last row."""
+        row = {"score": score, "global_step": global_step, "preemption_count": self.preemption_count}
+        _append(self.folder / MEASUREMENTS, row)
+
+    def forget_after(self, global_step: int) -> None:
+        """Drops rows of steps that will be made again."""
+        for name in (EVALUATIONS, MEASUREMENTS):
+            header = _header(self.folder / name)
+            if header is None:
+                continue
+            rows = (row for row in read_rows(self.folder / name) if _is_made(row, global_step))
+            # The last row of a run that had ended is written again when this one ends.
+            _rewrite(self.folder / name, header, [row for row in rows if not _is_end(row)])
+
+    def metrics_logger(self) -> MetricsLogger:
+        """What `workload.metrics_logger` is."""
+        return MetricsLogger(self)
+
+    def _json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
+        write_atomically(self.folder / name, json.dumps(content, indent=indent).encode() + b"\n")
+
+
+class MetricsLogger:
+    """By which a submission logs scalars, as with AlgoPerf's."""
+
+    def __init__(self, logs: TrialLogs) -> None:
+        self._logs = logs
+
+    def append_scalar_metrics(
+        self,
+        metrics: Mapping[str, Any],
+        global_step: int,
+        preemption_count: int | None = None,
+        is_eval: bool = False,
+    ) -> None:
+        """A row of measurements.csv. Numbers are fetched from the device, which waits for it.
+
+        Args:
+          metrics: name -> scalar.
+          global_step: of the row.
+          preemption_count: known anyway.
+          is_eval: evaluations are the runner's to log; a submission's rows are never theirs.
+        """
+        del preemption_count, is_eval
+        self._logs.scalars(metrics, global_step)
+
+    def finish(self) -> None:
+        """There is nothing left to write."""
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; none if there is no file. A half-written last line, of a kill, is dropped."""
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    return [row for row in csv.DictReader(io.StringIO(whole)) if None not in row.values()]
+
+
+def _is_made(row: Mapping[str, str], steps: int) -> bool:
+    """Whether a row belongs to the first steps. A submission's scalars carry the number of steps before theirs."""
+    evaluated = bool(row.get("accumulated_eval_time"))
+    return float(row["global_step"]) < steps + evaluated
+
+
+def _is_end(row: Mapping[str, str]) -> bool:
+    return {name for name, value in row.items() if value} == {"score", "global_step", "preemption_count"}
+
+
+def _append(file: Path, row: Mapping[str, Any]) -> None:
+    header = _header(file)
+    if header is None or not set(row) <= set(header):
+        earlier = read_rows(file)
+        _rewrite(
+            file, [*(header or []), *(name for name in row if name not in (header or []))], [*earlier, row]
+        )
+        return
+    with file.open("a", encoding="utf-8", newline="") as out:
+        csv.DictWriter(out, header, restval="", lineterminator="\n").writerow(row)
+
+
+def _header(file: Path) -> list[str] | None:
+    if not file.is_file():
+        return None
+    with file.open(encoding="utf-8", newline="") as lines:
+        return next(csv.reader(lines), None)
+
+
+def _rewrite(file: Path, header: list[str], rows: list[Mapping[str, Any]]) -> None:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(file, out.getvalue().encode())
+
+
+def _number(value: Any) -> float | int:
+    return value if isinstance(value, int) else float(value)
+
+
+def _fact(workload: Any, name: str) -> Any:
+    """None where there is none: AlgoPerf's own logs would repeat the value of the property before it."""
+    try:
+        return getattr(workload, name)
+    except (AttributeError, NotImplementedError):
+        return None
+
+
+def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
+    facts = {f"workload.{name}": _fact(workload, name) for name in FACTS}
+    own = getattr(workload, "workload", None)  # of a view
+    return {name: value for name, value in facts.items() if value is not None} | {
+        "rng_seed": spec.seed,
+        "os_platform": platform.platform(),
+        "python_version": platform.python_version(),
+        "python_compiler": platform.python_compiler(),
+        "cpu_count": os.cpu_count(),
+        "device": environment.device(),
+        "device_count": jax.local_device_count(),
+        "shortlist.workload": spec.workload,
+        "shortlist.data": str(own.data.provenance)
+        if own is not None
+        else f"AlgoPerf's own, in {spec.data_dir}",
+        "shortlist.tuning_ruleset": spec.ruleset,
+        "shortlist.command": environment.command() or " ".join(sys.orig_argv),
+        **{f"version.{name}": version for name, version in environment.versions().items()},
+    }

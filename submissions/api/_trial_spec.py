@@ -1,0 +1,95 @@
+"""What is asked of a trial of a submission, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from workloads.installed import PREFIX
+
+Ruleset = Literal["external", "self"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialSpec:
+    """All that determines a trial; plain JSON, so that a process of its own can be given it.
+
+    Attributes:
+      submission_path: of the submission's file or folder.
+      workload: name, see `workloads.load`; behind `algoperf-installed/` a real AlgoPerf's.
+      folder: where its logs go.
+      trial: from 1.
+      seed: of this trial.
+      ruleset: "external", or "self" without hyperparameters.
+      hyperparameters: a point; None under "self".
+      data_dir: of real data.
+      max_global_steps: at most so many steps; None: a workload without a clock ends at its step hint.
+      eval_period_steps: steps between evaluations; None: by the workload's clock, or its own period if it has none.
+      stop_at_targets: end when the validation and the test target have both been reached.
+      skip_evals: evaluate never.
+      save_checkpoints: after every evaluation, and at the end.
+      save_intermediate_checkpoints: keep all of them, not only the last.
+      resume: go on from the last checkpoint.
+      framework: of the folder's name.
+      imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
+      flags: what was asked for, to be written down.
+    """
+
+    submission_path: str
+    workload: str
+    folder: str
+    trial: int
+    seed: int
+    ruleset: Ruleset = "external"
+    hyperparameters: Mapping[str, Any] | None = None
+    data_dir: str | None = None
+    max_global_steps: int | None = None
+    eval_period_steps: int | None = None
+    stop_at_targets: bool = True
+    skip_evals: bool = False
+    save_checkpoints: bool = True
+    save_intermediate_checkpoints: bool = False
+    resume: bool = False
+    framework: str = "jax"
+    imagenet_v2_data_dir: str | None = None
+    flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialOutcome:
+    """How a trial ended.
+
+    Attributes:
+      trial: from 1.
+      folder: with its logs.
+      status: `done`; `failed` if it raised or its process died.
+      reason: why it stopped, for people.
+      global_step: steps made.
+      score: seconds of submission time.
+      metrics: of the last evaluation, "<role>/<metric>" -> value.
+      reached: the validation target was reached, at some evaluation.
+      seconds_per_step: submission time per step, without the first step, which compiles; None before the second.
+    """
+
+    trial: int
+    folder: str
+    status: Literal["done", "failed"]
+    reason: str
+    global_step: int = 0
+    score: float = 0.0
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    reached: bool = False
+    seconds_per_step: float | None = None
+
+
+def workload_folder(workload: str, framework: str) -> str:
+    """Name of the folder with a workload's trials: AlgoPerf's own for its own workloads.
+
+    Ours keep their family in front, so that nobody takes `algoperf.mnist_jax`, on whatever data, for an official run.
+
+    Example:
+      >>> workload_folder("algoperf-installed/mnist", "jax"), workload_folder("algoperf/mnist", "jax")
+      ('mnist_jax', 'algoperf.mnist_jax')
+    """
+    return f"{workload.removeprefix(PREFIX).replace('/', '.')}_{framework}"

@@ -1,0 +1,145 @@
+"""Studies on disk: what is written, what is refused, what a half-written file does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import polars as pl
+import pytest
+
+from results import studies
+from results.studies import StudySpec
+from submissions.points import Point
+
+NAME = "toy/linear"
+POINTS = tuple(Point(str(i), {"learning_rate": 0.1 * (i + 1)}) for i in range(7))
+SPEC = StudySpec(
+    name="s", title="a study", role="candidates", optimizer="nadamw_optax",
+    strategy={"name": "list", "arguments": {}}, points={"toy/linear": POINTS}, workloads=("toy/linear",), width=3,
+)  # fmt: skip
+
+
+def test_a_specification_survives_the_disk_exactly(tmp_path):
+    studies.write_spec(tmp_path / "s", SPEC)
+    assert studies.read_spec(tmp_path / "s") == SPEC
+
+
+def test_writing_the_same_specification_again_changes_nothing(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    before = (tmp_path / "study.json").read_bytes()
+    studies.write_spec(tmp_path, SPEC)
+    assert (tmp_path / "study.json").read_bytes() == before
+
+
+def test_a_specification_from_before_evaluation_had_options_reads_as_their_defaults(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    path = tmp_path / "study.json"
+    raw = json.loads(path.read_text())
+    for key in ("eval_period", "eval_batches", "eval_at_start", "widths"):
+        del raw[key]
+    path.write_text(json.dumps(raw))
+    assert studies.read_spec(tmp_path) == SPEC
+    studies.write_spec(tmp_path, SPEC)  # and is the same study
+
+
+def test_runs_are_read_in_the_order_they_were_written(tmp_path):
+    assert studies.read_runs(tmp_path) == ()
+    runs = [studies.Run(n, 1, 0.5, 2.0, "cpu", {"jax": "0"}, None) for n in (3, 4)]
+    for run in runs:
+        studies.write_run(tmp_path, run)
+    assert studies.read_runs(tmp_path) == tuple(runs)
+    with (tmp_path / "runs.jsonl").open("a") as file:
+        file.write("{half")
+    with pytest.raises(ValueError, match=r"runs\.jsonl: .*delete the file"):
+        studies.read_runs(tmp_path)
+
+
+def test_nobody_knows_the_width_of_a_batch_before_it_is_chosen():
+    with pytest.raises(ValueError, match="width is None; tune chooses one per workload"):
+        dataclasses.replace(SPEC, width=None).batches(POINTS, NAME)
+    chosen = dataclasses.replace(SPEC, width=None, widths={NAME: 4})
+    assert [len(chunk) for _, chunk in chosen.batches(POINTS, NAME)] == [4, 3]
+
+
+def test_another_study_in_the_same_folder_is_refused_and_nothing_overwritten(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    before = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(ValueError, match="this study has seed = 0, asked for 1"):
+        studies.write_spec(tmp_path, dataclasses.replace(SPEC, seed=1))
+    assert (tmp_path / "study.json").read_bytes() == before
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="not empty and not a study"):
+        studies.write_spec(tmp_path, SPEC)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format": 1, "na', "not valid JSON"),
+        ("[]", "study format 'list'"),
+        ('{"format": 2}', "study format 2; this version of shortlist reads format 1"),
+        ('{"format": 1, "seeed": 3}', "unknown key 'seeed'; did you mean 'seed'"),
+        ('{"format": 1}', "missing required field `name`"),
+    ],
+)
+def test_a_damaged_or_foreign_specification_says_what_is_wrong(tmp_path, content, message):
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        studies.read_spec(tmp_path)
+    assert str(tmp_path / "study.json") in str(error.value)
+
+
+def test_a_missing_study_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="shortlist tune --study"):
+        studies.read_spec(tmp_path)
+
+
+def test_batches_cover_every_trial_once_and_never_mix_repeats():
+    spec = dataclasses.replace(SPEC, repeats=2)
+    batches = spec.batches(POINTS, NAME)
+    assert [(repeat, [p.id for p in chunk]) for repeat, chunk in batches] == [
+        (0, ["0", "1", "2"]), (0, ["3", "4", "5"]), (0, ["6"]),
+        (1, ["0", "1", "2"]), (1, ["3", "4", "5"]), (1, ["6"]),
+    ]  # fmt: skip
+
+
+def test_batches_are_as_equal_as_they_can_be():
+    sizes = [len(chunk) for _, chunk in dataclasses.replace(SPEC, width=6).batches(POINTS, NAME)]
+    assert sizes == [4, 3]
+
+
+def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    studies.write_batch(tmp_path, "toy/linear", 0, pl.DataFrame({"point": ["0"]}))
+    folder = studies.batch_path(tmp_path, "toy/linear", 0).parent
+    (folder / ".00001.parquet.99.tmp").write_bytes(b"half")
+    assert len(studies.read_trials(tmp_path)) == 1
+    (folder / "00002.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(ValueError, match=r"00002\.parquet: unreadable .* delete it"):
+        studies.read_trials(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"role": "hero"}, "unknown role 'hero'"),
+        ({"workloads": ()}, "no workloads"),
+        ({"repeats": 0}, "repeats is 0, must be at least 1"),
+        ({"eval_batches": 0}, "eval_batches is 0, must be at least 1 or None"),
+        ({"points": {"other": POINTS}}, "points are given for"),
+    ],
+)
+def test_impossible_specifications_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SPEC, **change)
+
+
+def test_specification_is_plain_json_that_a_person_can_read(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    raw = json.loads((tmp_path / "study.json").read_text())
+    assert raw["points"]["toy/linear"][1] == {"id": "1", "hyperparameters": {"learning_rate": 0.2}}

@@ -1,0 +1,284 @@
+"""Curve files: read as written, to the last bit, and refused with a reason where they are something else."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lists
+import results
+from results import CurveArchive, studies
+from results.curves import SPLIT_OF_ROLE
+from submissions.points import Point
+from submissions.taskset_grids import grid_point
+from tests.reports.fake_curves import CONFIGS, GRID, STEPS, TASKS, fake_archives
+
+
+def same(a: CurveArchive, b: CurveArchive) -> bool:
+    """Equal to the last bit, NaN included."""
+    named = all(getattr(a, name) == getattr(b, name) for name in ("task", "optimizer_set", "optimizers"))
+    return named and a.xs.tobytes() == b.xs.tobytes() and a.ys.tobytes() == b.ys.tobytes()
+
+
+def test_archives_come_back_to_the_last_bit(tmp_path):
+    for archive in fake_archives():
+        path = results.write_archive(tmp_path, archive)
+        assert path == tmp_path / archive.task / f"{GRID}_1000_replica2.npz"
+        assert same(results.read_archive(path), archive)
+
+
+def test_the_same_curves_give_the_same_bytes(tmp_path):
+    first, second = (results.write_archive(tmp_path / name, fake_archives()[0]) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_released_file_has_the_documented_keys(tmp_path):
+    path = results.write_archive(tmp_path, fake_archives()[0])
+    with np.load(path, allow_pickle=False) as file:
+        assert sorted(file.files) == ["optimizers", "xs", "ys"]
+        assert file["optimizers"].dtype.kind == "S"
+        assert file["optimizers"][3] == b"nadamw_grid_seed3"
+        assert file["xs"].tolist() == STEPS.tolist()
+        assert (file["ys"].shape, file["ys"].dtype) == ((CONFIGS, 2, 11, 4), np.float32)
+
+
+def released(folder, name="set_10_replica1.npz", **changes):
+    """A file like a released one, with some arrays changed."""
+    arrays = {
+        "optimizers": np.array([b"a", b"b"]),
+        "xs": np.array([0, 10]),
+        "ys": np.zeros((2, 1, 2, 4), np.float32),
+    }
+    path = folder / "task" / name
+    path.parent.mkdir(exist_ok=True)
+    np.savez(path, **{k: v for k, v in (arrays | changes).items() if v is not None})
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"xs": np.array([0.0, 10.0])},  # whole numbers as floats
+        {"ys": np.zeros((2, 1, 2, 4), np.float64)},
+        {"optimizers": np.array(["a", "b"])},
+    ],
+)
+def test_harmless_differences_of_type_are_read(tmp_path, changes):
+    archive = results.read_archive(released(tmp_path, **changes))
+    assert (archive.optimizers, archive.xs.tolist(), archive.ys.dtype) == (("a", "b"), [0, 10], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ys": None}, "has the keys optimizers, xs; must have optimizers, xs, ys"),
+        ({"more": np.zeros(1)}, "has the keys more, optimizers, xs, ys"),
+        ({"ys": np.zeros((2, 1, 2, 3), np.float32)}, r"ys has shape \(2, 1, 2, 3\); must be"),
+        ({"ys": np.zeros((2, 1, 2, 4), np.int32)}, "ys has dtype int32; must be floating point"),
+        ({"ys": np.zeros((3, 1, 2, 4), np.float32)}, "optimizers has 2 names but ys 3 configs"),
+        ({"xs": np.array([0, 5, 10])}, "one whole number for each of the 2 steps"),
+        ({"xs": np.array([10, 0])}, "ascend"),
+        ({"xs": np.array([0, 20])}, "its name should be set_20_replica1.npz"),
+        ({"optimizers": np.array([b"a", b"a"])}, "holds 'a' more than once"),
+        ({"optimizers": np.array([1, 2])}, "must be a row of strings"),
+        (
+            {"optimizers": np.array([{}, {}], dtype=object)},
+            "holds Python objects; only plain arrays are read",
+        ),
+    ],
+)
+def test_wrong_arrays_are_refused_by_name(tmp_path, changes, message):
+    path = released(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        results.read_archive(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_damaged_and_misnamed_files_are_refused(tmp_path):
+    path = released(tmp_path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="is damaged"):
+        results.read_archive(path)
+    with pytest.raises(ValueError, match="is not named"):
+        results.read_archive(released(tmp_path, "curves.npz"))
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        results.read_archive(tmp_path / "set_1_replica1.npz")
+
+
+def test_a_kill_while_writing_leaves_no_file(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workloads.data.files.os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        results.write_archive(tmp_path, fake_archives()[0])
+    assert not results.archive_paths(tmp_path)
+
+
+def test_a_table_and_archives_convert_both_ways_without_loss(tmp_path):
+    for archives in (fake_archives(), fake_archives(test=False)):
+        table = results.archives_to_table(archives, "made up")
+        assert table.height == len(TASKS) * CONFIGS * 2
+        path = tmp_path / "curves.parquet"
+        results.write_table(path, table)
+        read = results.read_table(path)
+        assert read.equals(table)
+        assert all(itertools.starmap(same, zip(results.table_to_archives(read), archives, strict=True)))
+
+
+def test_the_rows_of_a_table_are_curves():
+    archive = fake_archives()[1]
+    table = results.archives_to_table([archive], "made up")
+    row = table.row(2 * 7 + 1, named=True)  # config 7, replica 1
+    assert (row["optimizer"], row["replica"], row["provenance"]) == ("nadamw_grid_seed7", 1, "made up")
+    assert np.array_equal(row["valid_outer"], archive.ys[7, 1, :, 2], equal_nan=True)
+    assert json.loads(row["hyperparameters"]) == {
+        k: float(v) for k, v in grid_point(row["optimizer"]).items()
+    }
+    assert row["update_rule"] == "nadamw_metz_code"
+
+
+def test_a_row_order_of_its_own_does_not_mix_up_curves():
+    table = results.archives_to_table(fake_archives()[:2], "made up")
+    shuffled = table.sample(fraction=1.0, shuffle=True, seed=3)
+    order = {archive.task: archive for archive in results.table_to_archives(shuffled)}
+    for archive in fake_archives()[:2]:
+        found = order[archive.task]
+        rows = [found.optimizers.index(name) for name in archive.optimizers]
+        assert found.ys[rows].tobytes() == archive.ys.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop("test"), "no column 'test'"),
+        (lambda t: t.with_columns(extra=1), "unknown column 'extra'"),
+        (lambda t: t.head(0), "has no rows"),
+        (lambda t: t.head(5), "must have every replica once"),
+        (lambda t: t.with_columns(replica=pl.lit("a")), "wrong type"),
+        (lambda t: t.with_columns(task=pl.lit(None, pl.String)), "'task' has 40 nulls"),
+        (
+            lambda t: t.with_columns(train=pl.col("train").list.head(3)),
+            "a curve of train has not one loss for each of 11 steps",
+        ),
+    ],
+)
+def test_tables_that_are_none_are_refused(change, message):
+    table = results.archives_to_table(fake_archives()[:1], "made up")
+    with pytest.raises(ValueError, match=message):
+        results.table_to_archives(change(table))
+
+
+def test_task_names_are_one_per_line(tmp_path):
+    path = tmp_path / "task_names.txt"
+    path.write_text("mlp_family_seed12\n\nTwoD_Bowl10\n")
+    assert results.read_task_names(path) == ("mlp_family_seed12", "TwoD_Bowl10")
+    for text, message in (
+        ("", "holds no names"),
+        ("a\na\n", "'a' appears more than once"),
+        ("a b\n", "name 1"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            results.read_task_names(path)
+
+
+# Studies
+
+
+def write_study(folder, archives, *, start: int = 0, missing: int = 0):
+    """A study whose trials have the curves of archives; the last `missing` trials of the first task are not run."""
+    names = [f"taskset/{archive.task}" for archive in archives]
+    points = tuple(Point(name, grid_point(name)) for name in archives[0].optimizers)
+    spec = studies.StudySpec(
+        name="sweep", title="a sweep", role="candidates", optimizer="nadamw_metz_code",
+        strategy={"name": "taskset-grid"}, points=dict.fromkeys(names, points), workloads=tuple(names), repeats=2,
+    )  # fmt: skip
+    studies.write_spec(folder, spec)
+    for number, (name, archive) in enumerate(zip(names, archives, strict=True)):
+        for repeat in range(2):
+            rows = []
+            for config, point in enumerate(points):
+                ys = archive.ys[config, repeat, start:].astype(np.float64)
+                rows.append(
+                    {
+                        "workload": name, "batch": repeat, "repeat": repeat, "point": point.id,
+                        "hyperparameters": json.dumps(dict(point.hyperparameters)), "status": "done",
+                        "global_step": archive.xs[start:].tolist(), "batch_seconds": 40.0,
+                        "optimizer": "nadamw_metz_code", "data": "synthetic: of a formula",
+                        **{
+                            # As studies store it: null where a diverged trial has no value.
+                            f"{role}/loss": [None if np.isnan(y) else y for y in ys[:, k].tolist()]
+                            for k, role in enumerate(SPLIT_OF_ROLE)
+                        },
+                    }
+                )  # fmt: skip
+            kept = rows[: len(rows) - missing] if number == 0 and repeat == 1 else rows
+            studies.write_batch(folder, name, repeat, pl.DataFrame(kept, infer_schema_length=None))
+    return folder
+
+
+def test_a_study_becomes_the_curves_that_it_trained(tmp_path):
+    archives = fake_archives()[:3]
+    sizes = {"taskset/mlp_family_seed0": 1234}
+    table, left_out = results.curves_of_studies(write_study(tmp_path / "study", archives), sizes)
+    assert left_out == ()
+    assert all(itertools.starmap(same, zip(results.table_to_archives(table), archives, strict=True)))
+    first = table.row(0, named=True)
+    assert (first["parameters"], first["seconds"]) == (1234, 40.0 / CONFIGS)
+    assert first["provenance"] == "study sweep, trained here; data: synthetic: of a formula"
+    assert first["update_rule"] == "nadamw_metz_code"
+
+
+def test_a_task_with_missing_trials_is_left_out_with_the_reason(tmp_path):
+    folder = write_study(tmp_path / "study", fake_archives()[:2], missing=3)
+    table, left_out = results.curves_of_studies(folder)
+    assert table["task"].unique().to_list() == [TASKS[1]]
+    assert [item.reason for item in left_out] == ["3 of 40 trials are not run yet"]
+
+
+def test_curves_that_begin_after_the_first_step_have_no_cost(tmp_path):
+    folder = write_study(tmp_path / "study", fake_archives()[:2], start=1)
+    with pytest.raises(ValueError, match="curves begin at step 100"):
+        lists.task_costs(results.read_curves(folder))
+
+
+def test_all_forms_of_the_same_curves_cost_the_same(tmp_path):
+    archives = fake_archives()[:4]
+    study = write_study(tmp_path / "study", archives)
+    table = tmp_path / "curves.parquet"
+    results.convert_curves(study, table)
+    done = results.convert_curves(table, tmp_path / "files")
+    assert (len(done.files), done.tasks, done.curves, done.left_out) == (4, 4, 160, ())
+    back = tmp_path / "back.parquet"
+    results.convert_curves(tmp_path / "files", back)
+    found = [lists.task_costs(results.read_curves(p))[0] for p in (study, table, tmp_path / "files", back)]
+    for costs in found:
+        order = [costs.tasks.index(archive.task) for archive in archives]
+        first = [found[0].tasks.index(archive.task) for archive in archives]
+        assert costs.costs[:, order].tobytes() == found[0].costs[:, first].tobytes()
+        assert costs.judging[:, order].tobytes() == found[0].judging[:, first].tobytes()
+    with pytest.raises(FileExistsError, match="exists already"):
+        results.convert_curves(study, table)
+
+
+def test_costs_are_normalised_over_all_sets_of_a_task(tmp_path):
+    # The second set reaches half the loss of the first everywhere, so nothing of the first is at 0.
+    first = fake_archives()[:2]
+    second = [dataclasses.replace(a, optimizer_set="better", ys=a.ys / 2) for a in first]
+    for archive in (*first, *second):
+        results.write_archive(tmp_path, archive)
+    by_name = {c.optimizer_set: c for c in lists.task_costs(results.read_curves(tmp_path))}
+    losses = first[0].losses("valid_outer").astype(np.float64)
+    low = np.nanmin(losses) / 2
+    line = np.minimum((losses - low) / (losses[..., :1] - low), 1.0)
+    expected = np.where(np.isnan(losses), 1.0, line).mean(axis=(1, 2))
+    column = by_name[GRID].tasks.index(first[0].task)
+    assert by_name[GRID].costs[:, column] == pytest.approx(expected, rel=1e-12)
+    # (y - m) / (y0 - m) grows as m falls: the set that holds the lowest loss costs less.
+    assert (by_name["better"].costs[:, column] < by_name[GRID].costs[:, column] + 1e-12).all()

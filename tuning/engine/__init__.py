@@ -1,0 +1,1 @@
+"""The population engine: many trials of a workload as few compiled programs."""

@@ -1,0 +1,98 @@
+"""How the trials of a population are spread over programs: measured per device and family, not guessed.
+
+On a CPU the programs of a population run side by side, one per core: XLA spreads large matrix products over cores, but
+nothing else, so that one program of a small model leaves the others idle most of the time. How many trials one program
+holds depends on the family: perceptrons gain from one large product for many trials, convolutions and recurrences from
+working sets that fit into a core's cache. `lanes.json` holds what `python -m benchmarks.population --lanes` measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from importlib import resources
+
+import jax
+import numpy as np
+
+LEAST_BATCH = 8  # trials; a file for each would be many
+OTHER = "other"  # families that nobody has measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """How a population is spread.
+
+    Attributes:
+      width: at most so many trials in one program.
+      side_by_side: programs at a time.
+      devices: that the trials of a program are spread over; a program holds a multiple of so many trials.
+    """
+
+    width: int
+    side_by_side: int
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}, must be at least 1")
+
+    def parts(self, trials: int) -> tuple[np.ndarray, ...]:
+        """Trials of each program: equally many, so that one program serves all; the last trial fills up the rest.
+
+        Every place has a program as long as there are trials for it.
+
+        Example:
+          >>> [part.tolist() for part in Lane(width=4, side_by_side=2).parts(5)]
+          [[0, 1, 2], [3, 4, 4]]
+        """
+        turns = -(-trials // (self.width * self.side_by_side))
+        size = -(-trials // (turns * self.side_by_side))
+        size = -(-size // self.devices) * self.devices
+        rows = np.arange(-(-trials // size) * size)
+        return tuple(np.minimum(rows, trials - 1).reshape(-1, size))
+
+
+def lane(family: str, width: int | None = None, side_by_side: int | None = None) -> Lane:
+    """The lane of a family on this machine.
+
+    Args:
+      family: of the workload.
+      width, side_by_side: replace what was measured.
+    """
+    device = jax.local_devices()[0]
+    table = _table()
+    widths = table.get(device.device_kind) or table.get(device.platform) or table["cpu"]
+    return Lane(
+        width=width or widths.get(family, widths[OTHER]),
+        side_by_side=side_by_side or places(),
+        devices=len(jax.local_devices()),
+    )
+
+
+def batch_width(family: str) -> int:
+    """Trials that a study writes at a time: what one program holds, or several where it holds few."""
+    width = lane(family).width
+    return width * -(-LEAST_BATCH // width)
+
+
+def places() -> int:
+    """Programs that run best at a time: one per core on a CPU; one, over all devices, on anything else."""
+    devices = jax.local_devices()
+    return cores() if devices[0].platform == "cpu" and len(devices) == 1 else 1
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _table() -> dict[str, dict[str, int]]:
+    """Kind of device, or platform -> family -> trials per program."""
+    return json.loads(resources.files("tuning.engine").joinpath("lanes.json").read_text())[
+        "trials_per_program"
+    ]

@@ -1,0 +1,1 @@
+"""How trials are executed: processes of their own for submissions."""

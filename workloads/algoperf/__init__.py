@@ -1,0 +1,1 @@
+"""AlgoPerf's workloads, native: no AlgoPerf is needed."""

@@ -1,0 +1,1 @@
+"""Workloads on data that ship inside packages, or are made by generators."""
