@@ -154,7 +154,9 @@ def main() -> None:
     parser.add_argument(
         "--widths", metavar="N,...", help="trials per program to try besides the engine's choice"
     )
-    parser.add_argument("--lanes", action="store_true", help="measure widths and write tuning/engine/lanes.json")
+    parser.add_argument(
+        "--lanes", action="store_true", help="measure widths and write tuning/engine/lanes.json"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
     arguments = parser.parse_args()
     for name in arguments.cases:

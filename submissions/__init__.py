@@ -24,6 +24,7 @@ import difflib
 
 from submissions.optimizers._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions.optimizers._rows import OPTIMIZERS
+from submissions.optimizers._rule import Rule, Seen, from_optax
 from submissions.optimizers.own import REGISTERED, from_file, is_file_form, recorded_name, register
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "Domain",
     "Hyperparameter",
     "Optimizer",
+    "Rule",
+    "Seen",
+    "from_optax",
     "optimizer",
     "recorded_name",
     "register",

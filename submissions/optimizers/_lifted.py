@@ -1,0 +1,85 @@
+"""An Optax transformation as a `Rule`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from submissions.optimizers._rule import Rule, Seen
+
+Make = Callable[[Mapping[str, Any], Any], optax.GradientTransformation]
+
+
+@jax.tree_util.register_pytree_node_class
+class OptaxState:
+    """What a lifted transformation carries: the horizon it was made for, and its own state.
+
+    Attributes:
+      horizon: a scalar array, which is a leaf; or an int, which belongs to the structure, so that a program is compiled
+        for it.
+      inner: the transformation's.
+    """
+
+    def __init__(self, horizon: Any, inner: Any) -> None:
+        self.horizon, self.inner = horizon, inner
+
+    def tree_flatten(self) -> tuple[tuple[Any, ...], int | None]:
+        if isinstance(self.horizon, int):
+            return (self.inner,), self.horizon
+        return (self.horizon, self.inner), None
+
+    @classmethod
+    def tree_unflatten(cls, static: int | None, children: tuple[Any, ...]) -> OptaxState:
+        return cls(static, *children) if static is not None else cls(*children)
+
+
+def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Sequence[str]) -> Rule:
+    """See `submissions.optimizers._rule.from_optax`."""
+
+    def init(weights, hyperparameters, params, key, horizon):
+        del weights, key
+        return OptaxState(horizon, make(hyperparameters, horizon).init(params))
+
+    def update(weights, hyperparameters, grads, state, params, seen: Seen):
+        del weights
+        transformation = optax.with_extra_args_support(make(hyperparameters, state.horizon))
+        updates, inner = transformation.update(grads, state.inner, params, value=seen.loss, grad=grads)
+        return updates, OptaxState(state.horizon, inner)
+
+    return Rule(
+        init,
+        update,
+        evaluated=evaluated and (lambda state, params: evaluated(state.inner, params)),
+        static_horizon=_needs_an_int(make, names),
+    )
+
+
+def _needs_an_int(make: Make, names: Sequence[str]) -> bool:
+    """Whether `make` fails on a traced horizon, and on a traced one alone."""
+
+    def fails(horizon: Any) -> bool:
+        def made(number, horizon=horizon):
+            make(_AnyName(number, names), horizon)
+
+        try:
+            jax.eval_shape(made, jnp.float32(0.5), *(() if isinstance(horizon, int) else (horizon,)))
+        except TypeError:  # which all errors are that say that a value must be known
+            return True
+        return False
+
+    return fails(jnp.int32(100)) and not fails(100)
+
+
+class _AnyName(dict):
+    """Hyperparameters before anybody has given a point: every name has the same number."""
+
+    def __init__(self, number: jax.Array, names: Sequence[str]) -> None:
+        super().__init__(dict.fromkeys(names, number))
+        self._number = number
+
+    def __missing__(self, name: str) -> jax.Array:
+        return self._number
