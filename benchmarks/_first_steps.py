@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from workloads import Functions, GeneratedData, Regularization, ResidentData, Workload
+from workloads import Functions, Regularization, Workload
 
 STEPS = 20
 LEARNING_RATES = (1e-3, 1e-5, 1e-7)
@@ -80,16 +80,14 @@ def _constants(workload: Workload) -> dict[str, jax.Array]:
 
 def _batches(workload: Workload, steps: int, seed: int) -> dict[str, np.ndarray]:
     """[step, example, ...], cut on the host so that the data set itself never enters the program."""
-    if isinstance(workload.data, GeneratedData):
-        return {}
-    if not isinstance(workload.data, ResidentData):
+    if not workload.data.on_device:
         raise ValueError(
             f"{workload.name}: its data are streamed; its first steps are taken by 'shortlist tune'"
         )
     split = workload.eval_splits["train"]
-    examples = workload.data.size(split)
+    examples = workload.data.size(split) or 1
     rows = np.random.default_rng(seed).integers(examples, size=(steps, workload.batch_size))
-    return {field: values[rows] for field, values in workload.data.splits[split].items()}
+    return {field: values[rows] for field, values in workload.data.arrays(split).items()}
 
 
 def _program(workload: Workload, steps: int) -> Any:
@@ -107,10 +105,8 @@ def _program(workload: Workload, steps: int) -> Any:
             number, batch = number_and_batch
             params, model_state, moments = state
             batch_key, loss_key = (jax.random.fold_in(k, number) for k in step_keys)
-            if isinstance(data, GeneratedData):
-                batch = data.draw(batch_key, workload.batch_size)
-            elif isinstance(data, ResidentData) and data.transform:
-                batch = data.transform(batch_key, batch, split)
+            rows = jnp.arange(workload.batch_size if batch else 0)
+            batch = data.batch(batch, rows, batch_key, split, workload.batch_size)
             (loss, model_state), gradients = jax.value_and_grad(functions.loss, has_aux=True)(
                 params, model_state, batch, loss_key, True, Regularization()
             )

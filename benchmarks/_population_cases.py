@@ -61,7 +61,7 @@ def perceptron(side: int) -> Workload:
     functions = Functions(lambda key: (_layers.mlp_init(key, sizes), ()), loss, metrics)
     return Workload(
         name=f"benchmark/mlp_{side}x{side}x3",
-        family="mlp",
+        cost_class="mlp",
         summary=f"perceptron {'-'.join(map(str, sizes))}",
         init=functions.init,
         loss=functions.loss,

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tuning.engine.population import Evaluation, OptimizerRule, Population
-from workloads import GeneratedData, Regularization, ResidentData, Workload
+from submissions import from_optax
+from tuning.engine.population import Evaluation, Population
+from workloads import Regularization, Workload
 
 LEARNING_RATE = 1e-4
 PEAK_SIZE = 2048  # of the square matrices whose product is the peak
@@ -26,7 +27,7 @@ def adam(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.Gradient
     return optax.adam(hyperparameters["learning_rate"])
 
 
-RULE: OptimizerRule = adam
+RULE = from_optax(adam)
 
 
 def peak() -> tuple[Run, int]:
@@ -36,33 +37,23 @@ def peak() -> tuple[Run, int]:
     return lambda: jax.block_until_ready(multiply(a, a)), 2 * PEAK_SIZE**3
 
 
-def _source(workload: Workload) -> ResidentData | GeneratedData:
-    if not isinstance(workload.data, ResidentData | GeneratedData):
-        raise TypeError(f"{workload.name}: the ways compared here need resident or generated data")
-    return workload.data
-
-
 def plain_loop(workload: Workload, steps: int) -> Run:
     """One trial as a user writes it: a jitted step called from Python, the batch cut with NumPy."""
-    step, start, source = _step(workload), _start(workload), _source(workload)
+    step, start, source, batch_size = _step(workload), _start(workload), workload.data, workload.batch_size
     split = workload.eval_splits["train"]
+    size = source.size(split)
 
     @jax.jit
-    def train_step(state, batch, key, number):
+    def train_step(state, stored, key, number):
         draw_key, loss_key = jax.random.split(jax.random.fold_in(key, number))
-        if isinstance(source, GeneratedData):
-            batch = source.draw(draw_key, workload.batch_size)
-        elif source.transform:
-            batch = source.transform(draw_key, batch, split)
-        return step(state, batch, loss_key)
+        rows = jnp.arange(batch_size if stored else 0)
+        return step(state, source.batch(stored, rows, draw_key, split, batch_size), loss_key)
 
     def run() -> None:
         rng, state, key = np.random.default_rng(0), start, jax.random.key(1)
         for number in range(steps):
-            batch: dict[str, Any] = {}
-            if not isinstance(source, GeneratedData):
-                rows = rng.integers(source.size(split), size=workload.batch_size)
-                batch = {field: values[rows] for field, values in source.splits[split].items()}
+            rows = rng.integers(size or 1, size=batch_size)
+            batch = {field: values[rows] for field, values in source.arrays(split).items()}
             state = train_step(state, batch, key, number)
         jax.block_until_ready(state)
 
@@ -71,23 +62,15 @@ def plain_loop(workload: Workload, steps: int) -> Run:
 
 def scan(workload: Workload, steps: int) -> Run:
     """One trial as one program: a scan over steps, data on the device."""
-    step, start, source = _step(workload), _start(workload), _source(workload)
+    step, start, source = _step(workload), _start(workload), workload.data
     split = workload.eval_splits["train"]
-    stored = {}
-    if not isinstance(source, GeneratedData):
-        stored = {field: jnp.asarray(values) for field, values in source.splits[split].items()}
+    stored = {field: jnp.asarray(values) for field, values in source.arrays(split).items()}
 
     @jax.jit
     def train(state, stored, key):
         def body(state, key):
-            rows_key, draw_key, loss_key = jax.random.split(key, 3)
-            if isinstance(source, GeneratedData):
-                batch = source.draw(draw_key, workload.batch_size)
-            else:
-                rows = jax.random.randint(rows_key, (workload.batch_size,), 0, source.size(split))
-                batch = {field: values[rows] for field, values in stored.items()}
-                batch = source.transform(draw_key, batch, split) if source.transform else batch
-            return step(state, batch, loss_key), None
+            draw_key, loss_key = jax.random.split(key)
+            return step(state, source.fresh(stored, draw_key, split, workload.batch_size), loss_key), None
 
         return jax.lax.scan(body, state, jax.random.split(key, steps))[0]
 
@@ -118,7 +101,7 @@ def seconds(run: Run) -> float:
 
 
 def _step(workload: Workload) -> Callable[..., Any]:
-    optimizer = RULE({"learning_rate": LEARNING_RATE}, 0)
+    optimizer = adam({"learning_rate": LEARNING_RATE}, 0)
 
     def step(state, batch, key):
         params, model_state, opt_state = state
@@ -136,4 +119,4 @@ def _step(workload: Workload) -> Callable[..., Any]:
 
 def _start(workload: Workload) -> Any:
     params, model_state = jax.jit(workload.init)(jax.random.key(0))
-    return params, model_state, RULE({"learning_rate": LEARNING_RATE}, 0).init(params)
+    return params, model_state, adam({"learning_rate": LEARNING_RATE}, 0).init(params)

@@ -7,8 +7,8 @@ Per case: trial-steps per second of the engine, of a plain jitted Optax step cal
 `lax.scan` over one trial; their ratios to the plain loop; the share of the matrix-multiply peak; and compile times.
 Ways take turns and a ratio is the median of the ratios within a round, so that a busy moment hits them all. The
 default takes 8 minutes on two cores. With `--lanes` it tries several numbers of trials per program too, as many
-programs at a time as the machine has cores, and writes the best of each family into tuning/engine/lanes.json, which the
-engine reads.
+programs at a time as the machine has cores, and writes the best of each cost class into tuning/engine/lanes.json,
+which the engine reads.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, 
     flops = workloads.flops_per_step(workload)
     return {
         "workload": workload.name,
-        "family": workload.family,
+        "cost_class": workload.cost_class,
         "flops_per_trial_step": flops,
         "peak_gflops": _spread([peak / 1e9 for peak in peaks]),
         "trial_steps_per_second": {name: _spread(values) for name, values in rates.items()},
@@ -110,7 +110,7 @@ def machine() -> dict[str, Any]:
 
 
 def best_width(cases: list[dict[int, float]]) -> int:
-    """The width with the highest geometric mean of rates over the cases of a family, each relative to its fastest.
+    """The width with the highest geometric mean of rates over the cases of a cost class, each relative to its fastest.
 
     Of widths within 3 % of the best it is the narrowest: what is left of a study fills it more evenly.
 
@@ -127,7 +127,7 @@ def best_width(cases: list[dict[int, float]]) -> int:
 
 
 def write_lanes(results: dict[str, dict[str, Any]], path: Path = LANES) -> None:
-    """Writes the best width of every family that was measured, for this kind of device."""
+    """Writes the best width of every cost class that was measured, for this kind of device."""
     best: dict[str, list[dict[int, float]]] = {}
     for result in results.values():
         rates = {
@@ -136,10 +136,10 @@ def write_lanes(results: dict[str, dict[str, Any]], path: Path = LANES) -> None:
             if name.startswith("engine, ")
         }
         if rates:
-            best.setdefault(result["family"], []).append(rates)
+            best.setdefault(result["cost_class"], []).append(rates)
     table = json.loads(path.read_text())
     kind = jax.local_devices()[0].device_kind
-    measured = {family: best_width(cases) for family, cases in best.items()}
+    measured = {name: best_width(cases) for name, cases in best.items()}
     table["trials_per_program"].setdefault(kind, {_lanes.OTHER: min(measured.values())}).update(measured)
     path.write_text(json.dumps(table, indent=1) + "\n")
 

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="to take (default: 40)")
     arguments = parser.parse_args()
     workload = CASES[arguments.case].make()
-    width = arguments.width or _lanes.lane(workload.family).width
+    width = arguments.width or _lanes.lane(workload.cost_class).width
     run, population = ways.engine(workload, arguments.steps, width, width)
     run()
     rows = step_of(population.programs[0].call.as_text(), durations(run))

@@ -20,19 +20,24 @@ Importing this package costs no JAX; loading a workload does.
 from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, select
 from workloads._facts import facts, parameter_count
 from workloads._flops import batch_shapes, flops_per_step
+from workloads._measure import ForeignMeasure, Measure
 from workloads._registry import load, names, register, representatives
-from workloads._streamed import StreamedBatch, StreamedData
+from workloads._source import (
+    Batch,
+    GeneratedData,
+    Provenance,
+    ResidentData,
+    Source,
+    StreamedBatch,
+    StreamedData,
+)
 from workloads._targets import Target, read_targets
 from workloads._workload import (
-    Batch,
     Functions,
-    GeneratedData,
     Metric,
     ModelState,
     Params,
-    Provenance,
     Regularization,
-    ResidentData,
     SharedProgram,
     Workload,
 )
@@ -41,9 +46,11 @@ __all__ = [
     "KINDS",
     "Batch",
     "Entry",
+    "ForeignMeasure",
     "Functions",
     "GeneratedData",
     "Kind",
+    "Measure",
     "Metric",
     "ModelState",
     "Params",
@@ -51,6 +58,7 @@ __all__ = [
     "Regularization",
     "ResidentData",
     "SharedProgram",
+    "Source",
     "StreamedBatch",
     "StreamedData",
     "Target",

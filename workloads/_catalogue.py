@@ -207,7 +207,6 @@ def describe(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[
     return {
         **row,
         "family": line.family,
-        "lane": workload.family,
         "kind": line.kind,
         "seed": line.seed,
         "flops_per_step": flops_per_step(workload),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from workloads._workload import GeneratedData, Workload
+from workloads._workload import Workload
 
 
 def parameter_count(workload: Workload) -> int:
@@ -21,7 +21,7 @@ def facts(workload: Workload) -> dict[str, Any]:
     provenance = workload.data.provenance
     return {
         "name": workload.name,
-        "family": workload.family,
+        "cost_class": workload.cost_class,
         "summary": workload.summary,
         "metric": workload.metric.name,
         "minimize": workload.metric.minimize,
@@ -33,13 +33,8 @@ def facts(workload: Workload) -> dict[str, Any]:
         "max_runtime_seconds": workload.max_runtime_seconds,
         "loss_type": workload.loss_type,
         "parameters": parameter_count(workload),
-        "examples": {split: _examples(workload, split) for split in workload.data.splits},
+        "examples": {split: workload.data.size(split) for split in workload.data.splits},
         "data_kind": provenance.kind,
         "stands_in_for": provenance.stands_in_for,
         "data": str(provenance),
     }
-
-
-def _examples(workload: Workload, split: str) -> int | None:
-    """Examples in a split; None where they are generated without end."""
-    return None if isinstance(workload.data, GeneratedData) else workload.data.size(split)

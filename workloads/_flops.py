@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from workloads._streamed import StreamedData
-from workloads._workload import Regularization, ResidentData, Workload
+from workloads._workload import Regularization, Workload
 
 if TYPE_CHECKING:
     import jax
@@ -37,23 +36,7 @@ def flops_per_step(workload: Workload) -> int:
 
 def batch_shapes(workload: Workload) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a training batch as the model sees it."""
-    import jax
-    import jax.numpy as jnp
-
-    key, data = jax.random.key(0), workload.data
-    if isinstance(data, StreamedData):
-        batch = data.first_batch(workload.eval_splits["train"], workload.batch_size)
-        return dict(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.asarray(x).dtype), batch))
-    if not isinstance(data, ResidentData):
-        return dict(jax.eval_shape(lambda key: data.draw(key, workload.batch_size), key))
-    stored = {
-        field: jax.ShapeDtypeStruct((workload.batch_size, *values.shape[1:]), values.dtype)
-        for field, values in data.splits["train"].items()
-    }
-    transform = data.transform
-    if transform is None:
-        return stored
-    return dict(jax.eval_shape(lambda key, batch: transform(key, batch, "train"), key, stored))
+    return workload.data.shapes(workload.eval_splits["train"], workload.batch_size)
 
 
 def count(jaxpr: Any) -> int:

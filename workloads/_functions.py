@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from workloads._workload import Batch, Functions, ModelState, Params, Predict, Score
+from workloads._source import Batch
+from workloads._workload import Functions, ModelState, Params, Predict, Score
 
 Init = Callable[[jax.Array], tuple[Params, ModelState]]
 Sums = Callable[[Any, Batch], Mapping[str, jax.Array]]  # (outputs, batch) -> what `Workload.metrics` returns

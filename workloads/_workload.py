@@ -1,4 +1,4 @@
-"""What a workload is: pure functions, resident data, and facts.
+"""What a workload is: pure functions, a source of examples, a measure, and facts.
 
 Everything here is importable without JAX; the functions inside a `Workload` need it.
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from workloads._measure import ForeignMeasure, Measure
+from workloads._source import Batch, Source
 
 if TYPE_CHECKING:
     import jax
 
-    from workloads._streamed import StreamedData
-
 Params = Any  # a pytree of jax.Array
 ModelState = Any  # a pytree of jax.Array; () where the model keeps none
-Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
 
 
 class Regularization(NamedTuple):
@@ -34,54 +34,6 @@ class Metric:
 
     name: str  # a key of what `Workload.metrics` returns
     minimize: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Provenance:
-    """Which data a result came from. A stand-in is never shown as the real thing."""
-
-    kind: Literal["real", "embedded", "synthetic"]
-    source: str  # what it is and how it was made, in one sentence
-    stands_in_for: str | None = None  # the data set it replaces, if any
-
-    def __str__(self) -> str:
-        replaced = f", in place of {self.stands_in_for}" if self.stands_in_for else ""
-        return f"{self.kind}: {self.source}{replaced}"
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidentData:
-    """Splits small enough to live on the device as arrays.
-
-    Attributes:
-      splits: split name -> field name -> array [example, ...]; fields of a split agree in length.
-      provenance: where the arrays come from.
-      transform: (key, batch, split name) -> the batch that the model sees, such as augmented images or a random
-        slice of each text. It runs once per batch, before the trials of a population part ways. None: as stored.
-    """
-
-    splits: Mapping[str, Mapping[str, np.ndarray]]
-    provenance: Provenance
-    transform: Callable[[jax.Array, Batch, str], Batch] | None = None
-
-    def size(self, split: str) -> int:
-        """Number of examples in a split."""
-        return len(next(iter(self.splits[split].values())))
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratedData:
-    """Batches made as they are needed, without end; every split draws from the same distribution.
-
-    Attributes:
-      draw: (key, examples) -> batch. An objective that needs no examples returns {}.
-      provenance: how they are made.
-      splits: names of the splits.
-    """
-
-    draw: Callable[[jax.Array, int], Batch]
-    provenance: Provenance
-    splits: tuple[str, ...] = ("train", "validation", "test")
 
 
 Predict = Callable[[Params, ModelState, Batch, Any, bool, Any], tuple[Any, ModelState]]
@@ -120,7 +72,7 @@ class Workload:
 
     Attributes:
       name: path-like, such as `taskset/mlp_family_seed12`.
-      family: workloads of one family share a training lane, such as `mlp`, `conv`, `rnn`.
+      cost_class: workloads that one width of a population serves best, such as `mlp`, `conv`, `rnn`.
       summary: one line for people.
       init: key -> (params, model_state).
       loss: (params, model_state, batch, key, train, regularization) -> (mean loss over the batch, new model_state).
@@ -133,7 +85,7 @@ class Workload:
       score: (outputs, batch, label_smoothing) -> (losses, weights), arrays of equal shape, one entry per example of
         the metrics; weights None: all 1. label_smoothing None: none. loss = sum(losses * weights) / sum(weights), and
         it is `predict` and `score` that `loss` is made of.
-      data: resident splits, a generator, or streams; eval_splits says which split plays which role.
+      data: where examples come from; eval_splits says which split plays which role.
       metric: name and direction.
       validation_target, test_target: values of the metric, or None where nobody set one yet.
       step_hint: steps of the full budget; schedules end here.
@@ -146,17 +98,18 @@ class Workload:
       eval_examples: at most so many leading examples of the train split are evaluated, and so many examples of
         every role if they are generated.
       shared: set where other workloads can be trained by the same compiled program.
+      measure: how a split is judged, where that is no sum over examples of `metrics`; None: it is.
       constraint: params -> params that satisfy it, applied after every update by optimizers that honour
         constraints; None where there is none.
     """
 
     name: str
-    family: str
+    cost_class: str
     summary: str
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     loss: Callable[..., tuple[jax.Array, ModelState]]
     metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
-    data: ResidentData | GeneratedData | StreamedData
+    data: Source
     metric: Metric
     validation_target: float | None
     test_target: float | None
@@ -174,14 +127,15 @@ class Workload:
     score: Score | None = None
     shared: SharedProgram | None = None
     constraint: Callable[[Params], Params] | None = None
+    measure: Measure | ForeignMeasure | None = None
 
     def __post_init__(self) -> None:
         missing = set(self.eval_splits.values()) - set(self.data.splits)
         if missing:
             raise ValueError(f"{self.name}: no split {sorted(missing)}; data has {sorted(self.data.splits)}")
-        if isinstance(self.data, GeneratedData):
-            return
-        if self.batch_size > self.data.size("train"):
+        split = self.eval_splits["train"]
+        size = self.data.size(split)
+        if size is not None and self.batch_size > size:
             raise ValueError(
-                f"{self.name}: batch_size {self.batch_size} exceeds the {self.data.size('train')} training examples"
+                f"{self.name}: batch_size {self.batch_size} exceeds the {size} examples of split {split!r}"
             )

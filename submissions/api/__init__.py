@@ -39,15 +39,12 @@ def view(workload: Workload, device_axis: bool = False) -> Any:
     """The workload as a `spec.Workload`, of the spec in force.
 
     Args:
-      workload: with resident or generated data.
+      workload: any.
       device_axis: as submissions for AlgoPerf v0.5 expect it: parameters, model state and batches have a leading axis
         over the local devices, and the dropout rate is an argument of `init_model_fn`, not of `model_fn`.
 
     Returns:
       A `submissions.api._view.View`, which says what there is beyond AlgoPerf's interface.
-
-    Raises:
-      TypeError: the data are neither resident nor generated.
     """
     from submissions.api import _view
 

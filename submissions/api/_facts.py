@@ -8,8 +8,8 @@ from typing import Any
 import jax
 
 from submissions.api import _parameters
-from submissions.api._evaluate import CHUNK, Evaluation
-from workloads import ResidentData, Workload
+from workloads import Workload
+from workloads.evaluation import CHUNK, examples_of
 
 
 class Facts:
@@ -17,7 +17,6 @@ class Facts:
 
     spec: Any  # AlgoPerf's module in force
     workload: Workload
-    _evaluation: Evaluation
 
     def _set_parameter_facts(self, nested: Any) -> None:
         """Where AlgoPerf's base class keeps them; known before `init_model_fn` is called.
@@ -84,25 +83,23 @@ class Facts:
     @property
     def num_train_examples(self) -> int:
         """Of generated data: as many as a whole training sees, none of them twice."""
-        data = self.workload.data
-        if isinstance(data, ResidentData):
-            return data.size(self.workload.eval_splits["train"])
-        return self.workload.step_hint * self.workload.batch_size
+        size = self.workload.data.size(self.workload.eval_splits["train"])
+        return self.workload.step_hint * self.workload.batch_size if size is None else size
 
     @property
     def num_eval_train_examples(self) -> int:
         """Training examples that an evaluation looks at."""
-        return self._evaluation.examples("train")
+        return examples_of(self.workload, "train")
 
     @property
     def num_validation_examples(self) -> int:
         """Validation examples that an evaluation looks at: all, unless they are generated."""
-        return self._evaluation.examples("validation")
+        return examples_of(self.workload, "validation")
 
     @property
     def num_test_examples(self) -> int:
         """See `num_validation_examples`."""
-        return self._evaluation.examples("test")
+        return examples_of(self.workload, "test")
 
     @property
     def eval_batch_size(self) -> int:

@@ -17,9 +17,9 @@ import jax
 
 import submissions.api.loading as loading
 from submissions import api
-from submissions.api import _checkpoints as _run_checkpoints
 from submissions.api import _inputs as _run_inputs
 from submissions.api import _logs as _run_logs
+from submissions.api import checkpoints as _run_checkpoints
 from submissions.api._trial_spec import TrialOutcome, TrialSpec
 
 Progress = Callable[[int, int | None], None]  # (steps done, steps asked for)

@@ -11,22 +11,17 @@ import jax.numpy as jnp
 
 from submissions.api import _jax_sharding_utils as sharding_utils
 from submissions.api import _queue
-from submissions.api._evaluate import Evaluation
 from submissions.api._facts import Facts
 from submissions.api._install import spec as spec_in_force
 from submissions.api._model import Model, typed
-from workloads import GeneratedData, ResidentData, Workload
+from workloads import Workload
+from workloads.evaluation import Evaluator
 
 ROLES = {"train": "train", "eval_train": "train", "validation": "validation", "test": "test"}
 
 
 def view(workload: Workload, device_axis: bool = False) -> Any:
     """See `submissions.api.view`."""
-    if not isinstance(workload.data, ResidentData | GeneratedData):
-        raise TypeError(
-            f"{workload.name}: data are {type(workload.data).__name__}; a view needs resident or generated data. A "
-            "workload of an installed AlgoPerf is already what a submission expects: use algoperf_workload(name)"
-        )
     return _class(spec_in_force(), device_axis)(workload)
 
 
@@ -62,21 +57,9 @@ class View(Facts, Model):
         params, model_state = jax.eval_shape(workload.init, jax.random.key(0))
         self._set_model(params, model_state)
         self._set_parameter_facts(self._params.to_dict(params))
-        self._on_device: dict[str, Mapping[str, jax.Array]] = {}
-        self._evaluation = Evaluation(workload, self._arrays)
+        self._evaluator = Evaluator(workload)
 
     # Data and evaluation, which the rules keep submissions from.
-
-    def _arrays(self, split: str) -> Mapping[str, jax.Array]:
-        """A split on the device, {} where data are generated."""
-        data = self.workload.data
-        if not isinstance(data, ResidentData):
-            return {}
-        if split not in self._on_device:
-            self._on_device[split] = {
-                field: jnp.asarray(values) for field, values in data.splits[split].items()
-            }
-        return self._on_device[split]
 
     def _build_input_queue(
         self,
@@ -108,17 +91,15 @@ class View(Facts, Model):
                 f"{self.name}: batch size {global_batch_size} is not a positive multiple of the {devices} devices"
             )
         role, key = ROLES[split], typed(data_rng)
-        arrays = self._arrays(self.workload.eval_splits[role])
+        data, of_role = self.workload.data, self.workload.eval_splits[role]
         place = functools.partial(jax.tree.map, self._placed)
         if split == "train":
-            return _queue.TrainingQueue(
-                self.workload,
-                self._fields,
-                arrays,
+            return data.stream(
+                of_role,
                 key,
                 global_batch_size,
-                place,
-                sharding_utils.get_batch_dim_sharding(),
+                finish=lambda batch: place(self._fields.seen(batch, global_batch_size)),
+                sharding=sharding_utils.get_batch_dim_sharding(),
             )
 
         def passes():
@@ -128,8 +109,6 @@ class View(Facts, Model):
                     self.workload,
                     self._fields,
                     role,
-                    arrays,
-                    self._evaluation.examples(role),
                     key,
                     global_batch_size,
                     lambda batch: sharding_utils.shard_along_batch_dim(place(batch)),
@@ -167,7 +146,7 @@ class View(Facts, Model):
         del num_examples, global_batch_size, rng, data_dir, global_step
         params, model_state = self._unplaced(params, model_state)
         own, state = self._params.from_dict(params), self._own_state(model_state)
-        return self._evaluation.metrics(ROLES.get(split, split), own, state)
+        return self._evaluator.metrics(ROLES.get(split, split), own, state)
 
     def eval_model(
         self,
@@ -182,7 +161,7 @@ class View(Facts, Model):
         """`<role>/<metric>` for every role of the workload, and how many examples validation and test have.
 
         The batch size and the random key do not matter: splits are cut, and whatever is random is drawn, by the rule of
-        the population engine, so that both engines say the same of the same parameters.
+        `workloads.evaluation`, so that both engines say the same of the same parameters.
         """
         del imagenet_v2_data_dir
         row: dict[str, float] = {}

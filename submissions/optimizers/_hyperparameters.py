@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from submissions.optimizers._rule import Rule, from_optax
+
 if TYPE_CHECKING:
     import optax
 
@@ -88,6 +90,14 @@ class Optimizer:
     def rule(self) -> Callable[[Mapping[str, Any], int], optax.GradientTransformation]:
         """(prepared hyperparameters, total steps) -> gradient transformation. Imports JAX."""
         return functools.partial(_imported(self.function), **self.options)
+
+    @property
+    def lifted(self) -> Rule:
+        """The same as a `Rule`, one object however often it is asked for."""
+        evaluated = self.evaluated_params
+        if self.options:
+            return _lifted(self.rule.func, evaluated, tuple(sorted(self.options.items())))
+        return _lifted(getattr(self.rule, "func", self.rule), evaluated, ())
 
     @property
     def evaluated_params(self) -> Callable[[Any, Any], Any] | None:
@@ -169,6 +179,11 @@ class Optimizer:
         if self.whole_warmup_steps:
             prepared["warmup_steps"] = float(int(prepared["warmup_fraction"] * total_steps))
         return prepared
+
+
+@functools.cache
+def _lifted(function: Any, evaluated: Any, options: tuple[tuple[str, Any], ...]) -> Rule:
+    return from_optax(functools.partial(function, **dict(options)), evaluated)
 
 
 def _imported(function: str) -> Callable[..., Any]:

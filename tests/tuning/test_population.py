@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import subprocess
 import sys
@@ -14,11 +13,12 @@ import numpy as np
 import optax
 import pytest
 
-from tests.tuning.toy import sgd, toy_workload
-from tuning.engine import _evaluation, _memory
+from submissions import from_optax
+from tests.tuning.toy import linear_sgd, sgd, toy_workload
+from tuning.engine import _memory
 from tuning.engine._layout import trial_axes
 from tuning.engine.population import Population, stack, trial_seed
-from workloads import Functions, Regularization, SharedProgram, _layers
+from workloads import Functions, Regularization, SharedProgram, _layers, evaluation
 
 RATES = np.array([0.3, 0.1, 0.03])
 SEEDS = np.array([11, 12, 13], np.uint32)
@@ -48,13 +48,13 @@ def loop_functions(workload, steps):
     def start(rate, seed):
         init_key, dropout_key = jax.random.split(jax.random.key(seed))
         params, state = workload.init(init_key)
-        return params, state, sgd({"learning_rate": rate}, steps).init(params), dropout_key
+        return params, state, linear_sgd({"learning_rate": rate}, steps).init(params), dropout_key
 
     def one_step(rate, params, state, opt_state, batch, key, step):
         grads, _ = jax.grad(workload.loss, has_aux=True)(
             params, state, batch, jax.random.fold_in(key, step), True, Regularization()
         )
-        updates, opt_state = sgd({"learning_rate": rate}, steps).update(grads, opt_state, params)
+        updates, opt_state = linear_sgd({"learning_rate": rate}, steps).update(grads, opt_state, params)
         return optax.apply_updates(params, updates), opt_state
 
     def error(params, state):
@@ -146,22 +146,16 @@ def of_structure(seed):
 
 def test_tasks_of_one_structure_share_one_program():
     workloads = [of_structure(seed) for seed in range(3)]
-    populations = [
-        Population(workload, functools.partial(scaled_sgd, scale=1.0), 24, 6) for workload in workloads
-    ]
+    populations = [Population(workload, sgd, 24, 6) for workload in workloads]
     curves = [population.run({"learning_rate": RATES}, SEEDS, ORDER) for population in populations]
     assert [population.compilations for population in populations] == [1, 0, 0]
     assert populations[0].compile_seconds > 0 == populations[1].compile_seconds
     for workload, found in zip(workloads, curves, strict=True):
         expected = plain_loop(workload, RATES[1], SEEDS[1], int(ORDER[0]))
         np.testing.assert_allclose(found.metrics["validation/mse"][1], expected, rtol=2e-4)
-    other_rule = Population(workloads[0], functools.partial(scaled_sgd, scale=0.5), 24, 6)
+    other_rule = Population(workloads[0], from_optax(linear_sgd), 24, 6)
     other_rule.run({"learning_rate": RATES}, SEEDS, ORDER)
     assert other_rule.compilations == 1
-
-
-def scaled_sgd(hyperparameters, total_steps, *, scale):
-    return sgd({"learning_rate": scale * hyperparameters["learning_rate"]}, total_steps)
 
 
 @pytest.mark.parametrize(("width", "side_by_side"), [(1, 1), (2, 2), (8, 1)])
@@ -273,7 +267,7 @@ def test_regularization_reaches_the_loss_as_an_array(toy):
 
 def test_evaluation_in_chunks_sums_to_the_whole(toy, monkeypatch):
     whole = train(workload=toy)
-    monkeypatch.setattr(_evaluation, "EVAL_CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
+    monkeypatch.setattr(evaluation, "CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
     chunked = train()
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(chunked.metrics[name], values, rtol=1e-5)

@@ -16,9 +16,9 @@ import workloads
 from results import read_algoperf_logs
 from shortlist import _run_commands
 from submissions import api
-from submissions.api import _checkpoints as _run_checkpoints
 from submissions.api import _inputs as _run_inputs
 from submissions.api import _logs as _run_logs
+from submissions.api import checkpoints as _run_checkpoints
 from submissions.spaces import SearchSpace
 from tuning.execution import _run_points
 from tuning.execution import run as runner

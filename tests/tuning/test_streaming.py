@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.tuning.toy import sgd, toy_workload
-from tuning.engine import _streaming
+from tuning.engine import _feeds
 from tuning.engine.population import Evaluation, Population
-from workloads import ResidentData, StreamedData, Workload
+from workloads import ForeignMeasure, ResidentData, StreamedData, Workload
 
 RATES = {"learning_rate": np.array([0.3, 0.1, 0.03])}
 SEEDS = np.array([11, 12, 13], np.uint32)
@@ -25,12 +25,12 @@ def as_stream(workload: Workload, **changes) -> Workload:
     stored = workload.data
     assert isinstance(stored, ResidentData)
 
-    def stream(split, seed, batch_size):
+    def read(split, seed, batch_size, first_step):
         fields, examples = stored.splits[split], stored.size(split)
         # The engine draws its epochs from keys that depend on how many there are: 24 steps of 8 from 40 are 5.
         keys = jax.random.split(jax.random.key(np.uint32(seed)), 5)
         rows = np.concatenate([jax.random.permutation(key, examples) for key in keys])
-        for start in range(0, len(rows), batch_size):
+        for start in range(first_step * batch_size, len(rows), batch_size):
             yield {name: values[rows[start : start + batch_size]] for name, values in fields.items()}
 
     def once(split, batch_size):
@@ -38,7 +38,9 @@ def as_stream(workload: Workload, **changes) -> Workload:
             yield {name: values[start : start + batch_size] for name, values in stored.splits[split].items()}
 
     sizes = {split: stored.size(split) for split in stored.splits}
-    data = StreamedData(stream, sizes, stored.provenance, **{"once": once, "eval_batch_size": 7, **changes})
+    data = StreamedData(
+        read, sizes, stored.provenance, **{"read_once": once, "eval_batch_size": 7, **changes}
+    )
     return dataclasses.replace(workload, data=data)
 
 
@@ -67,10 +69,9 @@ def test_streamed_data_train_as_resident_data_do(toy, shared):
 def test_recommended_parameters_are_evaluated_and_a_constraint_is_kept(toy):
     # Half of the parameters, none of which may pass 0.1: their starting values do.
     constrained = dataclasses.replace(toy, constraint=lambda p: jax.tree.map(lambda x: x.clip(-0.1, 0.1), p))
+    halved = dataclasses.replace(sgd, evaluated=lambda state, params: jax.tree.map(lambda x: x / 2, params))
     resident, streamed = (
-        Population(
-            workload, sgd, 24, 6, evaluated_params=lambda state, params: jax.tree.map(lambda x: x / 2, params)
-        ).run(RATES, SEEDS, np.array([7], np.uint32))
+        Population(workload, halved, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
         for workload in (constrained, as_stream(constrained))
     )
     plain = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
@@ -81,9 +82,9 @@ def test_recommended_parameters_are_evaluated_and_a_constraint_is_kept(toy):
 
 def test_how_many_steps_a_call_takes_changes_no_number(toy, monkeypatch):
     whole = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
-    monkeypatch.setattr(_streaming, "CHUNK_STEPS", 4)  # calls of 3 and 3 steps
+    monkeypatch.setattr(_feeds, "CHUNK_STEPS", 4)  # calls of 3 and 3 steps
     parts = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
-    monkeypatch.setattr(_streaming, "CHUNK_BYTES", 1)  # calls of one step
+    monkeypatch.setattr(_feeds, "CHUNK_BYTES", 1)  # calls of one step
     single = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(parts.metrics[name], values, rtol=ROUNDING)
@@ -128,9 +129,8 @@ def test_evaluation_on_the_host_sees_every_trial_and_limits_the_training_split(t
         asked.append((split, examples))
         return {"mse": float(params["b"]), "norm": float(np.linalg.norm(params["w"]))}
 
-    streamed = as_stream(
-        dataclasses.replace(toy, eval_examples=16, step_hint=6), once=None, evaluate=evaluate
-    )
+    streamed = as_stream(dataclasses.replace(toy, eval_examples=16, step_hint=6), read_once=None)
+    streamed = dataclasses.replace(streamed, measure=ForeignMeasure(evaluate))
     wild = {"learning_rate": np.array([0.3, np.nan, 0.03])}
     curves = Population(streamed, sgd, 6, 6).run(wild, SEEDS, np.array([7], np.uint32))
     # Twice each: the trial that has diverged is not evaluated.
@@ -141,7 +141,9 @@ def test_evaluation_on_the_host_sees_every_trial_and_limits_the_training_split(t
 
 
 def test_when_every_trial_has_diverged_the_metric_is_there_and_empty(toy):
-    streamed = as_stream(toy, once=None, evaluate=lambda *_: {"mse": 0.0})
+    streamed = dataclasses.replace(
+        as_stream(toy, read_once=None), measure=ForeignMeasure(lambda *_: {"mse": 0.0})
+    )
     wild = {"learning_rate": np.array([np.nan])}
     curves = Population(streamed, sgd, 24, 6).run(wild, SEEDS[:1], np.array([7], np.uint32))
     assert np.isnan(curves.metrics["validation/mse"]).all()
@@ -152,11 +154,11 @@ def test_when_every_trial_has_diverged_the_metric_is_there_and_empty(toy):
     [((8, 8, 5, 8, 8, 8), "a stream's batches must agree"), ((8,) * 5, "come to an end")],
 )
 def test_a_stream_that_changes_or_ends_is_refused(toy, sizes, message):
-    def stream(split, seed, batch_size):
+    def read(split, seed, batch_size, first_step):
         for size in sizes:
             yield {name: values[:size] for name, values in toy.data.splits[split].items()}
 
-    streamed = dataclasses.replace(toy, data=dataclasses.replace(as_stream(toy).data, stream=stream))
+    streamed = dataclasses.replace(toy, data=dataclasses.replace(as_stream(toy).data, read=read))
     with pytest.raises(ValueError, match=message):
         Population(streamed, sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
 
@@ -175,6 +177,6 @@ def test_random_evaluation_batches_are_refused(toy):
         Population(as_stream(toy), sgd, 24, 6, evaluation=Evaluation(batches=3))
 
 
-def test_streamed_data_need_one_way_to_be_evaluated(toy):
-    with pytest.raises(ValueError, match="give one of them"):
-        as_stream(toy, once=None)
+def test_streamed_data_that_cannot_be_read_once_need_a_foreign_measure(toy):
+    with pytest.raises(ValueError, match="give the workload a ForeignMeasure"):
+        Population(as_stream(toy, read_once=None), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))

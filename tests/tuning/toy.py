@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from submissions import from_optax
 from workloads import Metric, Provenance, ResidentData, Workload
 
 
@@ -35,7 +36,7 @@ def toy_workload(examples: int = 40, features: int = 5, name: str = "toy/linear"
         return {"mse": jnp.sum(errors(params, batch) ** 2), "examples": jnp.float32(len(batch["targets"]))}
 
     return Workload(
-        name=name, family="mlp", summary="linear regression", init=init, loss=loss, metrics=metrics,
+        name=name, cost_class="mlp", summary="linear regression", init=init, loss=loss, metrics=metrics,
         data=ResidentData(
             {"train": split(examples), "validation": split(30), "test": split(20)},
             Provenance("synthetic", "a linear teacher with noise"),
@@ -45,5 +46,9 @@ def toy_workload(examples: int = 40, features: int = 5, name: str = "toy/linear"
     )  # fmt: skip
 
 
-def sgd(hyperparameters, total_steps):
-    return optax.sgd(optax.linear_schedule(hyperparameters["learning_rate"], 0.0, total_steps))
+def linear_sgd(hyperparameters, horizon):
+    done = 1.0 / horizon
+    return optax.sgd(lambda step: hyperparameters["learning_rate"] * jnp.maximum(1.0 - step * done, 0.0))
+
+
+sgd = from_optax(linear_sgd)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from workloads import Batch, GeneratedData, ResidentData, Workload
+from tuning.engine._trials import State, Trials
+from workloads import ForeignMeasure, Measure, Workload
+from workloads.evaluation import measure_of, merged, over_split
 
-# The largest number of examples that one evaluation call sees; larger splits are evaluated in chunks.
-EVAL_CHUNK = 2048
-EVAL_SEED = 0x5EED  # of what is random in an evaluation of whole splits, the same for every trial and study
+if TYPE_CHECKING:
+    from tuning.engine._training import Training
+
 EVAL_STREAM = 0xFFFFFFFF  # sets the draws of evaluations apart from those of the steps, which count from 0
 
 Data = Mapping[str, Mapping[str, jax.Array]]  # split -> field -> [example, ...]; {} per split where generated
-Metrics = Callable[[Any, Any, Batch, jax.Array], Mapping[str, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Evaluation:
 
     | batches | each role's metric | randomness |
     |---|---|---|
-    | None | sum / examples over the whole split (the leading `eval_examples` of the training split) | one fixed key |
-    | N | mean over N minibatches of (sum / examples) | fresh minibatches at every evaluation |
+    | None | of the whole split (the leading `eval_examples` of the training split) | one fixed key |
+    | N | mean over N minibatches of each one's metric | fresh minibatches at every evaluation |
 
     Attributes:
       batches: minibatches of the training batch size per role. Their examples are drawn uniformly with replacement,
@@ -49,73 +51,108 @@ class Evaluation:
             )
 
 
-def metrics_of(
-    evaluation: Evaluation, workload: Workload, metrics: Metrics, axes: tuple[Any, Any], shared_batches: bool
-) -> Callable[..., dict[str, jax.Array]]:
-    """(params, model state, data, batch keys, number of the evaluation) -> "<role>/<metric>" -> [trial].
+def in_program(workload: Workload) -> bool:
+    """Whether a program can evaluate the workload from start to end, without the host."""
+    measure = workload.measure
+    return measure is None or (isinstance(measure, Measure) and measure.in_program)
+
+
+def metrics(
+    training: Training, trials: Trials, state: State, data: Data, number: jax.Array
+) -> dict[str, jax.Array]:
+    """ "<role>/<metric>" -> [trial], NaN for trials that have diverged. Traced, on data on the device.
 
     Args:
-      evaluation: on what.
-      workload: gives roles, batch size and how a batch is made.
-      metrics: of one trial, with the workload's constants bound.
-      axes: of the trials in params and model state.
-      shared_batches: trials that share batches share those of evaluations too.
+      training: gives the workload, and on what is evaluated.
+      trials, state: what is evaluated.
+      data: resident splits.
+      number: of the evaluation.
     """
+    params = trials.recommended(state)
+    if training.evaluation.batches is None:
+        found = {}
+        for role, parts in totals(training, trials, params, state.model_state, data).items():
+            measure = _measure(training, trials)
+            found |= {f"{role}/{name}": x for name, x in measure.compute(merged(measure, parts)).items()}
+    else:
+        found = _on_batches(training, trials, params, state.model_state, data, number)
+    return {name: jnp.where(state.diverged_step < 0, x, jnp.nan) for name, x in found.items()}
 
-    def on_whole_splits(params, model_state, data, keys, number):
-        del keys, number
-        sums = jax.vmap(metrics, in_axes=(*axes, None, None))
-        return _on_whole_splits(workload, lambda batch, key: sums(params, model_state, batch, key), data)
 
-    batches = evaluation.batches
-    if batches is None:
-        return on_whole_splits
+def totals(
+    training: Training, trials: Trials, params: Any, model_state: Any, data: Data
+) -> dict[str, tuple[Any, ...]]:
+    """Role -> what was accumulated over the chunks of its split, leaves [chunk, trial, ...]. Traced."""
+    workload = training.workload
+    accumulate = accumulated(training, trials)
+    return {
+        role: over_split(
+            workload, role, lambda batch, key: accumulate(params, model_state, batch, key), data[split]
+        )
+        for role, split in workload.eval_splits.items()
+    }
 
-    def on_batches(params, model_state, data, keys, number):
-        keys = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, EVAL_STREAM), number))(keys)
-        axis = None if shared_batches else 0
-        sums = jax.vmap(metrics, in_axes=(*axes, axis, axis))
 
-        def of_batch(draw, keys):
-            draw_keys, keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
-            if shared_batches:
-                return sums(params, model_state, draw(draw_keys[0]), keys[0])
-            return sums(params, model_state, jax.vmap(draw)(draw_keys), keys)
+def accumulated(training: Training, trials: Trials) -> Any:
+    """(params, model state, batch, key) -> totals of all trials, [trial, ...]; all of them see the batch. Traced."""
+    return jax.vmap(
+        _measure(training, trials).accumulate, (trials.axes.params, trials.axes.model_state, None, None)
+    )
 
-        return _on_batches(workload, of_batch, batches, data, keys)
 
-    return on_batches
+def on_host(measure: Measure, parts: tuple[Any, ...], fine: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics from what programs accumulated, where merging and computing are the host's.
+
+    Args:
+      measure: says how.
+      parts: leaves [chunk, trial, ...], as NumPy arrays.
+      fine: [trial], those that have not diverged; the others are not looked at.
+    """
+    found: dict[str, np.ndarray] = {}
+    for trial in np.flatnonzero(fine).tolist():
+        of_trial = [jax.tree.map(lambda x: x[:, trial], part) for part in parts]  # noqa: B023
+        for name, value in measure.compute(merged(measure, of_trial)).items():
+            found.setdefault(name, np.full(len(fine), np.nan, np.float32))[trial] = value
+    return found
+
+
+def _measure(training: Training, trials: Trials) -> Measure:
+    measure = measure_of(training.workload, trials.functions.metrics)
+    assert not isinstance(measure, ForeignMeasure)  # asked for by the host alone
+    return measure
 
 
 def _on_batches(
-    workload: Workload,
-    sums: Callable[..., Mapping[str, jax.Array]],
-    batches: int,
-    data: Data,
-    keys: jax.Array,
+    training: Training, trials: Trials, params: Any, model_state: Any, data: Data, number: jax.Array
 ) -> dict[str, jax.Array]:
-    """Means over fresh minibatches of (sum / examples).
+    """Means over fresh minibatches of each one's metrics.
 
     All roles go through one loop whose body holds the model once: the model is most of what there is to compile.
-
-    Args:
-      workload: gives roles, batch size and how a batch is made.
-      sums: (key -> batch, [1 or trial] keys) -> sums of all trials.
-      batches: per role.
-      data: resident splits.
-      keys: [1 or trial], of this evaluation.
     """
-    roles = workload.eval_splits
+    workload, shared, batches = training.workload, training.shared_batches, training.evaluation.batches
+    assert batches is not None
+    roles, measure = workload.eval_splits, _measure(training, trials)
+    keys = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, EVAL_STREAM), number))(
+        trials.batch_keys
+    )
     keys = jax.vmap(lambda key: jax.random.split(key, len(roles) * batches))(
         keys
     ).T  # [role * batch, 1 or trial]
     role_of = jnp.repeat(jnp.arange(len(roles)), batches)
-    draws = [_draw(workload, data, split) for split in roles.values()]
+    axes = (trials.axes.params, trials.axes.model_state, *(None if shared else 0,) * 2)
+    accumulate = jax.vmap(measure.accumulate, axes)
+    draws = [
+        lambda key, split=split: workload.data.fresh(data[split], key, split, workload.batch_size)
+        for split in roles.values()
+    ]
 
     def of_batch(role_and_keys):
         role, keys = role_and_keys
-        totals = sums(lambda key: jax.lax.switch(role, draws, key), keys)
-        return {name: total / totals["examples"] for name, total in totals.items() if name != "examples"}
+        draw = lambda key: jax.lax.switch(role, draws, key)  # noqa: E731
+        draw_keys, keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
+        if shared:
+            return measure.compute(accumulate(params, model_state, draw(draw_keys[0]), keys[0]))
+        return measure.compute(accumulate(params, model_state, jax.vmap(draw)(draw_keys), keys))
 
     means = jax.lax.map(of_batch, (role_of, keys))
     return {
@@ -123,75 +160,3 @@ def _on_batches(
         for i, role in enumerate(roles)
         for name, values in means.items()
     }
-
-
-def _draw(workload: Workload, data: Data, split: str) -> Callable[[jax.Array], Batch]:
-    """key -> a fresh minibatch of a split, as the model sees it."""
-    source = workload.data
-    if isinstance(source, GeneratedData):
-        return lambda key: source.draw(key, workload.batch_size)
-
-    assert isinstance(source, ResidentData)  # streamed data have a lane of their own
-
-    def draw(key: jax.Array) -> Batch:
-        rows_key, key = jax.random.split(key)
-        rows = jax.random.randint(rows_key, (workload.batch_size,), 0, source.size(split))
-        batch = {field: values[rows] for field, values in data[split].items()}
-        return source.transform(key, batch, split) if source.transform else batch
-
-    return draw
-
-
-def _on_whole_splits(
-    workload: Workload, sums: Callable[[Batch, jax.Array], Mapping[str, jax.Array]], data: Data
-) -> dict[str, jax.Array]:
-    """Sums over whole splits, divided by their examples.
-
-    Args:
-      workload, data: as for `_on_batches`.
-      sums: (batch, key) -> sums of all trials.
-    """
-    recorded = {}
-    for i, (role, split) in enumerate(workload.eval_splits.items()):
-        key = role_key(i)
-        if isinstance(workload.data, GeneratedData):
-            examples = workload.data.draw(key, workload.eval_examples)
-        else:
-            limit = workload.eval_examples if role == "train" else None
-            examples = {field: values[:limit] for field, values in data[split].items()}
-
-        def of_chunk(batch, key=key, split=split):
-            if isinstance(workload.data, ResidentData) and workload.data.transform:
-                batch = workload.data.transform(key, batch, split)
-            return sums(batch, key)
-
-        totals = _sum_over_chunks(of_chunk, examples)
-        for name, total in totals.items():
-            if name != "examples":
-                recorded[f"{role}/{name}"] = total / totals["examples"]
-    return recorded
-
-
-def role_key(number: int) -> jax.Array:
-    """Feeds what is random when a whole split is evaluated for a role, by the role's number.
-
-    The same at every evaluation: a curve moves with the model, not with the draw.
-    """
-    return jax.random.fold_in(jax.random.key(EVAL_SEED), number)
-
-
-def _sum_over_chunks(sums_of: Callable[[Any], Any], split: Mapping[str, jax.Array]) -> Any:
-    """Adds a batch's sums over a split in chunks of `EVAL_CHUNK`, so that its activations need not fit at once."""
-    if not split:
-        return sums_of({})
-    examples = len(next(iter(split.values())))
-    whole, rest = divmod(examples, EVAL_CHUNK)
-    parts = []
-    if whole:
-        chunks = {
-            k: v[: whole * EVAL_CHUNK].reshape(whole, EVAL_CHUNK, *v.shape[1:]) for k, v in split.items()
-        }
-        parts.append(jax.tree.map(lambda s: s.sum(0), jax.lax.map(sums_of, chunks)))
-    if rest:
-        parts.append(sums_of({k: v[whole * EVAL_CHUNK :] for k, v in split.items()}))
-    return jax.tree.map(lambda *s: sum(s), *parts)

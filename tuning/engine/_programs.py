@@ -36,6 +36,8 @@ class Program:
     compile_seconds: float
 
 
+Compile = Callable[..., Program]  # as `program`, but for whether it compiled
+
 _LOCK = threading.Lock()
 _PROGRAMS: weakref.WeakValueDictionary[Hashable, Program] = weakref.WeakValueDictionary()
 _COMPILING: weakref.WeakValueDictionary[Hashable, _Turn] = weakref.WeakValueDictionary()

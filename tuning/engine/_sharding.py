@@ -1,34 +1,84 @@
-"""Trials spread over the devices of this process."""
+"""Trials spread over the devices of this process: an equal part of them on every device, and no communication.
+
+The number of trials must be a multiple of the number of devices. With one device, functions are as they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from tuning.engine._trials import Inputs, Keys, State, Trials
 
-def over_devices(training: Callable[..., Any], shared_batches: bool) -> Callable[..., Any]:
-    """The training with an equal part of the trials on every device, data on all of them, and no communication.
+if TYPE_CHECKING:
+    from tuning.engine._training import Training
 
-    The number of trials must be a multiple of the number of devices. With one device, the training as it is.
+_TRIAL, _SAME = P("trial"), P()
 
-    Args:
-      training: (hyperparameters, init seeds, batch seeds, constants, data) -> (steps, metrics, diverged step), all of
-        whose arrays but the steps lead with trials, and so the batch seeds unless they are shared.
-      shared_batches: whether they are.
-    """
+
+def whole(training: Training, inputs: Inputs) -> Callable[..., Any]:
+    """The training from start to end."""
+    return _mapped(training, (_inputs(training),), (_SAME, _TRIAL, _TRIAL))
+
+
+def stepwise(
+    training: Training, what: str, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Callable[..., Any]:
+    """One of the programs of `tuning.engine._stepwise`, by name."""
+    if len(jax.local_devices()) == 1:
+        return function
+    axes = _axes(training, arguments[0])
+    state = State(*jax.tree.map(_spec, tuple(axes)))
+    of_batch = _SAME if training.shared_batches else _TRIAL
+    specs: dict[str, tuple[tuple[Any, ...], Any]] = {
+        "start": ((), state),
+        "unroll": ((state, _SAME, _SAME if training.shared_batches else P(None, "trial")), state),
+        "evaluate": ((state, _SAME), _TRIAL),
+        "recommend": ((state,), state.params),
+        "observe": ((state, _TRIAL), state),
+        "ask": ((state, of_batch, _SAME), state),
+        "totals": ((state.params, state.model_state), P(None, "trial")),
+        "accumulate": ((state.params, state.model_state, _SAME, _SAME), _TRIAL),
+    }
+    given, returned = specs[what]
+    return _mapped(function, (_inputs(training), *given), returned)
+
+
+def _inputs(training: Training) -> Inputs:
+    keys = Keys(_TRIAL, _TRIAL, _SAME if training.shared_batches else _TRIAL)  # type: ignore[arg-type]
+    weights = _TRIAL if training.weights_per_trial else _SAME
+    return Inputs(weights, _TRIAL, _TRIAL, keys, _SAME, _SAME)  # type: ignore[arg-type]
+
+
+def _axes(training: Training, inputs: Inputs) -> State:
+    """Where the axis of trials stands in their state. Nothing is computed."""
+    found: list[State] = []
+
+    def look(inputs):
+        found.append(Trials(training, inputs).axes)
+        return inputs.horizon
+
+    jax.eval_shape(look, inputs)
+    return found[0]
+
+
+def _spec(axis: int) -> P:
+    return P(*[None] * axis, "trial")
+
+
+def _mapped(function: Callable[..., Any], in_specs: Any, out_specs: Any) -> Callable[..., Any]:
     devices = jax.local_devices()
     if len(devices) == 1:
-        return training
-    trial, same = P("trial"), P()
+        return function
     return jax.shard_map(
-        training,
+        function,
         mesh=Mesh(np.array(devices), ("trial",)),
-        in_specs=(trial, trial, same if shared_batches else trial, same, same),
-        out_specs=(same, trial, trial),
+        in_specs=in_specs,
+        out_specs=out_specs,
         check_vma=False,  # the loops carry trials and counters alike
     )

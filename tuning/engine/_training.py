@@ -1,39 +1,44 @@
-"""What one compiled program computes: the training of many trials of one workload, from start to end.
+"""A training but for its arrays, and the program that runs it from start to end.
 
 Everything here is traced. `scan` over the steps between two evaluations and over the evaluations, on data that live on
-the device; `tuning.engine._trials` says what a step is, and `tuning.engine._streaming` trains on data that do not.
+the device; `tuning.engine._trials` says what a step is, and `tuning.engine._stepwise` takes the same steps call by
+call.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from tuning.engine import _evaluation, _programs, _sharding
+from submissions import Rule
+from tuning.engine import _evaluation
 from tuning.engine._evaluation import Evaluation
-from tuning.engine._trials import Trials
-from workloads import Batch, GeneratedData, ResidentData, Workload
-
-OptimizerRule = Callable[[Mapping[str, Any], int], optax.GradientTransformation]
+from tuning.engine._trials import Inputs, State, Trials
+from workloads import Batch, Workload
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # what makes two of them equal is `key`
 class Training:
-    """A training but for its arrays; see `tuning.engine.population.Population` for the attributes."""
+    """A training but for its arrays; see `tuning.engine.population.Population` for the attributes.
+
+    Attributes:
+      horizon: of a rule that decides on it in Python, else None: then it is an array.
+      weights_per_trial: the optimizer's weights have a leading axis [trial].
+    """
 
     workload: Workload
-    rule: OptimizerRule
+    rule: Rule
     total_steps: int
     eval_period: int
     shared_batches: bool
     evaluation: Evaluation
     constrained: bool
-    evaluated_params: Callable[[Any, Any], Any] | None
+    horizon: int | None = None
+    weights_per_trial: bool = False
 
     def key(self) -> Hashable:
         """Everything that determines the program. Trainings of equal keys differ in their arrays alone."""
@@ -43,56 +48,30 @@ class Training:
             workload.batch_size,
             tuple(workload.eval_splits.items()),
             workload.eval_examples,
-            _programs.identity(self.rule),
+            _Itself(self.rule),
             self.total_steps,
             self.eval_period,
             self.shared_batches,
             self.evaluation,
             self.constrained and workload.constraint is not None,
-            self.evaluated_params and _programs.identity(self.evaluated_params),
+            self.horizon,
+            self.weights_per_trial,
         )
 
-    def __call__(
-        self,
-        hyperparameters: Mapping[str, jax.Array],
-        init_seeds: jax.Array,
-        batch_seeds: jax.Array,
-        constants: Mapping[str, jax.Array],
-        data: _evaluation.Data,
-    ) -> tuple[jax.Array, dict[str, jax.Array], jax.Array]:
+    def __call__(self, inputs: Inputs) -> tuple[jax.Array, dict[str, jax.Array], jax.Array]:
         """Trains all trials.
-
-        Args:
-          hyperparameters: name -> [trial].
-          init_seeds: [trial].
-          batch_seeds: [1] where trials share batches, else [trial].
-          constants: of the workload.
-          data: split -> field -> [example, ...].
 
         Returns:
           Steps [evaluation], "<role>/<metric>" -> [trial, evaluation], and the step [trial] whose loss was not
           finite, -1 where all were.
         """
         period, evaluations = self.eval_period, self.total_steps // self.eval_period
-        trials = Trials(self, hyperparameters, init_seeds, constants)
-        batch_keys = jax.vmap(jax.random.key)(batch_seeds)
-        order = jax.vmap(lambda seed: self._batch_order(seed, evaluations * period))(batch_seeds)
-        order = order[0] if self.shared_batches else jnp.swapaxes(order, 0, 1)  # step leads
+        trials = Trials(self, inputs)
+        order = self.order(trials.batch_keys, evaluations * period)
 
         def step(state, number_and_rows):
             number, rows = number_and_rows
-            return trials.step(state, self._batches(data, rows, batch_keys, number), number), None
-
-        def evaluate(state, number):
-            _, model_state, _, diverged_step = state
-            metrics = _evaluation.metrics_of(
-                self.evaluation,
-                self.workload,
-                trials.functions.metrics,
-                trials.axes[:2],
-                self.shared_batches,
-            )(trials.recommended(state), model_state, data, batch_keys, number)
-            return {name: jnp.where(diverged_step < 0, values, jnp.nan) for name, values in metrics.items()}
+            return self.step(trials, state, inputs.data, rows, number), None
 
         def interval(state, number):
             def train(state):
@@ -103,67 +82,49 @@ class Training:
             state = (
                 jax.lax.cond(number > 0, train, lambda state: state, state) if first == 0 else train(state)
             )
-            return state, evaluate(state, number)
+            found = _evaluation.metrics(self, trials, state, inputs.data, number)
+            return trials.observed(state, found), found
 
         first = 0 if self.evaluation.at_start else 1
-        state = trials.start()
         numbers = jnp.arange(first, evaluations + 1, dtype=jnp.int32)
-        (*_, diverged_step), metrics = jax.lax.scan(interval, state, numbers)
-        return numbers * period, {name: values.T for name, values in metrics.items()}, diverged_step
+        state, metrics = jax.lax.scan(interval, trials.start(), numbers)
+        return numbers * period, {name: values.T for name, values in metrics.items()}, state.diverged_step
 
-    def _batches(self, data: _evaluation.Data, rows: jax.Array, keys: jax.Array, number: jax.Array) -> Batch:
-        """What the models see in one step: [example, ...] where they share it, else [trial, example, ...]."""
-        if self.shared_batches:
-            return self._batch(data, rows, jax.random.fold_in(keys[0], number))
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-        return jax.vmap(self._batch, in_axes=(None, 0, 0))(data, rows, keys)
+    # Data on the device.
+
+    def order(self, batch_keys: jax.Array, steps: int) -> jax.Array:
+        """Rows of the training split for every step: [step, row] if trials share batches, else [step, trial, row]."""
+        source, split = self.workload.data, self.workload.eval_splits["train"]
+        order = jax.vmap(lambda key: source.order(key, split, self.workload.batch_size, steps))(batch_keys)
+        return order[0] if self.shared_batches else jnp.swapaxes(order, 0, 1)
+
+    def step(
+        self, trials: Trials, state: State, data: _evaluation.Data, rows: jax.Array, number: jax.Array
+    ) -> State:
+        """One update of all trials on the rows of a step."""
+        batch = self._drawn(trials, number, lambda key, rows: self._batch(data, rows, key), rows)
+        return trials.step(state, batch, number, lambda number: self._asked(trials, data, number))
 
     def _batch(self, data: _evaluation.Data, rows: jax.Array, key: jax.Array) -> Batch:
-        source, split = self.workload.data, self.workload.eval_splits["train"]
-        if isinstance(source, GeneratedData):
-            return source.draw(key, self.workload.batch_size)
-        assert isinstance(source, ResidentData)  # streamed data have a lane of their own
-        batch = {field: values[rows] for field, values in data[split].items()}
-        return source.transform(key, batch, split) if source.transform else batch
+        split = self.workload.eval_splits["train"]
+        return self.workload.data.batch(data[split], rows, key, split, self.workload.batch_size)
 
-    def _batch_order(self, seed: jax.Array, steps: int) -> jax.Array:
-        """Rows of the training split for every step, [step, batch]: shuffled epochs, laid end to end."""
-        if isinstance(self.workload.data, GeneratedData):
-            return jnp.zeros((steps, 0), jnp.int32)
-        examples, batch = (
-            self.workload.data.size(self.workload.eval_splits["train"]),
-            self.workload.batch_size,
-        )
-        epochs = -(-steps * batch // examples)
-        keys = jax.random.split(jax.random.key(seed), epochs)
-        order = jax.vmap(lambda key: jax.random.permutation(key, examples))(keys)
-        return order.reshape(-1)[: steps * batch].reshape(steps, batch)
+    def _asked(self, trials: Trials, data: _evaluation.Data, number: jax.Array) -> Batch:
+        """A fresh batch of the validation split."""
+        split = self.workload.eval_splits["validation"]
 
+        def draw(key):
+            key = jax.random.fold_in(key, _evaluation.EVAL_STREAM - 1)
+            return self.workload.data.fresh(data[split], key, split, self.workload.batch_size)
 
-Recorded = tuple[Any, Mapping[str, Any], Any]  # as `Training` returns them, on the host
-Compile = Callable[..., _programs.Program]  # as `_programs.program`, but for whether it compiled
+        return self._drawn(trials, number, draw)
 
-
-@dataclasses.dataclass(frozen=True)
-class ResidentWay:
-    """How trials are trained on data that live on the device, or are made there: by one program.
-
-    Attributes:
-      training: what is trained.
-      compile: makes programs, or finds those that were made.
-    """
-
-    training: Training
-    compile: Compile
-
-    def program(self, inputs: tuple[Any, ...]) -> _programs.Program:
-        """The program for the inputs of `Training`."""
-        function = _sharding.over_devices(self.training, self.training.shared_batches)
-        return self.compile(self.training.key(), function, inputs)
-
-    def run(self, inputs: tuple[Any, ...]) -> Recorded:
-        """Trains and evaluates all trials."""
-        return jax.device_get(self.program(inputs).call(*inputs))
+    def _drawn(self, trials: Trials, number: jax.Array, draw: Any, *rows: jax.Array) -> Batch:
+        """What the models see in one step: [example, ...] where they share it, else [trial, example, ...]."""
+        if self.shared_batches:
+            return draw(jax.random.fold_in(trials.batch_keys[0], number), *rows)
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(trials.batch_keys)
+        return jax.vmap(draw)(keys, *rows)
 
 
 class _Itself:

@@ -8,29 +8,34 @@ How trials are spread follows from the machine (`tuning.engine._lanes`): over al
 CPU over programs side by side, one per core, because small models leave a second core idle; and in turns where they do
 not fit into memory together. None of it changes a number by more than the order of sums.
 
-Data that live on the device make one program of a whole training. Streamed data are fed to smaller ones
-(`tuning.engine._streaming`), on one device and in turns: the host that makes batches is their bottleneck.
+A training on data that live on the device is one program from start to end (`tuning.engine._whole`). Streamed data,
+measures that the host computes and checkpoints make three of it (`tuning.engine._stepwise`): start, unroll, evaluate.
+Parts on streamed data run in turns: the host that makes batches is their bottleneck.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tuning.engine import _lanes, _memory, _programs, _resident
+from submissions import Rule
+from tuning.engine import _evaluation, _lanes, _memory, _programs
 from tuning.engine._evaluation import Evaluation
-from tuning.engine._streaming import StreamedWay
-from tuning.engine._training import OptimizerRule, ResidentWay, Training
-from workloads import StreamedData, Workload
+from tuning.engine._stepwise import Stepwise
+from tuning.engine._training import Training
+from tuning.engine._trials import Inputs, Keys, keys_of_seeds
+from tuning.engine._whole import Whole
+from workloads import Workload, copies
 
-__all__ = ["Curves", "Evaluation", "OptimizerRule", "Population", "stack", "trial_seed"]
+__all__ = ["Curves", "Evaluation", "Keys", "Population", "keys_of_seeds", "stack", "trial_seed"]
 
 WHOLE_SPLITS = Evaluation()
 
@@ -72,21 +77,18 @@ class Population:
         every trial has an order of its own.
       evaluation: on what, and whether before the first step.
       constrained: apply the workload's constraint, if it has one, after every update.
-      evaluated_params: (optimizer state, parameters) -> the parameters that are evaluated, for optimizers that
-        recommend others than those they train; None: these.
-      width: at most so many trials form one program; by default what serves the workload's family best.
-      side_by_side: programs run at a time, each on a thread of its own; by default as many as serve the family best.
+      width: at most so many trials form one program; by default what serves the workload's cost class best.
+      side_by_side: programs run at a time, each on a thread of its own; by default as the machine has places for.
       memory: bytes that the programs of a run may take together; by default a part of the device's.
     """
 
     workload: Workload
-    rule: OptimizerRule
+    rule: Rule
     total_steps: int
     eval_period: int
     shared_batches: bool = True
     evaluation: Evaluation = WHOLE_SPLITS
     constrained: bool = True
-    evaluated_params: Callable[[Any, Any], Any] | None = None
     width: int | None = None
     side_by_side: int | None = None
     memory: int | None = None
@@ -103,13 +105,14 @@ class Population:
             raise ValueError(
                 f"{self.workload.name}: eval_period {self.eval_period} must lie in 1..{self.total_steps} (total_steps)"
             )
-        if isinstance(self.workload.data, StreamedData) and self.evaluation.batches is not None:
+        in_program = self.workload.data.on_device and _evaluation.in_program(self.workload)
+        if not in_program and self.evaluation.batches is not None:
             raise ValueError(
-                f"{self.workload.name}: its data are streamed and evaluated on whole splits; leave out the "
-                f"{self.evaluation.batches} random batches"
+                f"{self.workload.name}: its data are streamed or judged by the host, and evaluated on whole splits; "
+                f"leave out the {self.evaluation.batches} random batches"
             )
-        copies = (_resident.constants(self.workload), _resident.splits(self.workload))
-        object.__setattr__(self, "_copies", copies)
+        arrays = (copies.of_constants(self.workload), copies.of_splits(self.workload))
+        object.__setattr__(self, "_copies", arrays)
 
     @property
     def programs(self) -> tuple[_programs.Program, ...]:
@@ -130,42 +133,87 @@ class Population:
         return sum(program.compile_seconds for program in self._compiled)
 
     def run(
-        self, hyperparameters: Mapping[str, np.ndarray], init_seeds: np.ndarray, batch_seeds: np.ndarray
+        self,
+        hyperparameters: Mapping[str, np.ndarray],
+        init_seeds: np.ndarray,
+        batch_seeds: np.ndarray,
+        **how: Any,
+    ) -> Curves:
+        """Trains all trials from start to end, their randomness from seeds.
+
+        Args:
+          hyperparameters: see `train`.
+          init_seeds: [trial] uint32, for initialisation, noise and the optimizer.
+          batch_seeds: uint32, for the order of examples: [1] with shared batches, else [trial].
+          how: horizon, weights and checkpoint, see `train`.
+        """
+        expected = (1,) if self.shared_batches else (len(init_seeds),)
+        if batch_seeds.shape != expected:
+            raise ValueError(f"batch_seeds has shape {batch_seeds.shape}; expected {expected}")
+        keys = jax.device_get(keys_of_seeds(jnp.uint32(init_seeds), jnp.uint32(batch_seeds)))
+        return self.train(hyperparameters, keys, **how)
+
+    def train(
+        self,
+        hyperparameters: Mapping[str, np.ndarray],
+        keys: Keys,
+        *,
+        horizon: int | np.ndarray | None = None,
+        weights: Any = None,
+        checkpoint: Path | None = None,
     ) -> Curves:
         """Trains all trials from start to end.
 
         Args:
           hyperparameters: name -> [trial]; the optimizer's, and those of `Regularization`.
-          init_seeds: [trial] uint32, for initialisation and dropout.
-          batch_seeds: uint32, for the order of examples: [1] with shared batches, else [trial].
+          keys: where the randomness of each trial begins.
+          horizon: steps after which schedules end, for all trials or [trial]; None: `total_steps`. Another one compiles
+            nothing, unless the rule decides on it in Python.
+          weights: of the optimizer; None: its own. Where leaves have one axis more than its own, the first is [trial].
+          checkpoint: folder for the state after every evaluation; a run that finds it there goes on from it, with the
+            same numbers bit for bit. Training is then several programs instead of one.
 
         Returns:
           Curves on the host, as float32.
         """
-        trials = len(init_seeds)
-        expected = (1,) if self.shared_batches else (trials,)
-        if batch_seeds.shape != expected:
-            raise ValueError(f"batch_seeds has shape {batch_seeds.shape}; expected {expected}")
+        trials = len(keys.init)
+        horizons = np.broadcast_to(np.int32(self.total_steps if horizon is None else horizon), trials)
+        weights = self.rule.weights if weights is None else weights
+        training = self._training(horizons, weights)
         arrays = {name: np.asarray(values, np.float32) for name, values in hyperparameters.items()}
 
-        def inputs(rows: np.ndarray) -> tuple[Any, ...]:
-            seeds = batch_seeds if self.shared_batches else batch_seeds[rows]
-            chosen = {name: jnp.asarray(values[rows]) for name, values in arrays.items()}
-            resident = jax.tree.map(lambda copy: copy.device, self._copies)
-            return chosen, jnp.uint32(init_seeds[rows]), jnp.uint32(seeds), *resident
+        def inputs(rows: np.ndarray) -> Inputs:
+            batches = keys.batches if self.shared_batches else keys.batches[rows]
+            constants, data = jax.tree.map(lambda copy: copy.device, self._copies)
+            return Inputs(
+                jax.tree.map(lambda x: jnp.asarray(x[rows] if training.weights_per_trial else x), weights),
+                {name: jnp.asarray(values[rows]) for name, values in arrays.items()},
+                jnp.asarray(horizons[rows]),
+                Keys(*(jnp.asarray(words) for words in (keys.init[rows], keys.noise[rows], batches))),
+                constants,
+                data,
+            )
 
-        lane = _lanes.lane(self.workload.family, self.width, self.side_by_side)
-        if isinstance(self.workload.data, StreamedData):
-            lane = dataclasses.replace(lane, side_by_side=1, devices=1)
-        way = self._way()
+        lane = _lanes.lane(self.workload.cost_class, self.width, self.side_by_side)
+        if not self.workload.data.on_device:
+            lane = dataclasses.replace(lane, side_by_side=1)
+        way = self._way(training)
         parts = lane.parts(trials)
         program = way.program(inputs(parts[0]))
         while len(parts[0]) > 1 and (fits := self._fitting(program, len(parts[0]), lane)) < len(parts[0]):
             lane = dataclasses.replace(lane, width=fits)
             parts = lane.parts(trials)
             program = way.program(inputs(parts[0]))
+
+        def run(numbered: tuple[int, np.ndarray]) -> Any:
+            number, rows = numbered
+            there = None if checkpoint is None else checkpoint / f"part_{number}_of_{len(parts)}"
+            return self._way(training, there).run(inputs(rows))
+
+        if checkpoint is None:
+            run = lambda numbered: way.run(inputs(numbered[1]))  # noqa: E731
         with ThreadPoolExecutor(lane.side_by_side) as pool:
-            made = list(pool.map(lambda rows: way.run(inputs(rows)), parts))
+            made = list(pool.map(run, enumerate(parts)))
         return Curves(
             global_step=made[0][0],
             metrics={
@@ -175,14 +223,31 @@ class Population:
             diverged_step=np.concatenate([diverged for *_, diverged in made])[:trials],
         )
 
-    def _way(self) -> ResidentWay | StreamedWay:
-        training = Training(
+    def _training(self, horizons: np.ndarray, weights: Any) -> Training:
+        static = None
+        if self.rule.static_horizon:
+            if len(set(horizons.tolist())) > 1:
+                raise ValueError(
+                    f"{self.workload.name}: this optimizer decides in Python on its horizon, so all trials of a run "
+                    f"need the same one, not {sorted(set(horizons.tolist()))}"
+                )
+            static = int(horizons[0])
+        own = [np.ndim(leaf) for leaf in jax.tree.leaves(self.rule.weights)]
+        given = [np.ndim(leaf) for leaf in jax.tree.leaves(weights)]
+        per_trial = bool(own) and given == [axes + 1 for axes in own]
+        if given != own and not per_trial:
+            raise ValueError(
+                f"{self.workload.name}: weights have leaves of {given} axes; the optimizer's own have {own}, each one "
+                "more with a leading axis of trials"
+            )
+        return Training(
             self.workload, self.rule, self.total_steps, self.eval_period, self.shared_batches, self.evaluation,
-            self.constrained, self.evaluated_params,
+            self.constrained, static, per_trial,
         )  # fmt: skip
-        if isinstance(self.workload.data, StreamedData):
-            return StreamedWay(training, self._compile)
-        return ResidentWay(training, self._compile)
+
+    def _way(self, training: Training, checkpoint: Path | None = None) -> Whole | Stepwise:
+        whole = self.workload.data.on_device and _evaluation.in_program(self.workload) and checkpoint is None
+        return Whole(training, self._compile) if whole else Stepwise(training, self._compile, checkpoint)
 
     def _compile(self, *what: Any) -> _programs.Program:
         """`_programs.program`, remembered."""

@@ -72,13 +72,12 @@ def tune(
             steps = spec.steps or workload.step_hint
             populations[key] = Population(
                 workload,
-                optimizer.rule,
+                optimizer.lifted,
                 steps,
                 spec.eval_period or _eval_period(workload, steps),
                 spec.shared_batches,
                 Evaluation(spec.eval_batches, spec.eval_at_start),
                 optimizer.applies_constraints,
-                optimizer.evaluated_params,
                 width=spec.width,
                 side_by_side=side_by_side,
             )
@@ -145,7 +144,7 @@ def _with_widths(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workl
     if spec.width is not None or spec.widths is not None:
         return spec
     there = studies.read_spec(folder).widths if (folder / "study.json").exists() else None
-    chosen = {workload.name: _lanes.batch_width(workload.family) for workload in loaded}
+    chosen = {workload.name: _lanes.batch_width(workload.cost_class) for workload in loaded}
     return dataclasses.replace(spec, widths=there or chosen)
 
 

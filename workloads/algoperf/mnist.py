@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 from workloads import _classification, _layers
-from workloads._workload import Metric, Provenance, ResidentData, Workload
+from workloads._source import Provenance, ResidentData
+from workloads._workload import Metric, Workload
 from workloads.data import digits, mnist
 
 NAME = "algoperf/mnist"
@@ -61,7 +62,7 @@ FUNCTIONS = _classification.functions(_init, _predict)
 def _workload(data: ResidentData, **facts) -> Workload:
     return Workload(
         name=NAME,
-        family="mlp",
+        cost_class="mlp",
         summary="AlgoPerf's MNIST perceptron 784-128-10 with sigmoids",
         **FUNCTIONS._asdict(),
         data=data,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
-from workloads._workload import Provenance
+from workloads._source import Provenance
 
 DENSE = 6  # numbers per row
 FIELDS = 8  # categories per row

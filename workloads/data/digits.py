@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from workloads._workload import Provenance
+from workloads._source import Provenance
 
 EXAMPLES = 1797  # all of them
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-from workloads._workload import Provenance
+from workloads._source import Provenance
 
 PROVENANCE = Provenance(
     kind="embedded",

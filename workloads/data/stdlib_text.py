@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import UInt8
 
-from workloads._workload import Provenance
+from workloads._source import Provenance
 
 # Old, pure-Python modules that hardly change between versions.
 MODULES = (

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from workloads import _layers
 from workloads._functions import functions_of
 from workloads._initializers import he_normal, kernels, normal
-from workloads._workload import Metric, ResidentData, Workload
+from workloads._source import ResidentData
+from workloads._workload import Metric, Workload
 from workloads.data import clicks
 
 NAME = "clicks/mlp"
@@ -32,7 +33,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
     }
     return Workload(
         name=NAME,
-        family="mlp",
+        cost_class="mlp",
         summary="click-through perceptron 64-32 over 8 embedded categories and 6 counts",
         **FUNCTIONS._asdict(),
         data=ResidentData(data, clicks.PROVENANCE),

@@ -8,7 +8,8 @@ import jax
 
 from workloads import _classification, _layers
 from workloads._initializers import he_normal, lecun_normal
-from workloads._workload import Metric, ResidentData, Workload
+from workloads._source import ResidentData
+from workloads._workload import Metric, Workload
 from workloads.data import digits
 
 NAME = "digits/conv"
@@ -23,7 +24,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
     data = {name: {"inputs": images, "targets": labels} for name, (images, labels) in splits.items()}
     return Workload(
         name=NAME,
-        family="conv",
+        cost_class="conv",
         summary="convolutions 8 and 16, dense 32, on digits of 8x8 pixels",
         **FUNCTIONS._asdict(),
         data=ResidentData(data, digits.EMBEDDED),

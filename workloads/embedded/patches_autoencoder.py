@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from workloads import _layers
 from workloads._functions import functions_of
-from workloads._workload import Metric, ResidentData, Workload
+from workloads._source import ResidentData
+from workloads._workload import Metric, Workload
 from workloads.data import photographs
 
 NAME = "photographs/autoencoder"
@@ -27,7 +28,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
     patches = photographs.photograph_patches(SIDE, {"train": 4096, "validation": 384, "test": 384})
     return Workload(
         name=NAME,
-        family="mlp",
+        cost_class="mlp",
         summary="autoencoder 144-96-48-16-48-96-144 on patches of photographs",
         **FUNCTIONS._asdict(),
         data=ResidentData({name: {"inputs": x} for name, x in patches.items()}, photographs.PROVENANCE),

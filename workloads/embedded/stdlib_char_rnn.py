@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from workloads import _classification, _layers
 from workloads._initializers import lecun_normal
-from workloads._workload import Metric, ResidentData, Workload
+from workloads._source import ResidentData
+from workloads._workload import Metric, Workload
 from workloads.data import stdlib_text
 
 NAME = "stdlib/char_rnn"
@@ -29,7 +30,7 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
     data = {name: {"inputs": w[:, :-1], "targets": w[:, 1:]} for name, w in windows.items()}
     return Workload(
         name=NAME,
-        family="rnn",
+        cost_class="rnn",
         summary="character model with a GRU of 32 units on standard library text",
         **FUNCTIONS._asdict(),
         data=ResidentData(data, provenance),

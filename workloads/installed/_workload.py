@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads._streamed import StreamedBatch, StreamedData
-from workloads._workload import Metric, Provenance, ResidentData, Workload
+from workloads._measure import ForeignMeasure
+from workloads._source import Provenance, ResidentData, StreamedBatch, StreamedData
+from workloads._workload import Metric, Workload
 from workloads.installed import _algoperf as _installed_algoperf
 from workloads.installed._algoperf import partner
 from workloads.installed._presence import PREFIX
@@ -29,7 +30,7 @@ class Base(NamedTuple):
     """What is not in AlgoPerf's object, for a base workload and its variants."""
 
     batch_size: int  # of AlgoPerf's baseline submission
-    lane: str  # how a population of it is spread, see `Workload.family`
+    cost_class: str
     data: str
 
 
@@ -74,17 +75,19 @@ def build(name: str, data_dir: pathlib.Path | None = None) -> Workload:
     minimize = bool(
         real.has_reached_validation_target({f"validation/{metric}": target - abs(target) / 2 - 1})
     )
+    data, measure = _data(name, real, functions, base, data_dir)
     roles = ("train", "validation", "test") if test else ("train", "validation")
     return Workload(
         name=f"{PREFIX}{name}",
-        family=base.lane,
+        cost_class=base.cost_class,
         summary=f"AlgoPerf's own {name}, from the installed package",
         init=functions.init,
         loss=functions.loss,
         metrics=functions.metrics,
         predict=functions.predict,
         score=functions.score,
-        data=_data(name, real, functions, base, data_dir),
+        data=data,
+        measure=measure,
         metric=Metric(metric, minimize=minimize),
         validation_target=float(target),
         test_target=float(real.test_target_value) if test else None,
@@ -168,10 +171,11 @@ def _plain(key):
 
 def _data(
     name: str, real: Any, functions: _Functions, base: Base, data_dir: pathlib.Path | None
-) -> ResidentData | StreamedData:
+) -> tuple[ResidentData | StreamedData, ForeignMeasure | None]:
+    """Its data, and its measure where that is AlgoPerf's own."""
     provenance = Provenance("real", f"{base.data}, as AlgoPerf {_installed_algoperf.version()} reads it")
     if name in RESIDENT and data_dir is not None:
-        return ResidentData(_mnist(real, data_dir), provenance)
+        return ResidentData(_mnist(real, data_dir), provenance), None
     turn = threading.Lock()  # its iterators and the frameworks' seeds are shared by threads
 
     def folder() -> str:
@@ -182,7 +186,8 @@ def _data(
             )
         return str(data_dir)
 
-    def stream(split: str, seed: int, batch_size: int) -> Iterator[StreamedBatch]:
+    def read(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+        del first_step  # AlgoPerf's pipelines begin at their beginning
         where = folder()
         # The first of a key's two words seeds the shuffling: of a fresh key it is always 0, of a split one it is not.
         key, _ = jax.random.split(jax.random.PRNGKey(seed))
@@ -214,7 +219,7 @@ def _data(
     sizes = {"train": real.num_train_examples, "validation": real.num_validation_examples}
     if real.num_test_examples:
         sizes["test"] = real.num_test_examples
-    return StreamedData(stream, sizes, provenance, evaluate=evaluate)
+    return StreamedData(read, sizes, provenance, begins_anywhere=False), ForeignMeasure(evaluate)
 
 
 def _seed_frameworks(seed: int) -> None:

@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from workloads._workload import Batch, Functions, Params
+from workloads._source import Batch
+from workloads._workload import Functions, Params
 from workloads.taskset import _draws, _nets, _unsupervised
 
 Pixels = Float[Array, "example pixel"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from workloads._workload import Provenance, ResidentData
+from workloads._source import Provenance, ResidentData
 from workloads.data import class_images, digits, mnist, resized, tfds_folder
 from workloads.taskset._quirks import RELEASED, Quirks
 

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads._workload import Batch, Params
+from workloads._source import Batch
+from workloads._workload import Params
 from workloads.taskset import _losg_data
 
 EPSILON = 1e-6

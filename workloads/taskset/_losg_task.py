@@ -10,15 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads._workload import (
-    Batch,
-    Functions,
-    GeneratedData,
-    Provenance,
-    ResidentData,
-    SharedProgram,
-    Workload,
-)
+from workloads._source import Batch, GeneratedData, Provenance, ResidentData
+from workloads._workload import Functions, SharedProgram, Workload
 from workloads.taskset import _losg_data, _losg_gradients, _task
 from workloads.taskset._losg_problem import Problem
 

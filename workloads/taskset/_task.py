@@ -10,15 +10,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from workloads._workload import (
-    Functions,
-    GeneratedData,
-    Metric,
-    Params,
-    ResidentData,
-    SharedProgram,
-    Workload,
-)
+from workloads._source import GeneratedData, ResidentData
+from workloads._workload import Functions, Metric, Params, SharedProgram, Workload
 
 SPLITS = ("train", "inner_valid", "outer_valid", "test")
 EVAL_SPLITS = {
@@ -50,7 +43,7 @@ def task(
     stand_in = data.provenance.stands_in_for is not None
     return Workload(
         name=name,
-        family=family,
+        cost_class=family,
         summary=summary,
         **functions._asdict(),
         data=data,

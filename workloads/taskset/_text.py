@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads._workload import Batch, Provenance, ResidentData
+from workloads._source import Batch, Provenance, ResidentData
 from workloads.data import tfds_folder
 from workloads.taskset import _text_stand_ins
 from workloads.taskset._draws import BYTE_DATASETS, SUBWORD_DATASETS

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from workloads._workload import Provenance
+from workloads._source import Provenance
 from workloads.data.stdlib_text import source_text
 
 TOPICS = {

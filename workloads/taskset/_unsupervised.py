@@ -13,7 +13,8 @@ from jaxtyping import Array, Float
 
 from workloads import _layers
 from workloads._functions import functions_of
-from workloads._workload import Batch, Functions, Params, ResidentData, Workload
+from workloads._source import Batch, ResidentData
+from workloads._workload import Functions, Params, Workload
 from workloads.taskset import _images, _nets, _task
 from workloads.taskset._quirks import Quirks
 

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from workloads._workload import Batch, Params
+from workloads._source import Batch
+from workloads._workload import Params
 from workloads.taskset import _unsupervised
 
 BIN = 1.0 / 255.0

@@ -25,7 +25,8 @@ import numpy as np
 import scipy.linalg
 import threadpoolctl
 
-from workloads._workload import Functions, GeneratedData, Provenance, SharedProgram, Workload
+from workloads._source import GeneratedData, Provenance
+from workloads._workload import Functions, SharedProgram, Workload
 from workloads.taskset import _draws, _quadratic_noise, _task
 from workloads.taskset._quirks import RELEASED, Quirks
 

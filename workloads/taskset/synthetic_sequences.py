@@ -20,7 +20,8 @@ import jax.numpy as jnp
 
 from workloads import _losses
 from workloads._functions import functions_of
-from workloads._workload import Functions, GeneratedData, Provenance, Workload
+from workloads._source import GeneratedData, Provenance
+from workloads._workload import Functions, Workload
 from workloads.taskset import _recurrent, _task
 from workloads.taskset._quirks import RELEASED, Quirks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -15,11 +16,11 @@ import optax
 import pytest
 
 import workloads
-from submissions import api
+from submissions import api, from_optax
 from submissions.api import _parameters
 from tests.tuning.toy import toy_workload
 from tuning.engine.population import Population
-from workloads import GeneratedData, Regularization
+from workloads import GeneratedData, Regularization, StreamedData
 
 MNIST = "algoperf/mnist"
 MOVING_AVERAGES = "taskset/FixedImageConv_cifar10_batchnorm_32x64x64_bs128@batch_norm=moving_average"
@@ -298,7 +299,7 @@ def test_a_batch_size_must_be_positive_and_a_split_known(views):
 def test_a_training_through_the_view_is_that_of_the_population_engine():
     workload = toy_workload()
     rate, steps = 0.05, 12
-    population = Population(workload, lambda hp, total: optax.sgd(hp["learning_rate"]), steps, 4)
+    population = Population(workload, from_optax(lambda hp, total: optax.sgd(hp["learning_rate"])), steps, 4)
     curves = population.run(
         {"learning_rate": np.array([rate])}, np.array([11], np.uint32), np.array([7], np.uint32)
     )
@@ -476,13 +477,38 @@ def test_with_a_device_axis_everything_leads_with_the_devices(loaded):
     assert mapped[0] / 4 == pytest.approx(float(alone), rel=1e-5)  # the rate given when the model was made
 
 
-def test_streamed_data_are_refused(loaded):
-    workload = object.__new__(workloads.Workload)
-    for field in dataclasses.fields(loaded[MNIST]):
-        object.__setattr__(workload, field.name, getattr(loaded[MNIST], field.name))
-    object.__setattr__(workload, "data", object())
-    with pytest.raises(TypeError, match="resident or generated"):
-        api.view(workload)
+def test_streamed_data_reach_submissions_from_any_batch_on(loaded):
+    plain = loaded[MNIST]
+    stored = {split: dict(fields) for split, fields in plain.data.splits.items()}
+
+    def read(split, seed, batch_size, first_step):
+        rows = np.random.default_rng(seed).permutation(len(stored[split]["targets"]))
+        for start in range(first_step * batch_size, len(rows), batch_size):
+            yield {name: values[rows[start : start + batch_size]] for name, values in stored[split].items()}
+
+    def once(split, batch_size):
+        for start in range(0, len(stored[split]["targets"]), batch_size):
+            yield {name: values[start : start + batch_size] for name, values in stored[split].items()}
+
+    sizes = {split: plain.data.size(split) for split in stored}
+    data = StreamedData(read, sizes, plain.data.provenance, read_once=once, eval_batch_size=100)
+    view, of_resident = api.view(dataclasses.replace(plain, data=data)), api.view(plain)
+    queue = view._build_input_queue(jax.random.PRNGKey(5), "train", None, 8)
+    taken = [next(queue) for _ in range(4)]
+    expected = list(itertools.islice(read("train", 5, 8, 0), 4))
+    for got, wanted in zip(taken, expected, strict=True):
+        np.testing.assert_array_equal(got["inputs"], wanted["inputs"])
+        np.testing.assert_array_equal(got["targets"], wanted["targets"])
+    queue.seek(2)
+    np.testing.assert_array_equal(next(queue)["inputs"], expected[2]["inputs"])
+    last = list(view._build_input_queue(jax.random.PRNGKey(5), "validation", None, 61))[-1]
+    assert last["weights"].sum() == view.num_validation_examples % 61
+    params, state = view.init_model_fn(jax.random.PRNGKey(1))
+    arguments = (100, params, state, jax.random.PRNGKey(0), None, None, 0)
+    found, wanted = view.eval_model(*arguments), of_resident.eval_model(*arguments)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert found[name] == pytest.approx(value, rel=1e-5)  # float32 sums in another order
 
 
 def in_a_fresh_process(code: str, *path: str) -> str:

@@ -151,7 +151,7 @@ def test_parameters_of_fixed_tasks_follow_from_their_names(name):
     expected = config["vocab_size"] * inputs + cell + state + (units + 1) * outputs
     workload = workloads.load(f"taskset/{name}")
     assert workloads.parameter_count(workload) == expected
-    assert (workload.batch_size, workload.family) == (config["batch_size"], "rnn")
+    assert (workload.batch_size, workload.cost_class) == (config["batch_size"], "rnn")
 
 
 def test_fixed_language_models_mask_and_sampled_ones_as_the_quirk_says():

@@ -1,4 +1,4 @@
-"""Arrays on the device, one copy for all populations of a process that need the same host array."""
+"""Arrays on the device, one copy for everybody in a process that needs the same host array."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads import ResidentData, Workload
+from workloads._source import Source
+from workloads._workload import Workload
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,17 +36,18 @@ def on_device(host: np.ndarray) -> Copy:
         return copy
 
 
-def constants(workload: Workload) -> dict[str, Copy]:
+def of_split(source: Source, split: str) -> dict[str, Copy]:
+    """A split that a program draws from, by field; {} where nothing is stored, or where examples are streamed."""
+    return {field: on_device(values) for field, values in source.arrays(split).items()}
+
+
+def of_splits(workload: Workload) -> dict[str, Mapping[str, Copy]]:
+    """The splits that play a role, split -> field; no fields where examples are generated or streamed."""
+    return {split: of_split(workload.data, split) for split in dict.fromkeys(workload.eval_splits.values())}
+
+
+def of_constants(workload: Workload) -> dict[str, Copy]:
     """The arrays in which the workload differs from others that its program serves."""
     if workload.shared is None:
         return {}
     return {name: on_device(np.asarray(values)) for name, values in workload.shared.constants.items()}
-
-
-def splits(workload: Workload) -> Mapping[str, Mapping[str, Copy]]:
-    """The splits that play a role, split -> field; no fields where examples are generated or streamed."""
-    used = dict.fromkeys(workload.eval_splits.values())
-    if not isinstance(workload.data, ResidentData):
-        return {split: {} for split in used}
-    stored = workload.data.splits
-    return {split: {field: on_device(values) for field, values in stored[split].items()} for split in used}

@@ -1,0 +1,346 @@
+"""Where a workload's examples come from, behind one contract.
+
+Whoever draws batches asks the source: the population engine inside its programs, AlgoPerf's queue on the host.
+Three sources fulfil the contract: `ResidentData` and `GeneratedData` draw inside a compiled program, `StreamedData`
+hand the host a stream. Everything here is importable without JAX; drawing needs it.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+
+    from workloads._streams import Stream
+
+Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
+StreamedBatch = Mapping[str, Any]  # field -> array [example, ...], or a tree of them
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Which data a result came from. A stand-in is never shown as the real thing."""
+
+    kind: Literal["real", "embedded", "synthetic"]
+    source: str  # what it is and how it was made, in one sentence
+    stands_in_for: str | None = None  # the data set it replaces, if any
+
+    def __str__(self) -> str:
+        replaced = f", in place of {self.stands_in_for}" if self.stands_in_for else ""
+        return f"{self.kind}: {self.source}{replaced}"
+
+
+class Source(abc.ABC):
+    """What all sources can do.
+
+    Inside a program, of sources on the device: `arrays` are given to it, `order` says which rows a training takes, and
+    `batch`, `fresh` and `whole` draw from them. On the host, of every source: `stream`.
+
+    Attributes:
+      provenance: where the examples come from.
+      splits: names of the splits, as an iterable.
+      on_device: batches can be drawn inside a program.
+    """
+
+    provenance: Provenance
+    splits: Any
+    eval_batch_size: int = 2048
+    on_device: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def size(self, split: str) -> int | None:
+        """Number of examples in a split; None where they are made without end."""
+
+    def arrays(self, split: str) -> Mapping[str, np.ndarray]:
+        """What a program needs to draw from a split: field -> [example, ...]; {} where nothing is stored."""
+        del split
+        return {}
+
+    def order(self, key: jax.Array, split: str, batch_size: int, steps: int) -> jax.Array:
+        """Rows of a split for every step, int32 [step, row]; no rows where nothing is stored. Traced."""
+        raise NotImplementedError(f"{type(self).__name__} are not drawn inside a program")
+
+    def batch(
+        self, arrays: Mapping[str, Any], rows: jax.Array, key: jax.Array, split: str, batch_size: int
+    ) -> Batch:
+        """A training batch as the model sees it, of the rows that `order` gave. Traced.
+
+        Args:
+          arrays: of the split, on the device.
+          rows: [row].
+          key: feeds what is random in a batch.
+          split, batch_size: as for `order`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} are not drawn inside a program")
+
+    def fresh(self, arrays: Mapping[str, Any], key: jax.Array, split: str, batch_size: int) -> Batch:
+        """A batch of examples drawn uniformly, with replacement, as the model sees it. Traced."""
+        raise NotImplementedError(f"{type(self).__name__} are not drawn inside a program")
+
+    def whole(self, arrays: Mapping[str, Any], key: jax.Array, examples: int) -> Batch:
+        """The leading examples of a split, to be cut into chunks that go through `seen`. Traced."""
+        raise NotImplementedError(f"{type(self).__name__} are not drawn inside a program")
+
+    def seen(self, batch: Batch, key: jax.Array, split: str) -> Batch:
+        """Stored examples as the model sees them. Traced."""
+        del key, split
+        return batch
+
+    def stream(
+        self,
+        split: str,
+        key: jax.Array,
+        batch_size: int,
+        first_step: int = 0,
+        finish: Callable[[Batch], Any] = lambda batch: batch,
+        sharding: Any = None,
+    ) -> Stream:
+        """Batches of a split without end, for the host; equal arguments give equal batches.
+
+        A key gives the batches that a program draws with the same key.
+
+        Args:
+          split: of which.
+          key: of the order, and of what is random in a batch.
+          batch_size: examples per batch.
+          first_step: number of the batch to begin with, as if those before it had been taken.
+          finish: what becomes of a batch; traced where the source is on the device.
+          sharding: where the arrays of a finished batch lie; None: where JAX puts them.
+        """
+        from workloads._streams import ChunkedStream
+
+        return ChunkedStream(self, split, key, batch_size, first_step, finish, sharding)
+
+    @abc.abstractmethod
+    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+        """The leading examples of a split in order, for the host; the last batch may be smaller.
+
+        Args:
+          split: of which.
+          key: of what is random.
+          batch_size: examples per batch.
+          examples: how many in all.
+        """
+
+    def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of a training batch as the model sees it. Nothing is computed."""
+        import jax
+
+        arrays = {
+            field: jax.ShapeDtypeStruct(values.shape, values.dtype)
+            for field, values in self.arrays(split).items()
+        }
+        rows = jax.ShapeDtypeStruct((batch_size if arrays else 0,), "int32")
+        draw = lambda arrays, rows, key: self.batch(arrays, rows, key, split, batch_size)  # noqa: E731
+        return dict(jax.eval_shape(draw, arrays, rows, jax.random.key(0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidentData(Source):
+    """Splits small enough to live on the device as arrays.
+
+    A training takes shuffled epochs, laid end to end: epoch e has the order permutation(fold_in(key, e)).
+
+    Attributes:
+      splits: split name -> field name -> array [example, ...]; fields of a split agree in length.
+      provenance: where the arrays come from.
+      transform: (key, batch, split name) -> the batch that the model sees, such as augmented images or a random
+        slice of each text. It runs once per batch, before the trials of a population part ways. None: as stored.
+    """
+
+    splits: Mapping[str, Mapping[str, np.ndarray]]
+    provenance: Provenance
+    transform: Callable[[jax.Array, Batch, str], Batch] | None = None
+
+    def size(self, split: str) -> int:
+        """Number of examples in a split."""
+        return len(next(iter(self.splits[split].values())))
+
+    def arrays(self, split: str) -> Mapping[str, np.ndarray]:
+        """See `Source.arrays`."""
+        return self.splits[split]
+
+    def order(self, key: jax.Array, split: str, batch_size: int, steps: int) -> jax.Array:
+        """See `Source.order`."""
+        import jax
+
+        examples = self.size(split)
+        epochs = -(-steps * batch_size // examples)
+        keys = jax.random.split(key, epochs)  # the same as fold_in(key, epoch) for every epoch
+        order = jax.vmap(lambda key: jax.random.permutation(key, examples))(keys)
+        return order.reshape(-1)[: steps * batch_size].reshape(steps, batch_size)
+
+    def batch(
+        self, arrays: Mapping[str, Any], rows: jax.Array, key: jax.Array, split: str, batch_size: int
+    ) -> Batch:
+        """See `Source.batch`."""
+        del batch_size
+        return self.seen({field: values[rows] for field, values in arrays.items()}, key, split)
+
+    def fresh(self, arrays: Mapping[str, Any], key: jax.Array, split: str, batch_size: int) -> Batch:
+        """See `Source.fresh`."""
+        import jax
+
+        rows_key, key = jax.random.split(key)
+        rows = jax.random.randint(rows_key, (batch_size,), 0, self.size(split))
+        return self.batch(arrays, rows, key, split, batch_size)
+
+    def whole(self, arrays: Mapping[str, Any], key: jax.Array, examples: int) -> Batch:
+        """See `Source.whole`."""
+        del key
+        return {field: values[:examples] for field, values in arrays.items()}
+
+    def seen(self, batch: Batch, key: jax.Array, split: str) -> Batch:
+        """See `Source.seen`."""
+        return self.transform(key, batch, split) if self.transform else batch
+
+    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+        """See `Source.once`."""
+        import jax.numpy as jnp
+
+        for first in range(0, examples, batch_size):
+            rows = slice(first, min(first + batch_size, examples))
+            stored = {field: jnp.asarray(values[rows]) for field, values in self.splits[split].items()}
+            yield self.seen(stored, key, split)
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratedData(Source):
+    """Batches made as they are needed, without end; every split draws from the same distribution.
+
+    Attributes:
+      draw: (key, examples) -> batch. An objective that needs no examples returns {}.
+      provenance: how they are made.
+      splits: names of the splits.
+    """
+
+    draw: Callable[[jax.Array, int], Batch]
+    provenance: Provenance
+    splits: tuple[str, ...] = ("train", "validation", "test")
+
+    def size(self, split: str) -> None:
+        """Without end."""
+        del split
+
+    def order(self, key: jax.Array, split: str, batch_size: int, steps: int) -> jax.Array:
+        """See `Source.order`."""
+        import jax.numpy as jnp
+
+        del key, split, batch_size
+        return jnp.zeros((steps, 0), jnp.int32)
+
+    def batch(
+        self, arrays: Mapping[str, Any], rows: jax.Array, key: jax.Array, split: str, batch_size: int
+    ) -> Batch:
+        """See `Source.batch`."""
+        del arrays, rows, split
+        return self.draw(key, batch_size)
+
+    def fresh(self, arrays: Mapping[str, Any], key: jax.Array, split: str, batch_size: int) -> Batch:
+        """See `Source.fresh`."""
+        del arrays, split
+        return self.draw(key, batch_size)
+
+    def whole(self, arrays: Mapping[str, Any], key: jax.Array, examples: int) -> Batch:
+        """See `Source.whole`."""
+        del arrays
+        return self.draw(key, examples)
+
+    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+        """See `Source.once`."""
+        import jax
+
+        del split
+        for first in range(0, examples, batch_size):
+            yield self.draw(jax.random.fold_in(key, first), min(batch_size, examples - first))
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamedData(Source):
+    """Splits that are too large for the device, or that foreign code reads: batches that the host makes.
+
+    Attributes:
+      read: (split, seed, batch size, first step) -> batches without end, of equal shapes. Equal arguments give equal
+        batches.
+      sizes: split -> its examples.
+      provenance: where they come from.
+      read_once: (split, batch size) -> every example of the split once, in an order that never changes; the last batch
+        may be smaller. None where only foreign code evaluates, see `ForeignMeasure`.
+      eval_batch_size: of evaluations.
+      begins_anywhere: `read` honours its first step. A foreign pipeline that cannot is always asked for step 0, and
+        what was taken before is replayed.
+    """
+
+    read: Callable[[str, int, int, int], Iterator[StreamedBatch]]
+    sizes: Mapping[str, int]
+    provenance: Provenance
+    read_once: Callable[[str, int], Iterator[StreamedBatch]] | None = None
+    eval_batch_size: int = 2048
+    begins_anywhere: bool = True
+    on_device: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.eval_batch_size < 1:
+            raise ValueError(f"eval_batch_size is {self.eval_batch_size}, must be at least 1")
+
+    @property
+    def splits(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of the splits."""
+        return tuple(self.sizes)
+
+    def size(self, split: str) -> int:
+        """Number of examples in a split."""
+        return self.sizes[split]
+
+    def stream(
+        self,
+        split: str,
+        key: jax.Array,
+        batch_size: int,
+        first_step: int = 0,
+        finish: Callable[[Batch], Any] = lambda batch: batch,
+        sharding: Any = None,
+    ) -> Stream:
+        """See `Source.stream`. `read` gets the last word of the key as its seed, which of key(seed) is seed."""
+        from workloads._streams import HostStream
+
+        return HostStream(self, split, key, batch_size, first_step, finish, sharding)
+
+    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+        """See `Source.once`.
+
+        Raises:
+          ValueError: the split has fewer examples than were asked for, or the data cannot be read once.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        del key
+        if self.read_once is None:
+            raise ValueError(
+                f"{self.provenance.source}: cannot be read once (read_once is None), so only foreign code can evaluate "
+                "on it; give the workload a ForeignMeasure"
+            )
+        seen = 0
+        for batch in self.read_once(split, batch_size):
+            batch = jax.tree.map(lambda x: jnp.asarray(x[: examples - seen]), dict(batch))  # noqa: B023
+            seen += len(jax.tree.leaves(batch)[0])
+            yield batch
+            if seen >= examples:
+                return
+        raise ValueError(f"split {split!r} gave {seen} examples; its size says {examples}")
+
+    def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """See `Source.shapes`. A batch is read for it."""
+        import jax
+
+        # The device knows no 64-bit numbers unless it is told to.
+        dtype = jax.dtypes.canonicalize_dtype
+        batch = next(iter(self.read(split, 0, batch_size, 0)))
+        return dict(jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, dtype(x.dtype)), batch))
