@@ -93,6 +93,27 @@ def engine(workload: Workload, steps: int, trials: int, width: int | None = None
     return run, population
 
 
+def long_engine(
+    workload: Workload, trials: int, width: int | None, duration: float
+) -> tuple[Run, Population, int]:
+    """The engine on so many steps that a call takes about three times the duration, by the engine's own rate.
+
+    Then initialisation and evaluation, which the other ways leave out, are a few per cent. The rate is only known once
+    it runs, and a short run on an accelerator is mostly start-up: steps grow until a call is long enough.
+
+    Returns:
+      The call, its population, and its steps.
+    """
+    steps = 40
+    while True:
+        run, population = engine(workload, steps, trials, width)
+        run()
+        took = seconds(run)
+        if took > 1.5 * duration:
+            return run, population, steps
+        steps = round(steps * min(20.0, 3 * duration / took))
+
+
 def seconds(run: Run) -> float:
     """Wall time of one call."""
     began = time.perf_counter()

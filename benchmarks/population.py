@@ -38,7 +38,7 @@ def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, 
     Args:
       case: what to train.
       rounds: calls of every way that are timed.
-      duration: of a call of the loop, about; one of the population takes up to three times as long. Seconds.
+      duration: of a call of the loop, about; one of the population is longer, see `ways.long_engine`. Seconds.
       widths: trials per program to try; None: as the engine chooses.
     """
     workload = case.make()
@@ -55,9 +55,7 @@ def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, 
     for width in widths:
         name = "engine" if width is None else f"engine, {width} per program"
         trials = case.trials if width is None else width * _lanes.places()
-        # Long enough that initialisation and evaluation, which the other ways leave out, are a few per cent.
-        its_steps = max(40, round(3 * case.aim * steps / trials))
-        runs[name], populations[name] = ways.engine(workload, its_steps, trials, width)
+        runs[name], populations[name], its_steps = ways.long_engine(workload, trials, width, duration)
         trial_steps[name] = trials * its_steps
     first_call = {name: ways.seconds(run) for name, run in runs.items()}
     multiply, operations = ways.peak()

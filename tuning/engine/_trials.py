@@ -102,7 +102,8 @@ class Trials:
         )
         weights = jax.tree.map(lambda x: x[0], inputs.weights) if of_weights == 0 else inputs.weights
         made = jax.eval_shape(self._start, weights, *first)
-        self.axes = State(*trial_axes(made, training.shared_batches), 0)
+        params, model_state, optimizer = trial_axes(made, training.shared_batches)
+        self.axes = State(params, model_state, optimizer, 0)  # type: ignore[arg-type]
 
     def start(self) -> State:
         """Freshly initialised trials."""
