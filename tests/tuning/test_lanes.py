@@ -73,7 +73,7 @@ def test_the_benchmark_writes_the_table_that_the_engine_reads(tmp_path):
 
     def result(family, **rates):
         spreads = {f"engine, {name[1:]} per program": {"median": rate} for name, rate in rates.items()}
-        return {"family": family, "trial_steps_per_second": {"plain loop": {"median": 1e9}, **spreads}}
+        return {"cost_class": family, "trial_steps_per_second": {"plain loop": {"median": 1e9}, **spreads}}
 
     results = {
         "a": result("mlp", w8=50.0, w16=100.0),
