@@ -66,6 +66,7 @@ def test_without_an_optimizer_the_space_is_medapatis():
     [
         ({}, "quasi-random"),
         ({"strategy": "medapati-candidates"}, "quasi-random"),
+        ({"strategy": "random"}, "independent"),
         (
             {"strategy": "taskset-grid", "grid": "nadamw_grid"},
             "independent",

@@ -18,6 +18,7 @@ POINTS = (Point("a", {"learning_rate": 0.1}), Point("b", {"learning_rate": 0.2})
 # A specification of every strategy, with arguments that are not the defaults.
 SPECS = {
     "quasirandom": {"budget": 4, "space": SMALL.to_json(), "order_seed": 3, "start": 7},
+    "random": {"budget": 4, "space": SMALL.to_json(), "seed": 6},
     "medapati-candidates": {"budget": 6},
     "taskset-grid": {"grid": "adam8p_wide_grid", "budget": 3},
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},

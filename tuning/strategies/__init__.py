@@ -3,6 +3,7 @@
 | strategy | points | draws |
 |---|---|---|
 | `quasirandom` | AlgoPerf's quasi-random points of a space | quasi-random |
+| `random` | uniform on the scales of a space | independent |
 | `medapati-candidates` | the 200 candidates of Medapati et al. | quasi-random |
 | `taskset-grid` | TaskSet's settings | independent, or chosen where they are fixed |
 | `lr-sweep` | learning rates in equal ratios | chosen |

@@ -13,6 +13,7 @@ from tuning.strategies import (
     lr_sweep,
     medapati_candidates,
     quasirandom,
+    random_search,
     taskset_grid,
     vizier,
 )
@@ -21,6 +22,7 @@ from workloads.spelling import did_you_mean
 
 STRATEGIES = {
     "quasirandom": quasirandom.ROW,
+    "random": random_search.ROW,
     "medapati-candidates": medapati_candidates.ROW,
     "taskset-grid": taskset_grid.ROW,
     "lr-sweep": lr_sweep.ROW,
