@@ -12,6 +12,7 @@ from shortlist._lists import read_points
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 from shortlist._strategy_options import with_strategy_options
+from tuning.protocols import MEDAPATI
 from tuning.strategies import DEFAULT as DEFAULT_STRATEGY
 from tuning.strategies import STRATEGIES
 
@@ -23,6 +24,7 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
+DEMO = MEDAPATI.scales["demo"]
 RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
 
 
@@ -169,11 +171,11 @@ def demo(
     ] = Path("demo"),
     candidates: Annotated[
         int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")
-    ] = 40,
+    ] = DEMO.candidates,
     repeats: Annotated[
         int, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")
-    ] = 3,
-    size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = 5,
+    ] = DEMO.repeats,
+    size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = DEMO.size,
     seed: Seed = 0,
     vizier: Annotated[
         bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")

@@ -27,7 +27,7 @@ Budgets = Mapping[str, EqualBudget]  # workload -> random search that equals the
 
 # What a band is worth, by how a study says that its points were drawn.
 OF_DRAWS = {
-    "independent": "They are such draws.",
+    "independent": "They are independent draws, as the band supposes.",
     "quasi-random": "Halton points are not independent draws, though nearly so at this size (each axis is a seeded "
     "permutation of a fine grid): read the band as a good approximation, not as a guarantee.",
 }

@@ -147,7 +147,7 @@ def test_the_caveats_stand_beside_the_curves(report):
 @pytest.mark.parametrize(
     ("draws", "says"),
     [
-        ("independent", "They are such draws."),
+        ("independent", "They are independent draws, as the band supposes."),
         ("chosen", "If that is no random search, read the curve as describing these points only."),
         (None, "If that is no random search, read the curve as describing these points only."),
     ],
