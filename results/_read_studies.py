@@ -105,6 +105,7 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "role": spec.role,
         "title": spec.title,
         "strategy": spec.strategy.get("name", ""),
+        "draws": spec.draws,
         "budget": max((len(p) for p in spec.points.values()), default=0) if spec.points is not None else None,
         "seed": spec.seed,
         "repeats": spec.repeats,

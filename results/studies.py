@@ -27,6 +27,7 @@ from submissions.points import Point
 
 FORMAT = 1
 ROLES = ("candidates", "baseline", "leave-one-out", "final-list")
+DRAWS = ("independent", "quasi-random", "chosen")
 STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
 
 
@@ -53,6 +54,7 @@ class StudySpec:
       eval_batches: evaluate on so many fresh minibatches of each split, see `tuning.engine.population.Evaluation`; None
         means on whole splits.
       eval_at_start: evaluate before the first step too.
+      draws: how the points were come by, one of `DRAWS`: what a report may suppose of them; None in older studies.
       data: workload -> provenance of its data; `tune` fills it in, so that a study never mixes data sets.
       format: version of this layout.
     """
@@ -72,6 +74,7 @@ class StudySpec:
     eval_period: int | None = None
     eval_batches: int | None = None
     eval_at_start: bool = False
+    draws: str | None = None
     data: Mapping[str, str] | None = None
     widths: Mapping[str, int] | None = None
     format: int = FORMAT
@@ -79,6 +82,10 @@ class StudySpec:
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise ValueError(f"study {self.name!r}: unknown role {self.role!r}; allowed: {', '.join(ROLES)}")
+        if self.draws is not None and self.draws not in DRAWS:
+            raise ValueError(
+                f"study {self.name!r}: unknown draws {self.draws!r}; allowed: {', '.join(DRAWS)}"
+            )
         if not self.workloads:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         if self.repeats < 1:
@@ -142,7 +149,7 @@ def write_spec(folder: Path, spec: StudySpec) -> None:
         # Points last: whatever changed them, another workload or budget, says it better.
         for key in sorted(asked, key=lambda key: key == "points"):
             old, new = there[key], asked[key]
-            if old != new:
+            if old != new and not (key == "draws" and old is None):  # older studies do not say it
                 raise ValueError(
                     f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
                     "choose another folder, or ask for the same"

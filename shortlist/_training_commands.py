@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shortlist._lists import read_points
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
+from shortlist._strategy_options import with_strategy_options
+from tuning.protocols import MEDAPATI
+from tuning.strategies import DEFAULT as DEFAULT_STRATEGY
+from tuning.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from results.studies import Run
@@ -20,6 +24,7 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
+DEMO = MEDAPATI.scales["demo"]
 RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
 
 
@@ -29,12 +34,16 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+@with_strategy_options
 def tune(
     workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="What to train.")],
     study: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study; resumed if it is there.")],
-    strategy: Annotated[str, typer.Option(metavar="NAME", help="Where points come from.")] = "quasirandom",
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help=f"Where points come from: {', '.join(STRATEGIES)}.")
+    ] = DEFAULT_STRATEGY,
     budget: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Points; default: all of a list, else 20.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Points; default: all of a list, 5 of a sweep, else 20."),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -54,24 +63,6 @@ def tune(
             metavar="NAME|FILE.py:FUNCTION",
             help="Update rule, or one of your own; default: the list's or grid's, else nadamw_optax.",
         ),
-    ] = None,
-    list_: Annotated[
-        str | None,
-        typer.Option("--list", metavar="NAME|FILE", help="For --strategy list: published name or file."),
-    ] = None,
-    space: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="tuning_search_space.json; default: the optimizer's own space."),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(metavar="X", help="For --strategy lr-sweep; default 1e-4.")
-    ] = None,
-    order_seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="For --strategy quasirandom: AlgoPerf's shuffle.")
-    ] = None,
-    grid: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="For --strategy taskset-grid: nadamw_grid, adam8p_wide_grid, ..."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")
@@ -107,6 +98,7 @@ def tune(
     ] = False,
     data_dir: DataDir = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Train many points on one or many workloads. Run it again to train what is missing.
 
@@ -116,14 +108,15 @@ def tune(
     from tuning.studies.plan import plan
     from tuning.studies.tune import tune as run
 
-    given = read_points(list_) if list_ else None
+    if options["points"] is not None:
+        given = read_points(options["points"])
+        options |= {"points": given.points, "list_name": given.name}
+        optimizer = optimizer or given.update_rule
     spec = plan(
         name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
         protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
-        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer or (given.update_rule if given else None),
-        points=given.points if given else None, list_name=given.name if given else None, space=space,
-        weight_decay=weight_decay, order_seed=order_seed, grid=grid, steps=steps, width=width,
-        shared_batches=not own_batches,
+        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps, width=width,
+        shared_batches=not own_batches, **options,
     )  # fmt: skip
     use_compilation_cache()
     with progress_display() as progress:
@@ -155,11 +148,12 @@ def set_targets(
     import sys
 
     import workloads as room
+    from submissions.spaces import MEDAPATI_TABLE_1
     from tuning import targets
-    from tuning.strategies import Quasirandom
+    from tuning.strategies import halton
 
     use_compilation_cache()
-    reference = Quasirandom(budget=points, start=first).ask(())
+    reference = halton.points(MEDAPATI_TABLE_1, points, start=first)
     made_by = "shortlist " + " ".join(sys.argv[1:])
     with progress_display() as progress:
         for name in workloads:
@@ -177,11 +171,11 @@ def demo(
     ] = Path("demo"),
     candidates: Annotated[
         int, typer.Option(metavar="N", min=2, help="Quasi-random points per workload.")
-    ] = 40,
+    ] = DEMO.candidates,
     repeats: Annotated[
         int, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")
-    ] = 3,
-    size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = 5,
+    ] = DEMO.repeats,
+    size: Annotated[int, typer.Option(metavar="N", min=1, help="Points in a list.")] = DEMO.size,
     seed: Seed = 0,
     vizier: Annotated[
         bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")

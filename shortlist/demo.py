@@ -1,36 +1,29 @@
-"""The demo: from six workloads to a proven list and a report, on two cores in minutes."""
+"""The demo: from six workloads to a proven list and a report, on two cores in minutes.
+
+It is the smallest scale of the protocol of Medapati et al.; see `tuning.protocols`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import lists
 import reports
-from results.studies import StudySpec
 from shortlist._lists import read_points
-from tuning.studies.plan import plan, plan_leave_one_out
-from tuning.studies.tune import tune
+from tuning.protocols import MEDAPATI
+from tuning.protocols.run import Published, Rooms, run
 
-WORKLOADS = (
-    "algoperf/mnist",
-    "taskset/mlp_family_seed15",
-    "digits/conv",
-    "photographs/autoencoder",
-    "stdlib/char_rnn",
-    "clicks/mlp",
-)
-
-# A fresh seed for what is rerun: nothing that chose a list may also judge it.
-FRESH = 1
+SCALE = MEDAPATI.scales["demo"]
 
 
 def demo(
     out: Path,
     *,
-    candidates: int = 40,
-    repeats: int = 3,
-    size: int = 5,
+    candidates: int = SCALE.candidates,
+    repeats: int = SCALE.repeats,
+    size: int = SCALE.size,
     seed: int = 0,
     vizier: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -48,49 +41,27 @@ def demo(
 
     Returns:
       Path of the report's index.html.
+
+    Raises:
+      ValueError: lists of more points than there are candidates.
     """
-    folder = out / "studies"
-    populations: dict = {}
 
-    def run(spec: StudySpec) -> None:
-        def of_study(what: str, done: int, total: int) -> None:
-            if progress:
-                progress(f"{spec.name}: {what}", done, total)
+    def published(name: str) -> Published:
+        read = read_points(name)
+        return Published(read.points, read.update_rule)
 
-        tune(folder / spec.name, spec, progress=of_study, populations=populations)
+    def choose(study: Path, size: int) -> dict[str, list[str]]:
+        proof = lists.leave_one_workload_out(study, size=size, progress=progress)
+        return {
+            workload: [proof.fractions.points[i] for i in one.points]
+            for workload, one in zip(proof.fractions.workloads, proof.result.lists, strict=True)
+        }
 
-    # One width for all studies, so that one program per workload and update rule serves them all.
-    everywhere = {"workloads": WORKLOADS, "seed": seed, "width": size}
-    search = plan(name="quasirandom", strategy="medapati-candidates", budget=candidates, **everywhere)
-    run(search)
-    baseline = {**everywhere, "budget": size, "repeats": repeats}
-    for decay in (0.5, 1e-4):
-        run(plan(name=f"lr-sweep-wd-{decay:g}", strategy="lr-sweep", weight_decay=decay, **baseline))
-    for name in ("medapati2025", "metz2020/appendix_f"):
-        published = read_points(name)
-        run(
-            plan(
-                name=name.replace("/", "-"),
-                strategy="list",
-                points=published.points,
-                list_name=name,
-                optimizer=published.update_rule,
-                **baseline,
-            )
-        )
-    if vizier:
-        run(plan(name="vizier", strategy="vizier", **baseline))
+    def report(studies: Path, to: Path) -> Path:
+        return reports.report(studies, to, overwrite=True, progress=progress)
 
-    proof = lists.leave_one_workload_out(folder / "quasirandom", size=size, progress=progress)
-    candidate = {point.id: point for point in search.points[WORKLOADS[0]]}  # type: ignore[index]
-    chosen = {
-        workload: [candidate[proof.fractions.points[i]] for i in one.points]
-        for workload, one in zip(proof.fractions.workloads, proof.result.lists, strict=True)
-    }
-    run(
-        plan_leave_one_out(
-            name="leave-one-out", points=chosen, candidates=search.name, optimizer=search.optimizer,
-            repeats=repeats, seed=seed + FRESH, width=size,
-        )
-    )  # fmt: skip
-    return reports.report(folder, out / "report", overwrite=True, progress=progress)
+    scale = dataclasses.replace(SCALE, candidates=candidates, repeats=repeats, size=size)
+    also = ("vizier",) if vizier else ()
+    return run(
+        MEDAPATI, scale, out, Rooms(published, choose, report), seed=seed, also=also, progress=progress
+    )

@@ -2,11 +2,13 @@
 
 | folder | what |
 |---|---|
-| `tuning.strategies` | where points come from: ask and tell; Halton points, Vizier |
+| `tuning.strategies` | where points come from: ask and tell; one file a strategy |
 | `tuning.engine` | many trials as one compiled program |
 | `tuning.studies` | a study planned, and what is missing of it trained |
+| `tuning.protocols` | papers' protocols: stages at a scale |
 | `tuning.execution` | trials of submissions, a process each |
 | `tuning.targets` | the procedure that sets validation targets |
 
-Modules are imported by name: the engine, `tuning.studies.tune` and `tuning.targets` need JAX, and planning must not.
+Modules are imported by name: the engine, `tuning.studies.tune`, `tuning.protocols.run` and `tuning.targets`
+need JAX, and planning must not.
 """

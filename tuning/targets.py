@@ -1,9 +1,9 @@
 """How validation and test targets are set, for workloads that nobody published a target for.
 
 The procedure `reference-median`, after Dahl et al. 2023 (arXiv:2306.07179, target setting): tune a reference set of
-points, take the best configuration, train it again from many seeds, and let the target be the median of the best
-value that these runs reach within a stated part of the step budget. A good algorithm can then reach the target in
-time, and a lucky seed cannot set it.
+points, take the best, train it again from many seeds, and let the target be the median of the best value that these
+trainings reach within a stated part of the step budget. A good algorithm can then reach the target in time, and a
+lucky seed cannot set it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROCEDURE = "reference-median"
 
 
 @dataclasses.dataclass(frozen=True)
-class Target:
+class MeasuredTarget:
     """A target and everything that made it.
 
     Attributes:
@@ -66,7 +66,7 @@ def set_target(
     seed: int = 0,
     width: int = 20,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Target:
+) -> MeasuredTarget:
     """Sets the targets of one workload by `reference-median`.
 
     Args:
@@ -76,7 +76,7 @@ def set_target(
       seeds: how often the best point is trained again; an odd number makes the median one of the values.
       part_of_budget: only evaluations up to this part of the step hint count, in (0, 1].
       seed: of the whole procedure.
-      width: trials per compiled program of the reference set.
+      width: trials of the reference set that one program trains.
       progress: called as (workload, trials done, trials in all).
 
     Raises:
@@ -126,7 +126,7 @@ def set_target(
     alone = dataclasses.replace(shared, shared_batches=False)
     reached, at_test = _reached(run(alone, [best] * seeds, "seeds"), workload, part_of_budget)
     report(total)
-    return Target(
+    return MeasuredTarget(
         metric=workload.metric.name,
         minimize=workload.metric.minimize,
         validation_target=float(np.nanmedian(reached)),
@@ -145,7 +145,7 @@ def set_target(
     )
 
 
-def write_targets(path: Path, targets: Mapping[str, Target], made_by: str) -> None:
+def write_targets(path: Path, targets: Mapping[str, MeasuredTarget], made_by: str) -> None:
     """Adds targets to a targets file, replacing those of the same workloads.
 
     Args:

@@ -25,10 +25,12 @@ from reports.study._facts import StudyFacts
 Progress = Callable[[str, int, int], None]
 Budgets = Mapping[str, EqualBudget]  # workload -> random search that equals the list
 
-HALTON = (
-    "Halton points are not independent draws, though nearly so at this size (each axis is a seeded "
-    "permutation of a fine grid): read the band as a good approximation, not as a guarantee."
-)
+# What a band is worth, by how a study says that its points were drawn.
+OF_DRAWS = {
+    "independent": "They are independent draws, as the band supposes.",
+    "quasi-random": "Halton points are not independent draws, though nearly so at this size (each axis is a seeded "
+    "permutation of a fine grid): read the band as a good approximation, not as a guarantee.",
+}
 OTHER_SEARCH = "If that is no random search, read the curve as describing these points only."
 
 
@@ -131,7 +133,7 @@ def _on_bands(facts: StudyFacts, confidence: float) -> str:
         f"Bands: opda's {BAND_METHOD}, simultaneous at {100 * confidence:g} %, which supposes independent "
         f"draws. These points come from the strategy {strategy}. "
     )
-    said += OTHER_SEARCH if strategy in ("list", "lr-sweep", "vizier", "not stated") else HALTON
+    said += OF_DRAWS.get(str(facts.about[search].get("draws")), OTHER_SEARCH)
     if facts.results.trials.filter(submission=search, status="diverged").height:
         said += " Diverged trials may tie at the metric's worst value, which makes the band conservative."
     return said

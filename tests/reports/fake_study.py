@@ -75,6 +75,7 @@ def fake_study(
                 evals.extend(_evals(len(trials) - 1, curve))
         about[study] = {
             "role": role, "title": title, "strategy": "quasirandom" if role == "candidates" else "list",
+            "draws": "quasi-random" if role == "candidates" else "chosen",
             "budget": len({p for _, p, _ in runs}), "seed": seed, "repeats": times,
             "optimizer": "nadamw_optax",
             "device": "cpu × 1 (imaginary, 2 cores)", "versions": {"python": "3.11.7", "jax": "0.10.2"},

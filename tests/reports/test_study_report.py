@@ -144,6 +144,22 @@ def test_the_caveats_stand_beside_the_curves(report):
     assert "not censored" in said
 
 
+@pytest.mark.parametrize(
+    ("draws", "says"),
+    [
+        ("independent", "They are independent draws, as the band supposes."),
+        ("chosen", "If that is no random search, read the curve as describing these points only."),
+        (None, "If that is no random search, read the curve as describing these points only."),
+    ],
+)
+def test_the_note_on_bands_says_how_the_points_were_drawn(study, draws, says):
+    about = dict(study.about)
+    about["studies"] = {**about["studies"], "candidates": {**about["studies"]["candidates"], "draws": draws}}
+    said = notes(study_report(dataclasses.replace(study, about=about)))
+    assert says in said
+    assert "Halton" not in said
+
+
 def test_trials_that_stopped_at_their_target_make_best_values_censored(study):
     some = study.trials.filter(status="done")["trial_id"][:7]
     kept = ~(pl.col("trial_id").is_in(some.to_list()) & (pl.col("global_step") > 900))

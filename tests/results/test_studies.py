@@ -43,6 +43,15 @@ def test_a_specification_from_before_evaluation_had_options_reads_as_their_defau
     studies.write_spec(tmp_path, SPEC)  # and is the same study
 
 
+def test_a_study_that_does_not_say_how_its_points_were_drawn_is_gone_on_with(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    studies.write_spec(tmp_path, dataclasses.replace(SPEC, draws="chosen"))
+    assert studies.read_spec(tmp_path).draws is None
+    studies.write_spec(tmp_path / "new", dataclasses.replace(SPEC, draws="chosen"))
+    with pytest.raises(ValueError, match="this study has draws = 'chosen', asked for 'independent'"):
+        studies.write_spec(tmp_path / "new", dataclasses.replace(SPEC, draws="independent"))
+
+
 def test_runs_are_read_in_the_order_they_were_written(tmp_path):
     assert studies.read_runs(tmp_path) == ()
     runs = [studies.Run(n, 1, 0.5, 2.0, "cpu", {"jax": "0"}, None) for n in (3, 4)]
@@ -128,6 +137,7 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
     ("change", "message"),
     [
         ({"role": "hero"}, "unknown role 'hero'"),
+        ({"draws": "sobol"}, "unknown draws 'sobol'; allowed: independent, quasi-random, chosen"),
         ({"workloads": ()}, "no workloads"),
         ({"repeats": 0}, "repeats is 0, must be at least 1"),
         ({"eval_batches": 0}, "eval_batches is 0, must be at least 1 or None"),

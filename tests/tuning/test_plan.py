@@ -3,9 +3,10 @@
 import pytest
 
 import submissions
+from submissions.points import Point
 from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
 from submissions.taskset_grids import GRIDS, grid_point
-from tuning.strategies import halton
+from tuning.strategies import STRATEGIES, halton, options
 from tuning.studies.plan import plan
 
 NAME = "digits/mlp"
@@ -58,6 +59,37 @@ def test_without_an_optimizer_the_space_is_medapatis():
     spec, points = points_of(budget=3)
     assert spec.optimizer == "nadamw_optax"
     assert points == halton.points(MEDAPATI_TABLE_1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "draws"),
+    [
+        ({}, "quasi-random"),
+        ({"strategy": "medapati-candidates"}, "quasi-random"),
+        ({"strategy": "random"}, "independent"),
+        (
+            {"strategy": "taskset-grid", "grid": "nadamw_grid"},
+            "independent",
+        ),  # a generator for each of its seeds
+        ({"strategy": "taskset-grid", "grid": "adam_lr"}, "chosen"),
+        ({"strategy": "lr-sweep"}, "chosen"),
+        ({"strategy": "list", "points": [Point("a", {"learning_rate": 0.1})]}, "chosen"),
+    ],
+)
+def test_a_study_says_how_its_points_were_drawn(arguments, draws):
+    assert points_of(**arguments)[0].draws == draws
+
+
+def test_points_that_wait_for_results_are_not_drawn_beforehand():
+    spec = plan(name="s", workloads=(NAME,), strategy="vizier", budget=2, seed=4)
+    assert (spec.points, spec.draws, spec.title) == (None, "chosen", "Vizier")
+    assert (spec.strategy["budget"], spec.strategy["seed"]) == (2, 4)
+
+
+def test_an_option_of_one_name_is_one_option():
+    for option, takers in options().values():
+        for taker in takers:
+            assert option in STRATEGIES[taker].takes
 
 
 @pytest.mark.parametrize(

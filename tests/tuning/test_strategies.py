@@ -18,11 +18,12 @@ POINTS = (Point("a", {"learning_rate": 0.1}), Point("b", {"learning_rate": 0.2})
 # A specification of every strategy, with arguments that are not the defaults.
 SPECS = {
     "quasirandom": {"budget": 4, "space": SMALL.to_json(), "order_seed": 3, "start": 7},
+    "random": {"budget": 4, "space": SMALL.to_json(), "seed": 6},
     "medapati-candidates": {"budget": 6},
     "taskset-grid": {"grid": "adam8p_wide_grid", "budget": 3},
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},
     "vizier": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
-    "list": {"points": [point.to_json() for point in POINTS]},
+    "list": {"points": [point.to_json() for point in POINTS], "list": "mine"},
 }
 PARALLEL = [name for name, row in STRATEGIES.items() if row.asks == "parallel"]
 
@@ -138,7 +139,7 @@ def test_a_value_that_is_not_finite_is_a_diverged_trial(value):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({}, r"unknown strategy None \(allowed: quasirandom, medapati-candidates, taskset-grid, lr-sweep, "),
+        ({}, rf"unknown strategy None \(allowed: {', '.join(STRATEGIES)}\)"),
         (
             {"name": "quasi-random", "budget": 5},
             "unknown strategy 'quasi-random'; did you mean 'quasirandom'?",

@@ -1,30 +1,50 @@
-"""Where points come from, behind one interface: ask for points, tell what became of them. Nothing here needs JAX."""
+"""Where points come from, behind one interface: ask for points, tell what became of them.
+
+| strategy | points | draws |
+|---|---|---|
+| `quasirandom` | AlgoPerf's quasi-random points of a space | quasi-random |
+| `random` | uniform on the scales of a space | independent |
+| `medapati-candidates` | the 200 candidates of Medapati et al. | quasi-random |
+| `taskset-grid` | TaskSet's settings | independent, or chosen where they are fixed |
+| `lr-sweep` | learning rates in equal ratios | chosen |
+| `vizier` | a Gaussian-process bandit's, one after the other | chosen |
+| `list` | somebody's, in their order | chosen |
+
+A strategy is data. What it answers depends on its arguments and on what it was told, and on nothing else, so a study
+that was stopped goes on as if it had not been. One strategy is one file with its row, and one line in the table;
+nothing else knows its name. Nothing here needs JAX.
+"""
 
 from submissions.points import Point, Told
-from tuning.strategies._strategies import (
+from tuning.strategies._strategy import Asked, Defaults, Option, Parallel, Row, Strategy
+from tuning.strategies._table import (
+    DEFAULT,
     STRATEGIES,
-    LearningRateSweep,
-    Listed,
-    MedapatiCandidates,
-    Quasirandom,
-    Strategy,
-    TaskSetGrid,
-    Vizier,
+    check_options,
     from_spec,
+    options,
+    planned,
+    row,
     to_spec,
 )
+from tuning.strategies.listed import Listed
 
 __all__ = [
+    "DEFAULT",
     "STRATEGIES",
-    "LearningRateSweep",
+    "Asked",
+    "Defaults",
     "Listed",
-    "MedapatiCandidates",
+    "Option",
+    "Parallel",
     "Point",
-    "Quasirandom",
+    "Row",
     "Strategy",
-    "TaskSetGrid",
     "Told",
-    "Vizier",
+    "check_options",
     "from_spec",
+    "options",
+    "planned",
+    "row",
     "to_spec",
 ]

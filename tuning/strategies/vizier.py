@@ -9,6 +9,7 @@ The first suggestion is the centre of the space. The second costs some 40 second
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import importlib.util
 import json
 import os
@@ -18,14 +19,59 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple, Self, cast
 
 from submissions.points import Point, Told
-from submissions.spaces import Choices, SearchSpace
+from submissions.spaces import MEDAPATI_TABLE_1, Choices, SearchSpace
+from tuning.strategies._space import SPACE, space_to_search
+from tuning.strategies._strategy import Asked, Row, Strategy, check_whole
 
 REQUIRED = ("vizier", "chex", "flax", "equinox", "jaxopt", "tensorflow_probability", "typeguard")
 
 _COMMAND = (sys.executable, "-P", "-m", "tuning.strategies._vizier_worker")
+
+
+@dataclasses.dataclass(frozen=True)
+class Vizier(Strategy):
+    """One trial after the other; ids count them.
+
+    Attributes:
+      budget: number of points.
+      space: what it searches.
+      seed: of its own randomness.
+    """
+
+    budget: int
+    space: SearchSpace = MEDAPATI_TABLE_1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole(self, budget=1, seed=0)
+
+    @property
+    def title(self) -> str:
+        return "Vizier"
+
+    def ask(self, told: Sequence[Told]) -> tuple[Point, ...]:
+        for number, trial in enumerate(told):
+            if trial.point.id != str(number):
+                raise ValueError(f"told of point {trial.point.id} where point {number} was expected")
+        if len(told) >= self.budget:
+            return ()
+        return (Point(str(len(told)), suggest(self.space, self.seed, told)),)
+
+    @classmethod
+    def planned(cls, asked: Asked) -> Self:
+        return cls(asked.budget, space_to_search(asked), asked.seed)
+
+
+ROW = Row(
+    Vizier,
+    asks="sequential",
+    role="baseline",
+    takes=(SPACE,),
+    reference="arXiv:2503.03986, section 3.1.1, with google-vizier",
+)
 
 
 class _Worker(NamedTuple):

@@ -1,0 +1,149 @@
+"""Protocols: stages at a scale, each trained once, and nothing that chose a list judges it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import pytest
+
+import lists
+import workloads
+from results import studies
+from submissions.points import Point
+from tests.tuning.toy import toy_workload
+from tuning import strategies
+from tuning.protocols import PROTOCOLS, Choose, Protocol, Report, Rerun, Scale, Tune
+from tuning.protocols.run import Published, Rooms, run
+from workloads import _registry
+
+NAMES = ("toy/one", "toy/two")
+SCALE = Scale(workloads=NAMES, candidates=3, repeats=2, size=2)
+POINTS = tuple(Point(name, {"learning_rate": 0.1}) for name in "abc")
+SMALL = Protocol(
+    stages=(
+        Tune("search", "random"),
+        Tune("sweep", "lr-sweep", {"weight_decay": 0.5}),
+        Tune("theirs", "list", published="somebody's"),
+        Tune("more", "lr-sweep", optional=True),
+        Choose("search"),
+        Rerun("proof", "search"),
+        Report(),
+    ),
+    scales={"tiny": SCALE},
+    reference="nobody",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """Two workloads of one structure, taken back, as other tests count the names."""
+    for name in NAMES:
+        workloads.register(name)(partial(lambda data_dir, name: toy_workload(name=name), name=name))
+    yield
+    for name in NAMES:
+        del _registry._REGISTERED[name]
+
+
+def choose(study, size):
+    """Other lists for other workloads."""
+    ids = sorted(studies.read_trials(study)["point"].unique())
+    return {NAMES[0]: ids[:size], NAMES[1]: ids[-size:]}
+
+
+def report(folder, to):
+    to.mkdir(parents=True, exist_ok=True)
+    (to / "index.html").write_text(" ".join(path.name for path in studies.find_studies(folder)))
+    return to / "index.html"
+
+
+ROOMS = Rooms(lambda name: Published(POINTS, "sgd_optax"), choose, report)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    out = tmp_path_factory.mktemp("protocol")
+    return run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"])
+
+
+@pytest.fixture(scope="module")
+def specs(ran):
+    return {path.name: studies.read_spec(path) for path in studies.find_studies(ran.parents[1] / "studies")}
+
+
+def test_the_report_sees_every_study(ran):
+    assert ran.read_text() == "more proof search sweep theirs"
+
+
+def test_candidates_train_once_and_baselines_as_often_as_the_scale_says(specs):
+    asked = {name: (spec.role, len(spec.points[NAMES[0]]), spec.repeats) for name, spec in specs.items()}
+    assert asked == {
+        "search": ("candidates", 3, 1),
+        "sweep": ("baseline", 2, 2),
+        "more": ("baseline", 2, 2),
+        "theirs": ("baseline", 2, 2),
+        "proof": ("leave-one-out", 2, 2),
+    }
+    assert {(spec.workloads, spec.width) for spec in specs.values()} == {(NAMES, SCALE.size)}
+
+
+def test_a_published_list_keeps_its_points_its_name_and_its_optimizer(specs):
+    theirs = specs["theirs"]
+    assert theirs.points == dict.fromkeys(NAMES, POINTS[:2])
+    assert (theirs.title, theirs.optimizer) == ("list somebody's", "sgd_optax")
+    assert theirs.strategy == {"name": "list", "list": "somebody's"}
+
+
+def test_every_workload_reruns_its_own_list_from_a_fresh_seed(specs):
+    candidates = specs["search"].points[NAMES[0]]
+    assert specs["proof"].points == {NAMES[0]: candidates[:2], NAMES[1]: candidates[1:]}
+    assert [specs[name].seed for name in ("search", "sweep", "theirs", "proof")] == [5, 5, 5, 6]
+
+
+def test_running_it_again_trains_nothing_and_renews_the_report(ran):
+    out = ran.parents[1]
+    files = {path: path.stat().st_mtime_ns for path in (out / "studies").rglob("*") if path.is_file()}
+    ran.write_text("old")
+    assert run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"]) == ran
+    assert ran.read_text() == "more proof search sweep theirs"
+    assert {p: p.stat().st_mtime_ns for p in (out / "studies").rglob("*") if p.is_file()} == files
+
+
+def test_an_optional_study_is_left_out_unless_it_is_asked_for(tmp_path):
+    few = dataclasses.replace(SMALL, stages=(SMALL.stages[3], Report()))
+    assert run(few, SCALE, tmp_path, ROOMS).read_text() == ""
+    with pytest.raises(
+        ValueError, match=r"no optional study 'moer'; did you mean 'more'\? \(there is: more\)"
+    ):
+        run(few, SCALE, tmp_path / "not", ROOMS, also=["moer"])
+    assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workloads": NAMES[:1]}, "1 workloads; leaving one out takes at least 2"),
+        ({"size": 4}, "size is 4 but there are only 3 candidates; ask for lists of 3 or fewer"),
+        ({"repeats": 0}, "repeats is 0; must be at least 1"),
+    ],
+)
+def test_a_scale_that_cannot_end_well_is_refused_before_anything_is_trained(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SCALE, **change)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_stages_name_what_exists(name):
+    trained = []
+    for stage in PROTOCOLS[name].stages:
+        match stage:
+            case Tune():
+                published = (
+                    {} if stage.published is None else {"points": lists.published(stage.published).points}
+                )
+                strategies.check_options(stage.strategy, {**stage.options, **published})
+                trained.append(stage.study)
+            case Choose(candidates) | Rerun(candidates=candidates):
+                assert candidates in trained
+    for scale in PROTOCOLS[name].scales.values():
+        assert [workloads.entry(workload).name for workload in scale.workloads] == list(scale.workloads)
