@@ -1,6 +1,6 @@
 """AlgoPerf's benchmark versions as data: targets, budgets, rules.
 
-The numbers live in `benchmark_data/<version>.json`, each file with the sources of its numbers. They change
+The numbers live in `<version>.json` beside this file, each with the sources of its numbers. They change
 from version to version (step hints by up to 2x), so nothing here has a default version.
 
 Reference: Dahl et al. 2023, arXiv:2306.07179, and mlcommons/algorithmic-efficiency.
