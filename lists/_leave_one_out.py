@@ -62,7 +62,7 @@ def leave_one_out(
 ) -> LeaveOneOut:
     """Builds a list without each workload in turn and reads off how it does there.
 
-    The column judged is never read while its lists are built, so no lucky run was chosen for being lucky
+    The column judged is never read while its lists are built, so no lucky trial was chosen for being lucky
     there. It still is a single measurement per point: the paper reran each chosen point five times
     on the left-out workload and reports medians.
 

@@ -30,12 +30,12 @@ def _late_percentile(losses: Float[np.ndarray, "point replica step"]) -> np.ndar
     return np.asarray(np.percentile(finite, _FINAL_PERCENTILE) if finite.size else np.nan)
 
 
-# What counts as 1. Only finite losses enter the two that are taken over several runs (our reading: the paper
-# does not say what a diverged run's final loss is).
+# What counts as 1. Only finite losses enter the two that are taken over several trials (our reading: the paper
+# does not say what a diverged trial's final loss is).
 ANCHORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "initial": _own_start,  # each run's own first evaluation, as in the paper
-    "mean_initial": _mean_start,  # the mean of the first evaluations of all runs: free of sampling noise
-    "final_95": _late_percentile,  # the 95th percentile of the last evaluations of all runs, appendix A.4
+    "initial": _own_start,  # each trial's own first evaluation, as in the paper
+    "mean_initial": _mean_start,  # the mean of the first evaluations of all trials: free of sampling noise
+    "final_95": _late_percentile,  # the 95th percentile of the last evaluations of all trials, appendix A.4
 }
 
 # How a normalised curve becomes one number.
@@ -63,11 +63,11 @@ def normalised_losses(
     """Losses of one task on a line where 1 is the start of training and 0 the lowest loss.
 
     n = min((loss - lowest) / (top - lowest), 1); a loss that is not finite counts 1, the worst. So does every
-    loss of a run whose own start is not finite. Where the top is not above the lowest loss there is no line:
+    loss of a trial whose own start is not finite. Where the top is not above the lowest loss there is no line:
     then losses at or below the lowest count 0 and all others 1.
 
     Args:
-      losses: of one task on one split; step 0 first, NaN or inf where a run diverged.
+      losses: of one task on one split; step 0 first, NaN or inf where a trial diverged.
       anchor: what counts as 1, a key of `ANCHORS`.
       lowest: what counts as 0; None takes `lowest_loss(losses)`. Give the lowest over several optimizers to
         compare them. Losses below it become negative: the line is clipped at the top alone.

@@ -16,7 +16,7 @@ from workloads.benchmarks import benchmark
 By = Literal["steps", "time"]
 
 HIT_COLUMNS = (
-    *("trial_id", "benchmark", "submission", "study", "workload", "trial", "point", "minimize"),
+    *("trial_id", "benchmark", "submission", "repeat", "workload", "trial", "point", "minimize"),
     *("hit_index", "hit_step", "hit_seconds", "step_fraction", "time_fraction", "best_metric"),
 )
 
@@ -34,8 +34,8 @@ def hits(results: Results) -> pl.DataFrame:
       A row per trial, in the order of `results.trials`, with `HIT_COLUMNS`. `hit_index`, `hit_step` (steps)
       and `hit_seconds` (of training) are null where the target was missed. `step_fraction` = hit_step /
       step_hint and `time_fraction` = hit_seconds / max_runtime_seconds are then inf; they are null where
-      the workload has no target, or the run no budget or clock of that kind. `best_metric` is the best
-      validation metric seen, null if none was finite; it is right-censored, since many runs end at their
+      the workload has no target, or the trial no budget or clock of that kind. `best_metric` is the best
+      validation metric seen, null if none was finite; it is right-censored, since many trials end at their
       target.
     """
     keys = ["trial_id", "eval_index"]
@@ -74,9 +74,9 @@ def fractions(
     submission: str | None = None,
     workloads: Sequence[str] | None = None,
 ) -> Fractions:
-    """Point x workload: the median over studies of the share of the budget spent at the first hit.
+    """Point x workload: the median over repeats of the share of the budget spent at the first hit.
 
-    f[p, w] = median over s of f[p, w, s], s over all studies present in p's submission. A trial that missed
+    f[p, w] = median over r of f[p, w, r], r over all repeats present in p's submission. A trial that missed
     its target, crashed or is missing counts as inf, and inf takes part in the median.
 
     The minimum over a list's points comes after this median, as in arXiv:2503.03986. AlgoPerf's scoring takes
@@ -95,7 +95,7 @@ def fractions(
 
     Raises:
       ValueError: several benchmark versions, an unknown submission or workload, two trials of one point in
-        one study, or a fraction that cannot be told (no target, no budget, no clock).
+        one repeat, or a fraction that cannot be told (no target, no budget, no clock).
     """
     if by not in ("steps", "time"):
         raise ValueError(f"by is {by!r}; must be 'steps' or 'time'")
@@ -115,11 +115,11 @@ def fractions(
     labels, blocks = [], []
     for name in names:
         part = rows.filter(pl.col("submission") == name)
-        studies = everywhere.filter(pl.col("submission") == name)["study"].unique().sort().to_list()
+        repeats = everywhere.filter(pl.col("submission") == name)["repeat"].unique().sort().to_list()
         points = _points(part)
         labels += [f"{name}/{point}" for point in points] if len(names) > 1 else points
         column = "step_fraction" if by == "steps" else "time_fraction"
-        blocks.append(np.median(_cube(part, points, columns, studies, column), axis=2))
+        blocks.append(np.median(_cube(part, points, columns, repeats, column), axis=2))
     return Fractions(tuple(labels), tuple(columns), np.concatenate(blocks))
 
 
@@ -148,12 +148,12 @@ def _check(rows: pl.DataFrame, by: By) -> None:
         name = untold["workload"][0]
         other = "" if by == "steps" else "; by='steps' may work"
         raise ValueError(f"workload {name}: no validation target or no {budget} for its trials{other}")
-    keys = ["submission", "point", "workload", "study"]
+    keys = ["submission", "point", "workload", "repeat"]
     twice = rows.filter(pl.struct(keys).is_duplicated())
     if len(twice):
-        name, point, workload, study = twice.select(keys).row(0)
+        name, point, workload, repeat = twice.select(keys).row(0)
         raise ValueError(
-            f"{name}: two trials of point {point} on {workload} in study {study}; one is expected"
+            f"{name}: two trials of point {point} on {workload} in repeat {repeat}; one is expected"
         )
 
 
@@ -164,12 +164,12 @@ def _points(rows: pl.DataFrame) -> list[str]:
 
 
 def _cube(
-    rows: pl.DataFrame, points: list[str], workloads: list[str], studies: list[int], column: str
-) -> Float[np.ndarray, "point workload study"]:
-    values = np.full((len(points), len(workloads), len(studies)), np.inf)
+    rows: pl.DataFrame, points: list[str], workloads: list[str], repeats: list[int], column: str
+) -> Float[np.ndarray, "point workload repeat"]:
+    values = np.full((len(points), len(workloads), len(repeats)), np.inf)
     places = (
         [axis.index(value) for value in rows[name]]
-        for name, axis in (("point", points), ("workload", workloads), ("study", studies))
+        for name, axis in (("point", points), ("workload", workloads), ("repeat", repeats))
     )
     values[tuple(places)] = rows[column].to_numpy()
     return values

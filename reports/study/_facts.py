@@ -63,7 +63,7 @@ class StudyFacts:
         if not (search := self.of_role("candidates")):
             return np.empty(0)
         rows = self.hits.filter((pl.col("submission") == search[0]) & (pl.col("workload") == workload))
-        rows = rows.filter(pl.col("study") == rows["study"].min())
+        rows = rows.filter(pl.col("repeat") == rows["repeat"].min())
         worst = math.inf if self.metrics[workload][1] else -math.inf
         return rows["best_metric"].fill_null(worst).to_numpy()
 

@@ -172,7 +172,7 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
     found.append((f"{facts.results.trials.height:,}", _trial_kinds(facts)))
     seconds = sum(float(about.get("seconds") or 0.0) for about in facts.about.values())
     if seconds:
-        found.append((duration(seconds), f"of training, added up over batches, on {devices(facts)}"))
+        found.append((duration(seconds), f"of training, added up over cohorts, on {devices(facts)}"))
     return tuple(found)
 
 

@@ -140,7 +140,7 @@ def figure_candidates(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
             if rows.height:
                 own = draw.INK if series == TUNED_RATE else colour
                 lines.append(_Line(label, rows, own, style, bold=series == LIST, band=series == LIST))
-    return _curves(lines, "candidates", "configs that the list was chosen from", width)
+    return _curves(lines, "candidates", "points that the list was chosen from", width)
 
 
 def figure_costs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
@@ -173,13 +173,13 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     """A learnt list beside random search in all of the space and in smaller ones learnt from the same tasks.
 
     Args:
-      df: columns series, trials, median, lower, upper, configs, from `search_spaces`.
+      df: columns series, trials, median, lower, upper, points, from `search_spaces`.
       width: inches.
 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", "configs", *_SPREAD}, "figure_search_spaces")
+    check_columns(df, {"series", "points", *_SPREAD}, "figure_search_spaces")
     styles: dict[str, tuple[str, Any]] = {
         LIST: (draw.LIST, "-"),
         RANDOM: (draw.MUTED, (0, (4, 2))),
@@ -190,7 +190,7 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     for name, (colour, style) in styles.items():
         rows = _of(df, name)
         if rows.height:
-            label = name if name == LIST else f"{name}, {rows['configs'][0]:,} configs"
+            label = name if name == LIST else f"{name}, {rows['points'][0]:,} points"
             lines.append(_Line(label, rows, colour, style, bold=name == LIST))
     return _curves(lines, "trials", "trials", width)
 

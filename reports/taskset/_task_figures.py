@@ -74,7 +74,7 @@ def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: 
       width: inches.
 
     Returns:
-      The figure: the share of configs that get at least so low, for the median task (line), the middle half and the
+      The figure: the share of points that get at least so low, for the median task (line), the middle half and the
       middle nine tenths of the tasks (bands); histograms beside or below it.
 
     Raises:
@@ -111,7 +111,7 @@ def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: 
     axes.set_xlim(0, 1)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g} %")
     axes.minorticks_off()
-    title_above(axes, "share of configs that get so low")
+    title_above(axes, "share of points that get so low")
     draw.axis_label(axes, "lowest normalised loss of the curve")
     for number, (values, label) in enumerate(histograms, 1):
         axes = panel(number)
@@ -157,7 +157,7 @@ def figure_model_sizes(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
 def figure_cost_pairs(
     df: pl.DataFrame, correlations: pl.DataFrame | None = None, *, width: float = draw.WIDE
 ) -> Figure:
-    """Alternative costs against the paper's: one panel each, one dot per pair of task and config.
+    """Alternative costs against the paper's: one panel each, one dot per pair of task and point.
 
     Args:
       df: columns cost, mean, other, from `cost_pairs`.

@@ -1,6 +1,6 @@
 """Curves that nobody trained: exponential decays towards a floor, at a speed that hangs on the learning rate.
 
-Twelve tasks of three families, each family with a learning rate of its own; twenty configs of TaskSet's
+Twelve tasks of three families, each family with a learning rate of its own; twenty points of TaskSet's
 nadamw_grid, two replicas; too high a learning rate diverges.
 """
 

@@ -158,7 +158,7 @@ def _curve(facts: tuple, hyperparameters: dict, rng: np.random.Generator) -> np.
 def _trial(i, study, repeat, facts, number, point, hyperparameters, curve, targets) -> dict:
     name, metric, minimize, target, *_ = facts
     return {
-        "trial_id": i, "benchmark": None, "submission": study, "study": repeat, "workload": name,
+        "trial_id": i, "benchmark": None, "submission": study, "repeat": repeat, "workload": name,
         "trial": number, "point": point, "framework": "jax",
         "hyperparameters": json.dumps(hyperparameters, sort_keys=True),
         "metric": metric, "minimize": minimize,

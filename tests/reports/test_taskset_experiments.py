@@ -101,7 +101,7 @@ def test_embedding_is_the_same_every_time_and_keeps_families_together(costs):
     assert sum(nearest) >= 9
 
 
-def test_difficulty_counts_configs(costs):
+def test_difficulty_counts_points(costs):
     table = tasks_of.task_difficulty(costs, levels=5)
     lowest = costs.choosing["minimum"]
     for level, row in zip((0, 0.25, 0.5, 0.75, 1.0), table.iter_rows(), strict=True):
@@ -236,7 +236,7 @@ def test_pairs_are_pairs(costs):
 
 def test_search_spaces_against_plain_loops(costs, curves):
     table = experiments.search_spaces(costs, curves.hyperparameters, sizes=(1, 2), **FEW)
-    values = np.array([list(curves.hyperparameters[name].values()) for name in costs.optimizers])
+    values = np.array([list(curves.hyperparameters[name].values()) for name in costs.points])
     each, left = [], []
     for split in lists.task_splits(len(TASKS), **FEW):
         best = [int(costs.costs[:, t].argmin()) for t in split.train]
@@ -245,12 +245,12 @@ def test_search_spaces_against_plain_loops(costs, curves):
         left.append(len(inside))
         each.append(costs.judging[inside][:, split.test].mean())
     assert rows(table, series=experiments.BOX, trials=1) == [pytest.approx(quartiles(each), rel=1e-12)]
-    assert table.filter(series=experiments.BOX)["configs"][0] == int(np.median(left))
-    with pytest.raises(ValueError, match="hyperparameters of 20 configs are not known"):
+    assert table.filter(series=experiments.BOX)["points"][0] == int(np.median(left))
+    with pytest.raises(ValueError, match="hyperparameters of 20 points are not known"):
         experiments.search_spaces(costs, {})
 
 
-# Real curves: 8 tasks, 1000 configs of Adam8p
+# Real curves: 8 tasks, 1000 points of Adam8p
 
 
 def test_the_real_curves_are_those_that_were_released(real):
@@ -277,7 +277,7 @@ def test_the_real_greedy_list_is_within_its_floor_and_beats_random_lists(real_co
     assert all(later <= earlier for earlier, later in itertools.pairwise(chosen.costs))
     best = min(range(1000), key=lambda p: real_costs.costs[p].mean())
     assert chosen.points[0] == best
-    # Four of the thousand configs do as well as all of them together: found, and proven by the bound.
+    # Four of the thousand points do as well as all of them together: found, and proven by the bound.
     assert chosen.costs[3] == pytest.approx(real_costs.costs.min(axis=0).mean(), rel=1e-12)
     assert lists.exact_normalised(real_costs.costs, 3).costs[-1] <= chosen.costs[2] + 1e-12
     generator = np.random.default_rng(0)

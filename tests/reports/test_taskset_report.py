@@ -44,7 +44,7 @@ DRAWN = {
     ),
     task_figures.figure_tasks: (
         pl.DataFrame({"level": [0.0, 1.0], **{f"p{p}": [0.1, 1.0] for p in (5, 25, 50, 75, 95)}}),
-        ["share of configs", "10 %"],
+        ["share of points", "10 %"],
     ),
     figures.figure_lists: (LISTS.with_columns(set=pl.lit("adam8p_wide_grid_1k")), ["adam8p, list", "adam8p, random"]),
     figures.figure_task_count: (
@@ -63,7 +63,7 @@ DRAWN = {
         pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2]}), ["lowest of the curve"],
     ),
     figures.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
-    figures.figure_search_spaces: (LISTS.with_columns(configs=pl.lit(64)), ["learnt list", "64 configs"]),
+    figures.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
 }  # fmt: skip
 
 
@@ -146,9 +146,7 @@ def test_a_list_from_curves_can_be_trained(table, tmp_path):
     read = lists.read_list(out)
     costs = lists.task_costs(results.read_curves(table))[0]
     chosen = lists.greedy_normalised(costs.costs, 2)
-    assert (
-        [point.id for point in read.points] == [costs.optimizers[p] for p in chosen.points] == said["points"]
-    )
+    assert [point.id for point in read.points] == [costs.points[p] for p in chosen.points] == said["points"]
     assert (read.name, read.update_rule, len(read.workloads)) == ("mine", "nadamw_metz_code", len(TASKS))
     assert dict(read.points[0].hyperparameters) == said["hyperparameters"][0]
     assert read.workloads[0] == "taskset/mlp_family_seed0"
@@ -168,7 +166,7 @@ def test_exact_is_refused_on_too_many_tasks_by_name():
     archives = [*fake_archives(), *fake_archives()][:17]
     curves = results.Curves(
         tasks=tuple(f"t{i}" for i in range(17)), read=lambda task: (archives[int(task[1:])],),
-        configs=pl.DataFrame(), facts=pl.DataFrame(), source="made up",
+        points=pl.DataFrame(), facts=pl.DataFrame(), source="made up",
     )  # fmt: skip
     with pytest.raises(ValueError, match="at most 16"):
         lists.list_from_curves(curves, method="exact")

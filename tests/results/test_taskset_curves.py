@@ -80,7 +80,7 @@ def test_harmless_differences_of_type_are_read(tmp_path, changes):
         ({"more": np.zeros(1)}, "has the keys more, optimizers, xs, ys"),
         ({"ys": np.zeros((2, 1, 2, 3), np.float32)}, r"ys has shape \(2, 1, 2, 3\); must be"),
         ({"ys": np.zeros((2, 1, 2, 4), np.int32)}, "ys has dtype int32; must be floating point"),
-        ({"ys": np.zeros((3, 1, 2, 4), np.float32)}, "optimizers has 2 names but ys 3 configs"),
+        ({"ys": np.zeros((3, 1, 2, 4), np.float32)}, "optimizers has 2 names but ys 3 points"),
         ({"xs": np.array([0, 5, 10])}, "one whole number for each of the 2 steps"),
         ({"xs": np.array([10, 0])}, "ascend"),
         ({"xs": np.array([0, 20])}, "its name should be set_20_replica1.npz"),
