@@ -4,6 +4,7 @@ from results._fraction_table import read_fraction_table
 from results._fractions import Fractions, check_values, step_fractions
 from results._hits import By, fractions, hits
 from results._pool import choose_benchmark, choose_submission, pool
+from results._reached import best_value, reached
 from results._read_studies import read_studies
 from results._results import EVAL_COLUMNS, TRIAL_COLUMNS, LeftOut, Results
 from results._sources import read_source
@@ -40,6 +41,7 @@ __all__ = [
     "Results",
     "archive_paths",
     "archives_to_table",
+    "best_value",
     "check_values",
     "choose_benchmark",
     "choose_submission",
@@ -49,6 +51,7 @@ __all__ = [
     "fractions",
     "hits",
     "pool",
+    "reached",
     "read_algoperf_logs",
     "read_algoperf_parquet",
     "read_archive",

@@ -10,6 +10,7 @@ import polars as pl
 from jaxtyping import Float
 
 from results._fractions import Fractions
+from results._reached import best_value, reached
 from results._results import Results
 from workloads.benchmarks import benchmark
 
@@ -22,7 +23,7 @@ HIT_COLUMNS = (
 
 
 def hits(results: Results) -> pl.DataFrame:
-    """The first evaluation of each trial at or past its validation target.
+    """The first evaluation of each trial at or past its validation target; see `reached`.
 
     No interpolation between evaluations, and no cut-off at the budget. A null metric (NaN in the log) is
     never a hit.
@@ -41,22 +42,20 @@ def hits(results: Results) -> pl.DataFrame:
     keys = ["trial_id", "eval_index"]
     judged = results.trials.select("trial_id", "minimize", "validation_target")
     joined = results.evals.join(judged, on="trial_id").sort(keys)
-    value, target = pl.col("validation_metric"), pl.col("validation_target")
     first = (
-        joined.filter(pl.when("minimize").then(value <= target).otherwise(value >= target))
+        joined.filter(reached("validation_metric", "validation_target", "minimize"))
         .group_by("trial_id", maintain_order=True)
         .first()
         .select("trial_id", hit_index="eval_index", hit_step="global_step", hit_seconds="submission_seconds")
     )
-    best = joined.group_by("trial_id").agg(
-        best_metric=pl.when(pl.col("minimize").first()).then(value.min()).otherwise(value.max())
-    )
+    curves = joined.group_by("trial_id").agg("validation_metric", pl.col("minimize").first())
+    best = curves.select("trial_id", best_metric=best_value("validation_metric", "minimize"))
     missed = pl.col("hit_index").is_null()
     return (
         results.trials.join(first, on="trial_id", how="left", maintain_order="left")
         .join(best, on="trial_id", how="left", maintain_order="left")
         .with_columns(
-            pl.when(target.is_not_null())
+            pl.when(pl.col("validation_target").is_not_null())
             .then(pl.when(missed).then(float("inf")).otherwise(pl.col(hit) / pl.col(budget)))
             .alias(fraction)
             for hit, budget, fraction in (

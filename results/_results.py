@@ -59,7 +59,8 @@ class Results:
 
     Attributes:
       trials: one row per trial, columns `TRIAL_COLUMNS`. `trial_id` is unique; `benchmark` is null outside
-        AlgoPerf; `repeat` is which of the equally made trials, the study number of AlgoPerf's logs; `trial` counts from 1; `point` names the hyperparameters within a submission; `hyperparameters` is JSON with sorted
+        AlgoPerf; `repeat` is which of the equally made trials, the study number of AlgoPerf's logs; `trial`
+        counts from 1; `point` names the hyperparameters within a submission; `hyperparameters` is JSON with sorted
         keys; `step_hint` in steps and `max_runtime_seconds` are that trial's own budgets; `status` is one of
         `STATUSES`; `data` says where the training data came from.
       evals: one row per evaluation, columns `EVAL_COLUMNS`, sorted by trial and index. `submission_seconds`

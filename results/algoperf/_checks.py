@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from results._reached import reached
 from workloads.benchmarks import benchmark
 
 NO_EVALS = "no eval_measurements.csv: the trial died before its first evaluation; its targets count as missed"
@@ -100,8 +101,7 @@ def statuses(trials: pl.DataFrame, evals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _reached(split: str) -> pl.Expr:
-    metric, target = pl.col(f"{split}_metric"), pl.col(f"{split}_target")
-    return pl.when("minimize").then(metric <= target).otherwise(metric >= target).fill_null(False)
+    return reached(f"{split}_metric", f"{split}_target", "minimize").fill_null(False)
 
 
 def hyperparameter_warnings(trials: pl.DataFrame) -> list[str]:
