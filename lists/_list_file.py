@@ -19,7 +19,6 @@ A list file is JSON. All keys are required, no others are allowed:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import keyword
 import math
@@ -31,6 +30,9 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
+
+from workloads.data.files import write_atomically
+from workloads.spelling import did_you_mean
 
 FORMAT = 1
 METHODS = ("greedy", "exact", "given")
@@ -317,9 +319,9 @@ def _plain(message: str) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         allowed = (_PointInFile if place else _ListInFile).__struct_fields__
-        near = difflib.get_close_matches(unknown[1], allowed, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
+        text = (
+            f"unknown key {unknown[1]!r}{did_you_mean(unknown[1], allowed)} (allowed: {', '.join(allowed)})"
+        )
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:
         text = f"key '{missing[1]}' is missing"
@@ -339,9 +341,4 @@ def _write_json(path: Path, data: Any, overwrite: bool) -> None:
         raise FileExistsError(f"{path}: exists already; choose another name, or ask to overwrite it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; make it, or write elsewhere")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(data, indent=2, allow_nan=False).encode() + b"\n")

@@ -29,14 +29,12 @@ class Contender:
         a workload it was not run on is absent.
       best: workload -> best validation metric of its best point.
       trials: points per workload, and repeats, in words; empty if that says nothing.
-      sees: it was built or chosen with knowledge of the workloads it is judged on.
     """
 
     label: str
     fractions: Mapping[str, float]
     best: Mapping[str, float]
     trials: str = ""
-    sees: bool = False
 
     def trained(self, workloads: Sequence[str]) -> int:
         """How many of the workloads reach their target."""

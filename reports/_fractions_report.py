@@ -45,10 +45,8 @@ def fractions_report(
     n = len(workloads)
     chosen = lists.greedy(fractions.values, size, penalty)
     values = fractions.values[list(chosen.points)].min(axis=0).tolist()
-    built = Contender(
-        "list built on all", dict(zip(workloads, values, strict=True)), {}, str(size), sees=True
-    )
-    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)), sees=True)
+    built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
+    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
     rows = [built, every]
     trained = built.trained(workloads)
     finding = f"{count(size, 'point')} out of {len(fractions.points)} train {trained} of {n} workloads."

@@ -15,6 +15,7 @@ import lists
 from reports._bands import EqualBudget
 from reports._contenders import Contender
 from results import Fractions
+from results.studies import STATUSES
 
 # The order in which people read them; others follow.
 HYPERPARAMETERS = (
@@ -237,9 +238,7 @@ def status_table(trials: pl.DataFrame) -> pl.DataFrame:
     Returns:
       Columns submission, trials, then one per status that occurs.
     """
-    statuses = [
-        s for s in ("done", "diverged", "timeout", "interrupted", "not_run") if s in set(trials["status"])
-    ]
+    statuses = [status for status in STATUSES if status in set(trials["status"])]
     return trials.group_by("submission", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("trials"),
         *((pl.col("status") == status).sum().cast(pl.Int64).alias(status) for status in statuses),

@@ -26,8 +26,8 @@ import polars as pl
 from submissions.points import Point
 
 FORMAT = 1
-ROLES = ("candidates", "baseline", "leave-one-out", "final-list")
-STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
+ROLES = ("candidates", "baseline", "leave-one-out")
+STATUSES = ("done", "diverged", "timeout", "interrupted")
 
 
 @dataclasses.dataclass(frozen=True)
