@@ -10,10 +10,10 @@ import lists
 from reports import _tables as tables
 from reports._contenders import Contender, best_fractions
 from reports._list_sections import fraction_columns, length_section, list_section
-from reports.figures._drawing import NARROW, short_names
-from reports.figures._figures import figure_step_fractions
-from reports.page._report import Block, Note, Picture, Prose, Report, Section, Table
-from reports.page._words import count
+from reports._words import count
+from reports.figures import figure_step_fractions
+from reports.figures.drawing import NARROW, short_names
+from reports.page import Block, Note, Picture, Prose, Report, Section, Table
 from results import Fractions
 
 

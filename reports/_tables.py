@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 import lists
-from reports._bands import EqualBudget
 from reports._contenders import Contender
+from reports.bands import EqualBudget
 from results import Fractions
 from results.studies import STATUSES
 

@@ -1,1 +1,17 @@
 """Figures: each is one function of a DataFrame."""
+
+from reports.figures._figures import (
+    check_columns,
+    figure_cost_by_length,
+    figure_performance_profile,
+    figure_step_fractions,
+    figure_tuning_curve,
+)
+
+__all__ = [
+    "check_columns",
+    "figure_cost_by_length",
+    "figure_performance_profile",
+    "figure_step_fractions",
+    "figure_tuning_curve",
+]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reports._bands import EqualBudget
-from reports.figures import _drawing as draw
-from reports.page._words import number
+from reports._words import number
+from reports.bands import EqualBudget
+from reports.figures import drawing as draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

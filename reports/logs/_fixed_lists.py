@@ -12,9 +12,9 @@ import lists
 from reports import _tables as tables
 from reports._contenders import Contender
 from reports._list_sections import fraction_columns, workload_columns
+from reports._words import number
 from reports.logs._scoring import Score
-from reports.page._report import Block, Column, Note, Prose, Section, Table, file_stem
-from reports.page._words import number
+from reports.page import Block, Column, Note, Prose, Section, Table, file_stem
 from results import By, Fractions, Results, fractions, hits
 from results.algoperf import step_warnings
 

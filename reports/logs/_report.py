@@ -11,12 +11,12 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._list_sections import left_out_table
-from reports.figures._drawing import NARROW
-from reports.figures._figures import figure_performance_profile
+from reports._words import count
+from reports.figures import figure_performance_profile
+from reports.figures.drawing import NARROW
 from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
 from reports.logs._scoring import Score, score
-from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
-from reports.page._words import count
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
 from results import By, Results
 
 Progress = Callable[[str, int, int], None]

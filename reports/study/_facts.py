@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 import lists
-from reports._bands import median_of_best
 from reports._contenders import Contender, best_fractions, best_metrics, trials_in_words
+from reports.bands import median_of_best
 from results import Fractions, Results, fractions, hits
 
 DEFAULT_SIZE = 5  # points in a list, where nothing else is known: the paper's

@@ -1,21 +1,4 @@
-"""Figures of TaskSet's experiments: each is one function of a table.
-
-| figure of the paper | function | table |
-|---|---|---|
-| 1 | `figure_task_embedding` | `task_embedding` |
-| 2 | `figure_tasks` | `task_difficulty`, and what is known of the tasks |
-| 3 | `figure_lists` | `lists_by_set` |
-| 4 | `figure_task_count` | `lists_by_task_count` |
-| 5, 6 | `figure_families`, `figure_model_sizes` | `lists_by_group` |
-| 11 | `figure_horizons` | `lists_by_horizon` |
-| 12 | `figure_candidates` | `lists_by_candidates` |
-| 13 | `figure_cost_pairs` | `cost_pairs`, `cost_correlations` |
-| 14 | `figure_costs` | `lists_by_cost` |
-| 15 | `figure_search_spaces` | `search_spaces` |
-
-Tables come from `reports.taskset._experiments` and `reports.taskset._tasks`; figures 1, 2, 5, 6 and 13 are drawn in
-`reports.taskset._task_figures`. The numbers are our reading: each figure shows an experiment that the paper's text
-describes, in the order of the text; neither its captions nor its drawings were followed.
+"""Figures of TaskSet's experiments: each is one function of a table; see `reports.taskset`.
 
 Reference: Metz et al. 2020, arXiv:2002.11887.
 """
@@ -28,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reports.figures import _drawing as draw
-from reports.figures._figures import check_columns
+from reports.figures import check_columns
+from reports.figures import drawing as draw
 from reports.taskset._experiments import BOX, INNER_BOX, LIST, RANDOM, TUNED_RATE
 from reports.taskset._task_figures import COLOURS, COST_NAMES, blend, title_above
 

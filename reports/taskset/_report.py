@@ -12,9 +12,9 @@ import polars as pl
 
 import lists
 from lists import TaskCosts, choose_set, task_costs
-from reports.figures._drawing import NARROW, WIDE
-from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table
-from reports.page._words import count
+from reports._words import count
+from reports.figures.drawing import NARROW, WIDE
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reports.figures import _drawing as draw
-from reports.figures._figures import check_columns
+from reports.figures import check_columns
+from reports.figures import drawing as draw
 from reports.taskset._experiments import RANDOM
 from reports.taskset._tasks import PERCENTILES
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reports.logs._report import logs_report
-from reports.page._report import Note, Report, write_report
+from reports.logs import logs_report
+from reports.page import Note, Report, write_report
 from results import LeftOut, Results
 from results.algoperf import read_algoperf_parquet
 from tests.reports.fake_study import HOSTILE

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.logs._scoring import score, scores
+from reports.logs import score, scores
 from results import EVAL_COLUMNS, TRIAL_COLUMNS, Results
 from results.algoperf import read_algoperf_logs, read_algoperf_parquet
 from workloads.benchmarks import benchmark

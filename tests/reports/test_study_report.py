@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import lists
-from reports.page._report import Gallery, Note, Report, Table, write_report
-from reports.study._report import study_report
+from reports.page import Gallery, Note, Report, Table, write_report
+from reports.study import study_report
 from results import Results
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_report import Page

@@ -16,7 +16,7 @@ from results import CurveArchive, studies
 from results.curves import SPLIT_OF_ROLE
 from submissions.points import Point
 from submissions.taskset_grids import grid_point
-from tests.reports.fake_curves import CONFIGS, GRID, STEPS, TASKS, fake_archives
+from tests.reports.fake_curves import GRID, POINTS, STEPS, TASKS, fake_archives
 
 
 def same(a: CurveArchive, b: CurveArchive) -> bool:
@@ -44,7 +44,7 @@ def test_a_released_file_has_the_documented_keys(tmp_path):
         assert file["optimizers"].dtype.kind == "S"
         assert file["optimizers"][3] == b"nadamw_grid_seed3"
         assert file["xs"].tolist() == STEPS.tolist()
-        assert (file["ys"].shape, file["ys"].dtype) == ((CONFIGS, 2, 11, 4), np.float32)
+        assert (file["ys"].shape, file["ys"].dtype) == ((POINTS, 2, 11, 4), np.float32)
 
 
 def released(folder, name="set_10_replica1.npz", **changes):
@@ -123,7 +123,7 @@ def test_a_kill_while_writing_leaves_no_file(tmp_path, monkeypatch):
 def test_a_table_and_archives_convert_both_ways_without_loss(tmp_path):
     for archives in (fake_archives(), fake_archives(test=False)):
         table = results.archives_to_table(archives, "made up")
-        assert table.height == len(TASKS) * CONFIGS * 2
+        assert table.height == len(TASKS) * POINTS * 2
         path = tmp_path / "curves.parquet"
         results.write_table(path, table)
         read = results.read_table(path)
@@ -230,7 +230,7 @@ def test_a_study_becomes_the_curves_that_it_trained(tmp_path):
     assert left_out == ()
     assert all(itertools.starmap(same, zip(results.table_to_archives(table), archives, strict=True)))
     first = table.row(0, named=True)
-    assert (first["parameters"], first["seconds"]) == (1234, 40.0 / CONFIGS)
+    assert (first["parameters"], first["seconds"]) == (1234, 40.0 / POINTS)
     assert first["provenance"] == "study sweep, trained here; data: synthetic: of a formula"
     assert first["update_rule"] == "nadamw_metz_code"
 

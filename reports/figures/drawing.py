@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reports.page._words import clean
+from reports._words import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
