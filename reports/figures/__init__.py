@@ -1,7 +1,6 @@
 """Figures: each is one function of a DataFrame."""
 
 from reports.figures._figures import (
-    check_columns,
     figure_cost_by_length,
     figure_performance_profile,
     figure_step_fractions,
@@ -9,7 +8,6 @@ from reports.figures._figures import (
 )
 
 __all__ = [
-    "check_columns",
     "figure_cost_by_length",
     "figure_performance_profile",
     "figure_step_fractions",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reports.figures import check_columns
 from reports.figures import drawing as draw
 from reports.taskset._experiments import BOX, INNER_BOX, LIST, RANDOM, TUNED_RATE
 from reports.taskset._task_figures import COLOURS, COST_NAMES, blend, title_above
@@ -34,7 +33,7 @@ def figure_lists(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"set", "series", *_SPREAD}, "figure_lists")
+    draw.check_columns(df, {"set", "series", *_SPREAD}, "figure_lists")
     sets = df["set"].unique(maintain_order=True).to_list()
     lines = []
     for i, name in enumerate(sets):
@@ -63,7 +62,7 @@ def figure_task_count(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"size", "part", "tasks", "median", "lower", "upper"}, "figure_task_count")
+    draw.check_columns(df, {"size", "part", "tasks", "median", "lower", "upper"}, "figure_task_count")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -88,7 +87,7 @@ def figure_horizons(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", *_SPREAD}, "figure_horizons")
+    draw.check_columns(df, {"series", *_SPREAD}, "figure_horizons")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -109,7 +108,7 @@ def figure_candidates(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"size", "series", "candidates", "median", "lower", "upper"}, "figure_candidates")
+    draw.check_columns(df, {"size", "series", "candidates", "median", "lower", "upper"}, "figure_candidates")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -136,7 +135,7 @@ def figure_costs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", *_SPREAD}, "figure_costs")
+    draw.check_columns(df, {"series", *_SPREAD}, "figure_costs")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -162,7 +161,7 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", "points", *_SPREAD}, "figure_search_spaces")
+    draw.check_columns(df, {"series", "points", *_SPREAD}, "figure_search_spaces")
     styles: dict[str, tuple[str, Any]] = {
         LIST: (draw.LIST, "-"),
         RANDOM: (draw.MUTED, (0, (4, 2))),

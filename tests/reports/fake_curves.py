@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from results import CurveArchive
+from results.curves import CurveArchive
 from submissions.taskset_grids import grid_names, grid_point
 
 STEPS = np.arange(0, 1001, 100)

@@ -11,6 +11,7 @@ import pytest
 import lists
 import results
 from reports import taskset
+from results.curves import archives_to_table, write_archive, write_table
 from tests.reports.fake_curves import POINTS, STEPS, TASKS, fake_archives
 
 FEW = {"resamplings": 5, "seed": 1}
@@ -19,7 +20,7 @@ FEW = {"resamplings": 5, "seed": 1}
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory) -> results.Curves:
     path = tmp_path_factory.mktemp("fake") / "curves.parquet"
-    results.write_table(path, results.archives_to_table(fake_archives(), "made up"))
+    write_table(path, archives_to_table(fake_archives(), "made up"))
     return results.read_curves(path, {f"taskset/{task}": 10 * (i + 1) for i, task in enumerate(TASKS)})
 
 
@@ -74,7 +75,7 @@ def test_costs_of_all_kinds_against_numpy(costs):
 
 def test_without_a_test_split_lists_are_judged_on_valid_outer(tmp_path):
     for archive in fake_archives(test=False)[:2]:
-        results.write_archive(tmp_path, archive)
+        write_archive(tmp_path, archive)
     found = lists.task_costs(results.read_curves(tmp_path))[0]
     assert found.judging_split == "valid_outer"
     assert found.judging.tolist() == found.costs.tolist()

@@ -17,6 +17,7 @@ import results
 from reports import taskset
 from reports.figures.drawing import NARROW, WIDE, as_svg
 from reports.page import Note
+from results.curves import archives_to_table, write_table
 from shortlist import cli
 from shortlist._lists import read_points
 from tests.reports.fake_curves import TASKS, fake_archives
@@ -70,7 +71,7 @@ DRAWN = {
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("curves") / "curves.parquet"
-    results.write_table(path, results.archives_to_table(fake_archives(), "synthetic: of a <formula>"))
+    write_table(path, archives_to_table(fake_archives(), "synthetic: of a <formula>"))
     return path
 
 
