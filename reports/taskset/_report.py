@@ -291,11 +291,11 @@ def _detail(context: _Context, experiment: lists.SplitExperiment) -> tuple[str, 
 
 def _headline(context: _Context) -> tuple[tuple[str, str], ...]:
     costs = context.costs
-    replicas = next(iter(context.curves.read(costs.tasks[0]))).replicas
+    repeats = next(iter(context.curves.read(costs.tasks[0]))).replicas
     return (
         (f"{len(costs.tasks):,}", "tasks"),
         (f"{len(costs.points):,}", f"points of {costs.optimizer_set}"),
-        (f"{replicas}", "replica" if replicas == 1 else "replicas"),
+        (f"{repeats}", "repeat" if repeats == 1 else "repeats"),
         (f"{len(context.sets)}", "set of optimizers" if len(context.sets) == 1 else "sets of optimizers"),
     )
 

@@ -24,7 +24,7 @@ COSTS = hnp.arrays(
 
 
 def curves(*rows: list[float]) -> np.ndarray:
-    """One replica of each row."""
+    """One repeat of each row."""
     return np.array(rows)[:, None, :]
 
 

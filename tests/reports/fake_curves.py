@@ -1,7 +1,7 @@
 """Curves that nobody trained: exponential decays towards a floor, at a speed that hangs on the learning rate.
 
 Twelve tasks of three families, each family with a learning rate of its own; twenty points of TaskSet's
-nadamw_grid, two replicas; too high a learning rate diverges.
+nadamw_grid, two repeats; too high a learning rate diverges.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def real_costs(real) -> lists.TaskCosts:
 
 
 def by_hand(losses: np.ndarray, top: np.ndarray, low: float, end: int | None = None) -> np.ndarray:
-    """Normalised losses of [point, replica, step] in plain float64."""
+    """Normalised losses of [point, repeat, step] in plain float64."""
     values = losses[..., :end].astype(np.float64)
     with np.errstate(all="ignore"):
         line = np.minimum((values - low) / (top - low), 1.0)
