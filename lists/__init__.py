@@ -41,13 +41,12 @@ Example:
 from lists._ablation import penalty_ablation, trains_others
 from lists._build import build_list, leave_one_workload_out
 from lists._cost import PENALTY, cost
-from lists._curve_list import choose_set, list_from_curves
+from lists._curve_list import list_from_curves
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
 from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
-    ListedPoint,
     read_list,
     to_search_space,
     write_list,
@@ -63,7 +62,7 @@ from lists._normalised_lists import (
 from lists._opt_list import medapati, opt_list
 from lists._published import PUBLISHED, published
 from lists._random_search import expected_best, inside_box, nearest_points
-from lists._task_costs import COSTS, TaskCosts, task_costs
+from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
     RESAMPLINGS,
     SplitExperiment,
@@ -89,7 +88,6 @@ __all__ = [
     "ChosenList",
     "HyperparameterList",
     "LeaveOneOut",
-    "ListedPoint",
     "SplitExperiment",
     "TaskCosts",
     "TaskSplit",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,7 +11,7 @@ import polars as pl
 from lists._greedy import ChosenList
 from lists._list_file import HyperparameterList
 from lists._normalised_lists import exact_normalised, greedy_normalised, normalised_floor
-from lists._task_costs import Progress, TaskCosts, task_costs
+from lists._task_costs import Progress, TaskCosts, choose_set, task_costs
 from results.curves import Curves
 from submissions.points import Point
 
@@ -146,17 +145,3 @@ def list_from_curves(
         update_rule=rules[0] if len(rules) == 1 else None,
         hyperparameters=curves.hyperparameters,
     )
-
-
-def choose_set(sets: Sequence[TaskCosts], name: str | None) -> TaskCosts:
-    """The set of a name; without one the set with the most tasks, the first of several.
-
-    Raises:
-      ValueError: no such set.
-    """
-    if name is None:
-        return max(sets, key=lambda costs: len(costs.tasks))
-    for costs in sets:
-        if costs.optimizer_set == name:
-            return costs
-    raise ValueError(f"no set {name!r} (there are: {', '.join(costs.optimizer_set for costs in sets)})")

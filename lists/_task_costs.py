@@ -132,6 +132,20 @@ def task_costs(
     return tuple(found)
 
 
+def choose_set(sets: Sequence[TaskCosts], name: str | None) -> TaskCosts:
+    """The set of a name; without one the set with the most tasks, the first of several.
+
+    Raises:
+      ValueError: no such set.
+    """
+    if name is None:
+        return max(sets, key=lambda costs: len(costs.tasks))
+    for costs in sets:
+        if costs.optimizer_set == name:
+            return costs
+    raise ValueError(f"no set {name!r} (there are: {', '.join(costs.optimizer_set for costs in sets)})")
+
+
 def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:
     matrix = np.stack(list(columns), axis=1)
     matrix.flags.writeable = False

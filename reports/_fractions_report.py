@@ -44,7 +44,7 @@ def fractions_report(
     workloads = fractions.workloads
     n = len(workloads)
     chosen = lists.greedy(fractions.values, size, penalty)
-    values = fractions.values[list(chosen.points)].min(axis=0).tolist()
+    values = chosen.best(fractions.values).tolist()
     built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
     every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
     rows = [built, every]
