@@ -12,7 +12,7 @@
 | update_rule | string | what the hyperparameters are for; null where not known |
 | provenance | string | where the curve comes from |
 | parameters | int | of the task's model; null where not known |
-| seconds | float | that training took, its share of a batch with all compiling; null where not known |
+| seconds | float | that training took, its share of a cohort with all compiling; null where not known |
 
 An archive becomes a table and comes back to the last bit, NaN included.
 """
