@@ -38,23 +38,21 @@ Example:
   (1, 2)
 """
 
-from lists._ablation import PAPER_PENALTIES, AtPenalty, penalty_ablation, trains_others
-from lists._build import BuiltList, LeftOneOut, build_list, leave_one_workload_out
+from lists._ablation import penalty_ablation, trains_others
+from lists._build import build_list, leave_one_workload_out
 from lists._cost import PENALTY, cost
-from lists._curve_list import CurveList, choose_set, list_from_curves
+from lists._curve_list import list_from_curves
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
 from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
-    ListedPoint,
-    PointLike,
     read_list,
     to_search_space,
     write_list,
     write_search_space,
 )
-from lists._normalised import ANCHORS, SUMMARIES, lowest_loss, normalised_losses, point_costs
+from lists._normalised import ANCHORS, normalised_losses, point_costs
 from lists._normalised_lists import (
     exact_normalised,
     greedy_normalised,
@@ -64,11 +62,10 @@ from lists._normalised_lists import (
 from lists._opt_list import medapati, opt_list
 from lists._published import PUBLISHED, published
 from lists._random_search import expected_best, inside_box, nearest_points
-from lists._task_costs import COSTS, TaskCosts, task_costs
+from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
     RESAMPLINGS,
     SplitExperiment,
-    Spread,
     TaskSplit,
     bootstrap_interval,
     saved_by_task,
@@ -76,7 +73,7 @@ from lists._task_splits import (
     spread,
     task_splits,
 )
-from lists._task_transfer import ALL, ALL_OTHERS, Transfer, by_pool_size, by_task_count, transfer
+from lists._task_transfer import ALL, ALL_OTHERS, by_pool_size, by_task_count, transfer
 
 __all__ = [
     "ALL",
@@ -85,25 +82,15 @@ __all__ = [
     "COSTS",
     "MAX_WORKLOADS",
     "METHODS",
-    "PAPER_PENALTIES",
     "PENALTY",
     "PUBLISHED",
     "RESAMPLINGS",
-    "SUMMARIES",
-    "AtPenalty",
-    "BuiltList",
     "ChosenList",
-    "CurveList",
     "HyperparameterList",
     "LeaveOneOut",
-    "LeftOneOut",
-    "ListedPoint",
-    "PointLike",
     "SplitExperiment",
-    "Spread",
     "TaskCosts",
     "TaskSplit",
-    "Transfer",
     "bootstrap_interval",
     "build_list",
     "by_pool_size",
@@ -119,7 +106,6 @@ __all__ = [
     "leave_one_out",
     "leave_one_workload_out",
     "list_from_curves",
-    "lowest_loss",
     "medapati",
     "nearest_points",
     "normalised_cost",

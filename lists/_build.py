@@ -7,20 +7,18 @@ import json
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from lists._exact import exact
-from lists._greedy import ChosenList, greedy
-from lists._leave_one_out import LeaveOneOut
+from lists._greedy import ChosenList
+from lists._leave_one_out import METHODS, LeaveOneOut
 from lists._leave_one_out import leave_one_out as of_arrays
 from lists._list_file import HyperparameterList
-from results import Fractions, Results, choose_benchmark, choose_submission, pool, read_source
+from results import By, Fractions, Results, choose_benchmark, choose_submission, pool, read_source
 from submissions.points import Point
 
-By = Literal["steps", "time"]
 Progress = Callable[[str, int, int], None]
 
 
@@ -91,7 +89,7 @@ class BuiltList:
             name=self.name,
             update_rule=self.update_rule,
             source=f"{self.title}, from {self.source}",
-            method=self.method,  # type: ignore[arg-type]
+            method=self.method,
             penalty=self.penalty,
             workloads=self.fractions.workloads,
             points=tuple(Point(p, self.hyperparameters[p]) for p in points),
@@ -165,10 +163,9 @@ def build_list(
     """
     read = read_source(source, progress, benchmark)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
-    if method not in ("greedy", "exact"):
-        raise ValueError(f"method is {method!r}; must be greedy or exact")
-    build = exact if method == "exact" else greedy
-    chosen = build(fractions.values, size, penalty)
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
+    chosen = METHODS[method](fractions.values, size, penalty)
     rule, hyperparameters = None, {}
     if isinstance(read, Results):
         rule, hyperparameters = _hyperparameters(choose_benchmark(read, benchmark), submission)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -12,7 +11,7 @@ import polars as pl
 from lists._greedy import ChosenList
 from lists._list_file import HyperparameterList
 from lists._normalised_lists import exact_normalised, greedy_normalised, normalised_floor
-from lists._task_costs import Progress, TaskCosts, task_costs
+from lists._task_costs import Progress, TaskCosts, choose_set, task_costs
 from results.curves import Curves
 from submissions.points import Point
 
@@ -22,14 +21,14 @@ class CurveList:
     """A list learnt from curves, with what it was learnt from.
 
     Attributes:
-      costs: of all configs there were to choose from.
+      costs: of all points there were to choose from.
       chosen: rows in order, and the cost after each.
       floor: bound below which no list of so many points costs.
       method: greedy or exact.
       cost: the cost by which it was chosen, a key of `lists.COSTS`.
       source: where the curves were read from.
       update_rule: what the hyperparameters are for; None where it is not known.
-      hyperparameters: config -> its hyperparameters, where they are known.
+      hyperparameters: point -> its hyperparameters, where they are known.
     """
 
     costs: TaskCosts
@@ -43,8 +42,8 @@ class CurveList:
 
     @property
     def points(self) -> tuple[str, ...]:
-        """Names of the configs, first to try first."""
-        return tuple(self.costs.optimizers[p] for p in self.chosen.points)
+        """Names of the points, first to try first."""
+        return tuple(self.costs.points[p] for p in self.chosen.points)
 
     def table(self) -> pl.DataFrame:
         """Columns order, point, cost (of the list so far), floor (no list of so many points is below)."""
@@ -65,7 +64,7 @@ class CurveList:
             "method": self.method,
             "cost": self.cost,
             "tasks": list(self.costs.tasks),
-            "candidates": len(self.costs.optimizers),
+            "candidates": len(self.costs.points),
             "points": list(self.points),
             "costs": list(self.chosen.costs),
             "floor": list(self.floor),
@@ -92,7 +91,7 @@ class CurveList:
         return HyperparameterList(
             name=name,
             update_rule=self.update_rule,
-            source=f"{self.method} list of {len(self.points)} out of {len(self.costs.optimizers)} configs of "
+            source=f"{self.method} list of {len(self.points)} out of {len(self.costs.points)} points of "
             f"{self.costs.optimizer_set} by normalised losses on {len(tasks)} tasks, from {self.source}",
             method=self.method,
             penalty=None,
@@ -135,7 +134,7 @@ def list_from_curves(
     found = choose_set(task_costs(curves, costs=(cost,), progress=progress), optimizer_set)
     table = found.choosing[cost]
     chosen = builders[method](table, size)
-    rules = curves.configs.filter(pl.col("set") == found.optimizer_set)["update_rule"].drop_nulls().unique()
+    rules = curves.points.filter(pl.col("set") == found.optimizer_set)["update_rule"].drop_nulls().unique()
     return CurveList(
         costs=found,
         chosen=chosen,
@@ -146,17 +145,3 @@ def list_from_curves(
         update_rule=rules[0] if len(rules) == 1 else None,
         hyperparameters=curves.hyperparameters,
     )
-
-
-def choose_set(sets: Sequence[TaskCosts], name: str | None) -> TaskCosts:
-    """The set of a name; without one the set with the most tasks, the first of several.
-
-    Raises:
-      ValueError: no such set.
-    """
-    if name is None:
-        return max(sets, key=lambda costs: len(costs.tasks))
-    for costs in sets:
-        if costs.optimizer_set == name:
-            return costs
-    raise ValueError(f"no set {name!r} (there are: {', '.join(costs.optimizer_set for costs in sets)})")

@@ -23,6 +23,14 @@ class ChosenList:
     points: tuple[int, ...]
     costs: tuple[float, ...]
 
+    def first(self, count: int) -> ChosenList:
+        """The list of its first points; of a greedy list, the greedy list of that length."""
+        return ChosenList(self.points[:count], self.costs[:count])
+
+    def best(self, values: Float[np.ndarray, "point workload"]) -> Float[np.ndarray, " workload"]:
+        """The lowest value of the list's points on each workload; inf where all miss."""
+        return values[list(self.points)].min(axis=0)
+
 
 def greedy(values: Float[np.ndarray, "point workload"], size: int, penalty: float = PENALTY) -> ChosenList:
     """List built one point at a time, each the one that makes the list cheapest.

@@ -62,7 +62,7 @@ def leave_one_out(
 ) -> LeaveOneOut:
     """Builds a list without each workload in turn and reads off how it does there.
 
-    The column judged is never read while its lists are built, so no lucky run was chosen for being lucky
+    The column judged is never read while its lists are built, so no lucky trial was chosen for being lucky
     there. It still is a single measurement per point: the paper reran each chosen point five times
     on the left-out workload and reports medians.
 
@@ -102,7 +102,7 @@ def leave_one_out(
             progress("leave one out", w + 1, workloads)
 
     held_out = np.array(
-        [[values[list(chosen.points), w].min() for chosen in sizes] for w, sizes in enumerate(by_size)]
+        [[chosen.best(values[:, [w]])[0] for chosen in sizes] for w, sizes in enumerate(by_size)]
     )
     held_out.flags.writeable = False
     return LeaveOneOut(method, penalty, tuple(by_size), held_out)
@@ -114,5 +114,5 @@ def _lists_of_every_size(
     sizes = range(1, size + 1)
     if method == "greedy":
         whole = greedy(values, size, penalty)
-        return tuple(ChosenList(whole.points[:k], whole.costs[:k]) for k in sizes)
+        return tuple(whole.first(k) for k in sizes)
     return tuple(METHODS[method](values, k, penalty) for k in sizes)

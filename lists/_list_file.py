@@ -19,7 +19,6 @@ A list file is JSON. All keys are required, no others are allowed:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import keyword
 import math
@@ -27,58 +26,16 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import msgspec
 
+from submissions.points import Point
+from workloads.data.files import write_atomically
+from workloads.spelling import did_you_mean
+
 FORMAT = 1
 METHODS = ("greedy", "exact", "given")
-
-
-@runtime_checkable
-class PointLike(Protocol):
-    """What has an id and hyperparameters: a `ListedPoint`, or a point that was trained."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def hyperparameters(self) -> Mapping[str, float]: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class ListedPoint:
-    """One entry of a list.
-
-    Attributes:
-      id: what its makers call it, such as the row number in a candidate set. Not empty.
-      hyperparameters: name -> finite number, at least one. Read-only.
-
-    Raises:
-      ValueError: an empty id, no hyperparameters, or a value that is not a finite number.
-    """
-
-    id: str
-    hyperparameters: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        if not self.id:
-            raise ValueError("id: is empty; every point needs one")
-        if not self.hyperparameters:
-            raise ValueError(f"point {self.id!r}: hyperparameters is empty; must hold at least one number")
-        values = {}
-        for name, value in self.hyperparameters.items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise ValueError(f"point {self.id!r}: {name} is {value!r}; must be a finite number")
-            values[name] = float(value)
-        object.__setattr__(self, "hyperparameters", MappingProxyType(values))
-
-    # A MappingProxyType can be neither hashed nor pickled.
-    def __hash__(self) -> int:
-        return hash((self.id, frozenset(self.hyperparameters.items())))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ListedPoint, (self.id, dict(self.hyperparameters))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +44,7 @@ class HyperparameterList:
 
     Attributes:
       name, update_rule, source, method, penalty, workloads, costs, made_by: see the module's table.
-      points: at least one, with unique ids. Whatever has an id and hyperparameters is taken; kept as
-        `ListedPoint`s.
+      points: at least one, with unique ids and at least one hyperparameter each.
 
     Raises:
       ValueError: an attribute that the table does not allow; the message begins with its name.
@@ -100,7 +56,7 @@ class HyperparameterList:
     method: str
     penalty: float | None
     workloads: tuple[str, ...]
-    points: tuple[PointLike, ...]
+    points: tuple[Point, ...]
     costs: tuple[float, ...]
     made_by: Mapping[str, str | int | float | bool | None]
 
@@ -116,6 +72,9 @@ class HyperparameterList:
             raise ValueError("points: is empty; a list needs at least one point")
         _check_unique("workloads", self.workloads)
         _check_unique("points", (point.id for point in self.points))
+        for k, point in enumerate(self.points):
+            if not point.hyperparameters:
+                raise ValueError(f"points[{k}]: hyperparameters is empty; must hold at least one number")
         if self.costs and len(self.costs) != len(self.points):
             raise ValueError(
                 f"costs: has {len(self.costs)} entries for {len(self.points)} points; "
@@ -126,8 +85,6 @@ class HyperparameterList:
         for k, value in enumerate(self.costs):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"costs[{k}]: is {value:g}; must be positive and finite")
-        points = tuple(ListedPoint(point.id, point.hyperparameters) for point in self.points)
-        object.__setattr__(self, "points", points)
         for key, value in self.made_by.items():
             number = isinstance(value, int | float) and math.isfinite(value)
             if not (number or value is None or isinstance(value, str)):
@@ -136,7 +93,7 @@ class HyperparameterList:
     def to_json(self) -> dict[str, Any]:
         """The content of a list file as plain JSON data."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        points = [{"id": point.id, "hyperparameters": dict(point.hyperparameters)} for point in self.points]
+        points = [point.to_json() for point in self.points]
         return {"format": FORMAT, **data, "points": points, "made_by": dict(self.made_by)}
 
 
@@ -177,7 +134,7 @@ def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwr
       >>> path = Path(tempfile.mkdtemp()) / "mine.json"
       >>> mine = HyperparameterList(
       ...     name="mine", update_rule="nadamw_optax", source="the notebook of Tuesday", method="given",
-      ...     penalty=None, workloads=(), points=(ListedPoint("a", {"learning_rate": 0.1}),), costs=(),
+      ...     penalty=None, workloads=(), points=(Point("a", {"learning_rate": 0.1}),), costs=(),
       ...     made_by={"by hand": True},
       ... )
       >>> write_list(path, mine)
@@ -187,7 +144,7 @@ def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwr
     _write_json(Path(path), content.to_json(), overwrite)
 
 
-def to_search_space(points: Iterable[PointLike], names: str = "shortlist") -> list[dict[str, float]]:
+def to_search_space(points: Iterable[Point], names: str = "shortlist") -> list[dict[str, float]]:
     """The points as AlgoPerf's list form of `tuning_search_space.json`: tried in order, one per trial.
 
     Args:
@@ -204,7 +161,7 @@ def to_search_space(points: Iterable[PointLike], names: str = "shortlist") -> li
         a name that cannot be a Python attribute (it becomes one); an unknown `names`.
 
     Example:
-      >>> to_search_space([ListedPoint("a", {"beta1": 0.75, "warmup_fraction": 0.05})], names="algoperf")
+      >>> to_search_space([Point("a", {"beta1": 0.75, "warmup_fraction": 0.05})], names="algoperf")
       [{'one_minus_beta1': 0.25, 'warmup_factor': 0.05}]
     """
     if names not in _NAMES:
@@ -231,7 +188,7 @@ def to_search_space(points: Iterable[PointLike], names: str = "shortlist") -> li
 
 def write_search_space(
     path: str | os.PathLike[str],
-    points: Iterable[PointLike],
+    points: Iterable[Point],
     names: str = "shortlist",
     overwrite: bool = False,
 ) -> None:
@@ -266,7 +223,7 @@ _NAMES: dict[str, dict[str, tuple[str, Callable[[float], float]]]] = {
 
 class _PointInFile(msgspec.Struct, forbid_unknown_fields=True):
     id: str
-    hyperparameters: dict[str, Any]  # checked by ListedPoint, whose message names the hyperparameter
+    hyperparameters: dict[str, Any]  # checked by Point, whose message names the hyperparameter
 
 
 class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -297,7 +254,7 @@ def parse_list(text: bytes, where: str) -> HyperparameterList:
         points = []
         for k, point in enumerate(read.points):
             try:
-                points.append(ListedPoint(point.id, point.hyperparameters))
+                points.append(Point(point.id, point.hyperparameters))
             except ValueError as error:
                 raise ValueError(f"points[{k}]: {error}") from None
         fields = {name: getattr(read, name) for name in _ListInFile.__struct_fields__ if name != "format"}
@@ -317,9 +274,9 @@ def _plain(message: str) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         allowed = (_PointInFile if place else _ListInFile).__struct_fields__
-        near = difflib.get_close_matches(unknown[1], allowed, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
+        text = (
+            f"unknown key {unknown[1]!r}{did_you_mean(unknown[1], allowed)} (allowed: {', '.join(allowed)})"
+        )
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:
         text = f"key '{missing[1]}' is missing"
@@ -339,9 +296,4 @@ def _write_json(path: Path, data: Any, overwrite: bool) -> None:
         raise FileExistsError(f"{path}: exists already; choose another name, or ask to overwrite it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder; make it, or write elsewhere")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(data, indent=2, allow_nan=False).encode() + b"\n")

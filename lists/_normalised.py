@@ -16,26 +16,26 @@ from jaxtyping import Float
 _FINAL_PERCENTILE = 95.0
 
 
-def _own_start(losses: Float[np.ndarray, "point replica step"]) -> np.ndarray:
+def _own_start(losses: Float[np.ndarray, "point repeat step"]) -> np.ndarray:
     return losses[..., :1]
 
 
-def _mean_start(losses: Float[np.ndarray, "point replica step"]) -> np.ndarray:
+def _mean_start(losses: Float[np.ndarray, "point repeat step"]) -> np.ndarray:
     finite = losses[..., 0][np.isfinite(losses[..., 0])]
     return np.asarray(finite.mean() if finite.size else np.nan)
 
 
-def _late_percentile(losses: Float[np.ndarray, "point replica step"]) -> np.ndarray:
+def _late_percentile(losses: Float[np.ndarray, "point repeat step"]) -> np.ndarray:
     finite = losses[..., -1][np.isfinite(losses[..., -1])]
     return np.asarray(np.percentile(finite, _FINAL_PERCENTILE) if finite.size else np.nan)
 
 
-# What counts as 1. Only finite losses enter the two that are taken over several runs (our reading: the paper
-# does not say what a diverged run's final loss is).
+# What counts as 1. Only finite losses enter the two that are taken over several trials (our reading: the paper
+# does not say what a diverged trial's final loss is).
 ANCHORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "initial": _own_start,  # each run's own first evaluation, as in the paper
-    "mean_initial": _mean_start,  # the mean of the first evaluations of all runs: free of sampling noise
-    "final_95": _late_percentile,  # the 95th percentile of the last evaluations of all runs, appendix A.4
+    "initial": _own_start,  # each trial's own first evaluation, as in the paper
+    "mean_initial": _mean_start,  # the mean of the first evaluations of all trials: free of sampling noise
+    "final_95": _late_percentile,  # the 95th percentile of the last evaluations of all trials, appendix A.4
 }
 
 # How a normalised curve becomes one number.
@@ -47,7 +47,7 @@ SUMMARIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def lowest_loss(losses: np.ndarray) -> float:
-    """The lowest finite loss, of any point, replica and step; inf if there is none.
+    """The lowest finite loss, of any point, repeat and step; inf if there is none.
 
     Example:
       >>> lowest_loss(np.array([0.5, np.nan, 0.25]))
@@ -58,16 +58,16 @@ def lowest_loss(losses: np.ndarray) -> float:
 
 
 def normalised_losses(
-    losses: Float[np.ndarray, "point replica step"], anchor: str = "initial", lowest: float | None = None
-) -> Float[np.ndarray, "point replica step"]:
+    losses: Float[np.ndarray, "point repeat step"], anchor: str = "initial", lowest: float | None = None
+) -> Float[np.ndarray, "point repeat step"]:
     """Losses of one task on a line where 1 is the start of training and 0 the lowest loss.
 
     n = min((loss - lowest) / (top - lowest), 1); a loss that is not finite counts 1, the worst. So does every
-    loss of a run whose own start is not finite. Where the top is not above the lowest loss there is no line:
+    loss of a trial whose own start is not finite. Where the top is not above the lowest loss there is no line:
     then losses at or below the lowest count 0 and all others 1.
 
     Args:
-      losses: of one task on one split; step 0 first, NaN or inf where a run diverged.
+      losses: of one task on one split; step 0 first, NaN or inf where a trial diverged.
       anchor: what counts as 1, a key of `ANCHORS`.
       lowest: what counts as 0; None takes `lowest_loss(losses)`. Give the lowest over several optimizers to
         compare them. Losses below it become negative: the line is clipped at the top alone.
@@ -88,7 +88,7 @@ def normalised_losses(
         raise ValueError(f"anchor is {anchor!r}; must be one of {', '.join(ANCHORS)}")
     if losses.ndim != 3 or losses.shape[-1] == 0:
         raise ValueError(
-            f"losses must have the axes point x replica x step, with a step, not shape {losses.shape}"
+            f"losses must have the axes point x repeat x step, with a step, not shape {losses.shape}"
         )
     values = losses.astype(np.float64)
     bottom = lowest_loss(values) if lowest is None else float(lowest)
@@ -103,21 +103,21 @@ def normalised_losses(
 
 
 def point_costs(
-    losses: Float[np.ndarray, "point replica step"],
+    losses: Float[np.ndarray, "point repeat step"],
     anchor: str = "initial",
     summary: str = "mean",
     lowest: float | None = None,
 ) -> Float[np.ndarray, " point"]:
-    """What each point costs on one task: its normalised curve in one number, averaged over its replicas.
+    """What each point costs on one task: its normalised curve in one number, averaged over its repeats.
 
-    f(task, point) = mean over replicas of mean over steps of n[point, replica, step]
+    f(task, point) = mean over repeats of mean over steps of n[point, repeat, step]
 
-    Step 0 takes part. Curves are clipped before they are averaged, so one diverged replica costs a point no
+    Step 0 takes part. Curves are clipped before they are averaged, so one diverged repeat costs a point no
     more than its share.
 
     Args:
       losses, anchor, lowest: see `normalised_losses`.
-      summary: a key of `SUMMARIES`. With "minimum" and "final" the replicas are summarised one by one, too.
+      summary: a key of `SUMMARIES`. With "minimum" and "final" the repeats are summarised one by one, too.
 
     Returns:
       Costs, at most 1; lower is better.

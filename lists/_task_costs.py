@@ -1,4 +1,4 @@
-"""Costs of every config on every task, one task in memory at a time."""
+"""Costs of every point on every task, one task in memory at a time."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ CHOOSING, JUDGING = "valid_outer", "test"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaskCosts:
-    """What every config of one set costs on every task.
+    """What every point of one set costs on every task.
 
     Attributes:
       optimizer_set: such as adam8p_wide_grid_1k.
-      optimizers: names of the rows.
+      points: names of the rows.
       tasks: names of the columns.
-      choosing: cost (a key of `COSTS`, or "first <n> steps") -> [config, task], on the split that chooses
+      choosing: cost (a key of `COSTS`, or "first <n> steps") -> [point, task], on the split that chooses
         hyperparameters.
       judging: the same for the split that judges them, the paper's cost alone.
       judging_split: name of that split: test, or valid_outer again where no test losses were kept.
     """
 
     optimizer_set: str
-    optimizers: tuple[str, ...]
+    points: tuple[str, ...]
     tasks: tuple[str, ...]
-    choosing: Mapping[str, Float[np.ndarray, "config task"]]
-    judging: Float[np.ndarray, "config task"]
+    choosing: Mapping[str, Float[np.ndarray, "point task"]]
+    judging: Float[np.ndarray, "point task"]
     judging_split: str
 
     @property
-    def costs(self) -> Float[np.ndarray, "config task"]:
+    def costs(self) -> Float[np.ndarray, "point task"]:
         """The paper's cost on the split that chooses."""
         return self.choosing["mean"]
 
@@ -62,10 +62,10 @@ def task_costs(
     costs: Sequence[str] = tuple(COSTS),
     progress: Progress | None = None,
 ) -> tuple[TaskCosts, ...]:
-    """Costs of all configs on all tasks, one table per set of optimizers that was run on at least two tasks.
+    """Costs of all points on all tasks, one table per set of optimizers that was run on at least two tasks.
 
-    The lowest loss of a task, which counts as 0, is the lowest of any config of any set, on the split in question.
-    A set is judged on the tasks that all have the same configs of it; the first task's decide.
+    The lowest loss of a task, which counts as 0, is the lowest of any point of any set, on the split in question.
+    A set is judged on the tasks that all have the same points of it; the first task's decide.
 
     Args:
       curves: where the losses come from.
@@ -78,9 +78,9 @@ def task_costs(
       ValueError: curves that do not begin at step 0, or no set with two tasks.
     """
     names = dict.fromkeys(("mean", *costs))
-    columns: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # set -> cost -> task -> [config]
+    columns: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # set -> cost -> task -> [point]
     judged: dict[str, dict[str, np.ndarray]] = {}
-    configs: dict[str, tuple[str, ...]] = {}
+    points: dict[str, tuple[str, ...]] = {}
     tested: dict[str, set[bool]] = {}
     for done, task in enumerate(curves.tasks):
         archives = curves.read(task)
@@ -88,7 +88,7 @@ def task_costs(
         low = {split: _lowest(archives, split) for split in (CHOOSING, JUDGING)}
         for archive in archives:
             group = archive.optimizer_set
-            if configs.setdefault(group, archive.optimizers) != archive.optimizers:
+            if points.setdefault(group, archive.optimizers) != archive.optimizers:
                 continue
             of_set = columns.setdefault(group, {})
             choosing = archive.losses(CHOOSING)
@@ -120,7 +120,7 @@ def task_costs(
         found.append(
             TaskCosts(
                 optimizer_set=group,
-                optimizers=configs[group],
+                points=points[group],
                 tasks=tasks,
                 choosing={name: _matrix(column.values()) for name, column in whole.items()},
                 judging=_matrix(judged[group].values()),
@@ -130,6 +130,20 @@ def task_costs(
     if not found:
         raise ValueError(f"{curves.source}: no set of optimizers was run on at least two tasks")
     return tuple(found)
+
+
+def choose_set(sets: Sequence[TaskCosts], name: str | None) -> TaskCosts:
+    """The set of a name; without one the set with the most tasks, the first of several.
+
+    Raises:
+      ValueError: no such set.
+    """
+    if name is None:
+        return max(sets, key=lambda costs: len(costs.tasks))
+    for costs in sets:
+        if costs.optimizer_set == name:
+            return costs
+    raise ValueError(f"no set {name!r} (there are: {', '.join(costs.optimizer_set for costs in sets)})")
 
 
 def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:

@@ -29,14 +29,12 @@ class Contender:
         a workload it was not run on is absent.
       best: workload -> best validation metric of its best point.
       trials: points per workload, and repeats, in words; empty if that says nothing.
-      sees: it was built or chosen with knowledge of the workloads it is judged on.
     """
 
     label: str
     fractions: Mapping[str, float]
     best: Mapping[str, float]
     trials: str = ""
-    sees: bool = False
 
     def trained(self, workloads: Sequence[str]) -> int:
         """How many of the workloads reach their target."""
@@ -66,7 +64,7 @@ def best_metrics(hits: pl.DataFrame) -> dict[str, float]:
     Args:
       hits: rows of one submission, as `hits` gives them.
     """
-    repeats = hits["study"].n_unique()
+    repeats = hits["repeat"].n_unique()
     found: dict[str, float] = {}
     for (workload,), rows in hits.group_by("workload", maintain_order=True):
         minimize = rows["minimize"][0]
@@ -84,7 +82,7 @@ def best_metrics(hits: pl.DataFrame) -> dict[str, float]:
 def trials_in_words(hits: pl.DataFrame) -> str:
     """Points per workload and repeats of one submission, such as `5 × 3`."""
     points = hits.group_by("workload").agg(pl.col("point").n_unique())["point"]
-    least, most, repeats = points.min(), points.max(), hits["study"].n_unique()
+    least, most, repeats = points.min(), points.max(), hits["repeat"].n_unique()
     count = f"{most}" if least == most else f"{least}–{most}"
     return f"{count} × {repeats}" if repeats > 1 else count
 

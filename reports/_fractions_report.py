@@ -10,10 +10,10 @@ import lists
 from reports import _tables as tables
 from reports._contenders import Contender, best_fractions
 from reports._list_sections import fraction_columns, length_section, list_section
-from reports.figures._drawing import NARROW, short_names
-from reports.figures._figures import figure_step_fractions
-from reports.page._report import Block, Note, Picture, Prose, Report, Section, Table
-from reports.page._words import count
+from reports._words import count
+from reports.figures import figure_step_fractions
+from reports.figures.drawing import NARROW, short_names
+from reports.page import Block, Note, Picture, Prose, Report, Section, Table
 from results import Fractions
 
 
@@ -44,11 +44,9 @@ def fractions_report(
     workloads = fractions.workloads
     n = len(workloads)
     chosen = lists.greedy(fractions.values, size, penalty)
-    values = fractions.values[list(chosen.points)].min(axis=0).tolist()
-    built = Contender(
-        "list built on all", dict(zip(workloads, values, strict=True)), {}, str(size), sees=True
-    )
-    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)), sees=True)
+    values = chosen.best(fractions.values).tolist()
+    built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
+    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
     rows = [built, every]
     trained = built.trained(workloads)
     finding = f"{count(size, 'point')} out of {len(fractions.points)} train {trained} of {n} workloads."

@@ -8,11 +8,11 @@ import polars as pl
 
 import lists
 from reports import _tables as tables
-from reports.figures._drawing import NARROW, short_names
-from reports.figures._figures import figure_cost_by_length
-from reports.page._report import Block, Column, Picture, Prose, Section, Table
-from reports.page._words import count as count_of
-from reports.page._words import number
+from reports._words import count as count_of
+from reports._words import number
+from reports.figures import figure_cost_by_length
+from reports.figures.drawing import NARROW, short_names
+from reports.page import Block, Column, Picture, Prose, Section, Table
 from results import Fractions, Results
 
 LONGEST = 10  # longer curves are flat long before

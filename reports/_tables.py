@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 import lists
-from reports._bands import EqualBudget
 from reports._contenders import Contender
+from reports.bands import EqualBudget
 from results import Fractions
+from results.studies import STATUSES
 
 # The order in which people read them; others follow.
 HYPERPARAMETERS = (
@@ -99,9 +100,8 @@ def list_fractions_table(fractions: Fractions, chosen: lists.ChosenList) -> pl.D
     Returns:
       Columns point, one per workload (fraction; inf = missed), trained.
     """
-    values = fractions.values[list(chosen.points)]
     names = [*(fractions.points[p] for p in chosen.points), "the list"]
-    rows = [*values.tolist(), values.min(axis=0).tolist()]
+    rows = [*fractions.values[list(chosen.points)].tolist(), chosen.best(fractions.values).tolist()]
     return pl.DataFrame(
         [(name, *row, sum(map(math.isfinite, row))) for name, row in zip(names, rows, strict=True)],
         schema={"point": pl.String, **dict.fromkeys(fractions.workloads, pl.Float64), "trained": pl.Int64},
@@ -158,12 +158,11 @@ def cost_by_length_table(
             rows.append((k, "leave-one-out", cost, trained))
 
     def reached(chosen: lists.ChosenList) -> int:
-        return sum(map(math.isfinite, fractions.values[list(chosen.points)].min(axis=0)))
+        return sum(map(math.isfinite, chosen.best(fractions.values)))
 
     whole = lists.greedy(fractions.values, longest, penalty)
     for k in range(1, longest + 1):
-        part = lists.ChosenList(whole.points[:k], whole.costs[:k])
-        rows.append((k, "greedy", part.costs[-1], reached(part)))
+        rows.append((k, "greedy", whole.costs[k - 1], reached(whole.first(k))))
     if exact and len(fractions.workloads) <= lists.MAX_WORKLOADS:
         for k in range(1, longest + 1):
             best = lists.exact(fractions.values, k, penalty)
@@ -237,9 +236,7 @@ def status_table(trials: pl.DataFrame) -> pl.DataFrame:
     Returns:
       Columns submission, trials, then one per status that occurs.
     """
-    statuses = [
-        s for s in ("done", "diverged", "timeout", "interrupted", "not_run") if s in set(trials["status"])
-    ]
+    statuses = [status for status in STATUSES if status in set(trials["status"])]
     return trials.group_by("submission", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("trials"),
         *((pl.col("status") == status).sum().cast(pl.Int64).alias(status) for status in statuses),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reports._fractions_report import fractions_report
-from reports.logs._report import logs_report
-from reports.page._report import write_report
-from reports.study._report import study_report
+from reports.logs import logs_report
+from reports.page import write_report
+from reports.study import study_report
 from results import Fractions, read_source
 
 

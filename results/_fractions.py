@@ -36,7 +36,7 @@ class Fractions:
       points: one name per row, unique.
       workloads: one name per column, unique.
       values: share of the budget spent when the target was first reached; positive, inf where it was
-        missed. May exceed 1 where a run was allowed more than its budget. Kept as a read-only copy.
+        missed. May exceed 1 where a trial was allowed more than its budget. Kept as a read-only copy.
 
     Raises:
       ValueError: names that repeat or do not fit the array, NaN, or a value that is not positive.
@@ -78,7 +78,7 @@ def step_fractions(
       budget: steps allowed per workload, positive and finite. Steps.
 
     Returns:
-      Fractions, positive; inf where missed. Above 1 where a run went past its budget.
+      Fractions, positive; inf where missed. Above 1 where a trial went past its budget.
 
     Raises:
       ValueError: NaN, a hit at step 0 or before, a budget that is not a positive finite number, or

@@ -10,19 +10,20 @@ import polars as pl
 from jaxtyping import Float
 
 from results._fractions import Fractions
+from results._reached import best_value, reached
 from results._results import Results
 from workloads.benchmarks import benchmark
 
 By = Literal["steps", "time"]
 
 HIT_COLUMNS = (
-    *("trial_id", "benchmark", "submission", "study", "workload", "trial", "point", "minimize"),
+    *("trial_id", "benchmark", "submission", "repeat", "workload", "trial", "point", "minimize"),
     *("hit_index", "hit_step", "hit_seconds", "step_fraction", "time_fraction", "best_metric"),
 )
 
 
 def hits(results: Results) -> pl.DataFrame:
-    """The first evaluation of each trial at or past its validation target.
+    """The first evaluation of each trial at or past its validation target; see `reached`.
 
     No interpolation between evaluations, and no cut-off at the budget. A null metric (NaN in the log) is
     never a hit.
@@ -34,29 +35,27 @@ def hits(results: Results) -> pl.DataFrame:
       A row per trial, in the order of `results.trials`, with `HIT_COLUMNS`. `hit_index`, `hit_step` (steps)
       and `hit_seconds` (of training) are null where the target was missed. `step_fraction` = hit_step /
       step_hint and `time_fraction` = hit_seconds / max_runtime_seconds are then inf; they are null where
-      the workload has no target, or the run no budget or clock of that kind. `best_metric` is the best
-      validation metric seen, null if none was finite; it is right-censored, since many runs end at their
+      the workload has no target, or the trial no budget or clock of that kind. `best_metric` is the best
+      validation metric seen, null if none was finite; it is right-censored, since many trials end at their
       target.
     """
     keys = ["trial_id", "eval_index"]
     judged = results.trials.select("trial_id", "minimize", "validation_target")
     joined = results.evals.join(judged, on="trial_id").sort(keys)
-    value, target = pl.col("validation_metric"), pl.col("validation_target")
     first = (
-        joined.filter(pl.when("minimize").then(value <= target).otherwise(value >= target))
+        joined.filter(reached("validation_metric", "validation_target", "minimize"))
         .group_by("trial_id", maintain_order=True)
         .first()
         .select("trial_id", hit_index="eval_index", hit_step="global_step", hit_seconds="submission_seconds")
     )
-    best = joined.group_by("trial_id").agg(
-        best_metric=pl.when(pl.col("minimize").first()).then(value.min()).otherwise(value.max())
-    )
+    curves = joined.group_by("trial_id").agg("validation_metric", pl.col("minimize").first())
+    best = curves.select("trial_id", best_metric=best_value("validation_metric", "minimize"))
     missed = pl.col("hit_index").is_null()
     return (
         results.trials.join(first, on="trial_id", how="left", maintain_order="left")
         .join(best, on="trial_id", how="left", maintain_order="left")
         .with_columns(
-            pl.when(target.is_not_null())
+            pl.when(pl.col("validation_target").is_not_null())
             .then(pl.when(missed).then(float("inf")).otherwise(pl.col(hit) / pl.col(budget)))
             .alias(fraction)
             for hit, budget, fraction in (
@@ -74,9 +73,9 @@ def fractions(
     submission: str | None = None,
     workloads: Sequence[str] | None = None,
 ) -> Fractions:
-    """Point x workload: the median over studies of the share of the budget spent at the first hit.
+    """Point x workload: the median over repeats of the share of the budget spent at the first hit.
 
-    f[p, w] = median over s of f[p, w, s], s over all studies present in p's submission. A trial that missed
+    f[p, w] = median over r of f[p, w, r], r over all repeats present in p's submission. A trial that missed
     its target, crashed or is missing counts as inf, and inf takes part in the median.
 
     The minimum over a list's points comes after this median, as in arXiv:2503.03986. AlgoPerf's scoring takes
@@ -95,7 +94,7 @@ def fractions(
 
     Raises:
       ValueError: several benchmark versions, an unknown submission or workload, two trials of one point in
-        one study, or a fraction that cannot be told (no target, no budget, no clock).
+        one repeat, or a fraction that cannot be told (no target, no budget, no clock).
     """
     if by not in ("steps", "time"):
         raise ValueError(f"by is {by!r}; must be 'steps' or 'time'")
@@ -115,11 +114,11 @@ def fractions(
     labels, blocks = [], []
     for name in names:
         part = rows.filter(pl.col("submission") == name)
-        studies = everywhere.filter(pl.col("submission") == name)["study"].unique().sort().to_list()
+        repeats = everywhere.filter(pl.col("submission") == name)["repeat"].unique().sort().to_list()
         points = _points(part)
         labels += [f"{name}/{point}" for point in points] if len(names) > 1 else points
         column = "step_fraction" if by == "steps" else "time_fraction"
-        blocks.append(np.median(_cube(part, points, columns, studies, column), axis=2))
+        blocks.append(np.median(_cube(part, points, columns, repeats, column), axis=2))
     return Fractions(tuple(labels), tuple(columns), np.concatenate(blocks))
 
 
@@ -148,12 +147,12 @@ def _check(rows: pl.DataFrame, by: By) -> None:
         name = untold["workload"][0]
         other = "" if by == "steps" else "; by='steps' may work"
         raise ValueError(f"workload {name}: no validation target or no {budget} for its trials{other}")
-    keys = ["submission", "point", "workload", "study"]
+    keys = ["submission", "point", "workload", "repeat"]
     twice = rows.filter(pl.struct(keys).is_duplicated())
     if len(twice):
-        name, point, workload, study = twice.select(keys).row(0)
+        name, point, workload, repeat = twice.select(keys).row(0)
         raise ValueError(
-            f"{name}: two trials of point {point} on {workload} in study {study}; one is expected"
+            f"{name}: two trials of point {point} on {workload} in repeat {repeat}; one is expected"
         )
 
 
@@ -164,12 +163,12 @@ def _points(rows: pl.DataFrame) -> list[str]:
 
 
 def _cube(
-    rows: pl.DataFrame, points: list[str], workloads: list[str], studies: list[int], column: str
-) -> Float[np.ndarray, "point workload study"]:
-    values = np.full((len(points), len(workloads), len(studies)), np.inf)
+    rows: pl.DataFrame, points: list[str], workloads: list[str], repeats: list[int], column: str
+) -> Float[np.ndarray, "point workload repeat"]:
+    values = np.full((len(points), len(workloads), len(repeats)), np.inf)
     places = (
         [axis.index(value) for value in rows[name]]
-        for name, axis in (("point", points), ("workload", workloads), ("study", studies))
+        for name, axis in (("point", points), ("workload", workloads), ("repeat", repeats))
     )
     values[tuple(places)] = rows[column].to_numpy()
     return values

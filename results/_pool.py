@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from results._fractions import Fractions
-from results._hits import fractions, hits
+from results._hits import By, fractions, hits
 from results._results import Results
 
 EVERY = "all"
@@ -14,7 +12,7 @@ EVERY = "all"
 def pool(
     source: Results | Fractions,
     *,
-    by: Literal["steps", "time"] = "steps",
+    by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
 ) -> Fractions:

@@ -14,7 +14,7 @@ from results._results import LeftOut, Results
 def read_studies(path: Path) -> Results:
     """Reads one study, or every study in a folder.
 
-    A study's name becomes `submission`, a repeat becomes `study`. Times are null: the trials of a population share one
+    A study's name becomes `submission`. Times are null: the trials of a population share one
     clock, so our studies are judged by steps.
 
     Raises:
@@ -67,7 +67,7 @@ def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:
         "trial_id",
         benchmark=pl.lit(None, pl.String),
         submission=pl.lit(name),
-        study=pl.col("repeat").cast(pl.Int64),
+        repeat=pl.col("repeat").cast(pl.Int64),
         workload="workload",
         trial=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("workload", "repeat"),
         point="point",

@@ -14,7 +14,7 @@ TRIAL_COLUMNS: Mapping[str, pl.DataType] = {
     "trial_id": pl.Int64(),
     "benchmark": pl.String(),
     "submission": pl.String(),
-    "study": pl.Int64(),
+    "repeat": pl.Int64(),
     "workload": pl.String(),
     "trial": pl.Int64(),
     "point": pl.String(),
@@ -59,9 +59,9 @@ class Results:
 
     Attributes:
       trials: one row per trial, columns `TRIAL_COLUMNS`. `trial_id` is unique; `benchmark` is null outside
-        AlgoPerf; `study` is AlgoPerf's study number, or the repeat of one of our own studies; `trial` counts
-        from 1; `point` names the hyperparameters within a submission; `hyperparameters` is JSON with sorted
-        keys; `step_hint` in steps and `max_runtime_seconds` are that run's own budgets; `status` is one of
+        AlgoPerf; `repeat` is which of the equally made trials, the study number of AlgoPerf's logs; `trial`
+        counts from 1; `point` names the hyperparameters within a submission; `hyperparameters` is JSON with sorted
+        keys; `step_hint` in steps and `max_runtime_seconds` are that trial's own budgets; `status` is one of
         `STATUSES`; `data` says where the training data came from.
       evals: one row per evaluation, columns `EVAL_COLUMNS`, sorted by trial and index. `submission_seconds`
         is training time only, null where trials shared a clock. Metrics are the workload's target metric;

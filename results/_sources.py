@@ -7,6 +7,7 @@ from pathlib import Path
 
 from results._fraction_table import SUFFIXES, read_fraction_table
 from results._fractions import Fractions
+from results._read_studies import read_studies
 from results._results import Results
 from results.algoperf._logs import read_algoperf_logs
 from results.algoperf._parquet import FILES, read_algoperf_parquet
@@ -50,9 +51,6 @@ def read_source(
     if is_table:
         return _table(path)
     if is_study:
-        # Imported here: studies know of tuning, which whoever only reads logs does not need.
-        from results._read_studies import read_studies
-
         return read_studies(path)
     if is_parquet:
         results = read_algoperf_parquet(path)

@@ -26,9 +26,9 @@ import polars as pl
 from submissions.points import Point
 
 FORMAT = 1
-ROLES = ("candidates", "baseline", "leave-one-out", "final-list")
+ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
-STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
+STATUSES = ("done", "diverged", "timeout", "interrupted")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")
 commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Learning curves of many configs on many tasks: convert them, learn a list from them, report on them.",
+    help="Learning curves of many points on many tasks: convert them, learn a list from them, report on them.",
 )
 
 
@@ -86,7 +86,7 @@ def list_(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a list that is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Learn a list from curves: the configs that together have the lowest normalised loss on all tasks.
+    """Learn a list from curves: the points that together have the lowest normalised loss on all tasks.
 
     Example: shortlist curves list curves.parquet --size 5 --out mine.json
     """
@@ -108,7 +108,9 @@ def list_(
         print_json(built.to_json())
         return
     table = built.table()
-    title = f"{method} list of {size} out of {len(built.costs.optimizers)} configs on {len(built.costs.tasks)} tasks"
+    title = (
+        f"{method} list of {size} out of {len(built.costs.points)} points on {len(built.costs.tasks)} tasks"
+    )
     print_table(title, table.columns, table.iter_rows())
     if out:
         typer.echo(

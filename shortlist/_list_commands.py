@@ -82,7 +82,7 @@ def score(
         times = one.time_to_target.transpose(
             include_header=True, header_name="workload", column_names="submission"
         )
-        print_table(f"{name}: {unit} to target, median over studies", times.columns, times.iter_rows())
+        print_table(f"{name}: {unit} to target, median over repeats", times.columns, times.iter_rows())
         for note in one.notes:
             typer.echo(f"note: {note}")
     for warning in results.warnings:

@@ -45,8 +45,7 @@ def read_points(name_or_file: str) -> GivenList:
 
 
 def _from(read: lists.HyperparameterList) -> GivenList:
-    points = tuple(Point(point.id, point.hyperparameters) for point in read.points)
-    return GivenList(read.name, points, read.update_rule, read.source)
+    return GivenList(read.name, read.points, read.update_rule, read.source)
 
 
 def _is_array(path: Path) -> bool:

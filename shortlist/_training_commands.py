@@ -231,24 +231,23 @@ def best_points(trials) -> list[dict[str, object]]:
     """Per workload: its best point, what it reached, and how many trials reached the target or diverged."""
     import polars as pl
 
+    from results import best_value, reached
+
     rows = []
     for (name,), part in trials.group_by("workload", maintain_order=True):
         metric, minimize = part["metric"][0], part["minimize"][0]
-        curves, target = pl.col(f"validation/{metric}"), part["validation_target"][0]
-        best = part.with_columns(best=curves.list.min() if minimize else curves.list.max())
+        target = part["validation_target"][0]
+        best = part.with_columns(best=best_value(f"validation/{metric}", minimize))
         ranked = best.filter(pl.col("status") == "done").sort(
             "best", descending=not minimize, nulls_last=True
         )
-        reached = None
-        if target is not None:
-            reached = best.filter(pl.col("best") <= target if minimize else pl.col("best") >= target).height
         rows.append(
             {
                 "workload": name,
                 "metric": metric,
                 "target": target,
                 "trials": len(part),
-                "reached": reached,
+                "reached": None if target is None else best.filter(reached("best", target, minimize)).height,
                 "diverged": part.filter(pl.col("status") == "diverged").height,
                 "best": ranked["best"][0] if len(ranked) else None,
                 "best_point": ranked["point"][0] if len(ranked) else None,

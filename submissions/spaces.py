@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from submissions.points import Point
-from workloads.data.files import write_atomically
 
 # A value that was computed from a bound, by exp and log for instance, may miss it by a few units of roundoff.
 ROUNDING = 1e-12
@@ -211,23 +210,6 @@ def read_space(path: Path) -> SearchSpace | tuple[Point, ...]:
     if isinstance(data, list):
         return _points(data, str(path))
     return SearchSpace.from_json(data, str(path))
-
-
-def write_space(path: Path, space: SearchSpace | Sequence[Point]) -> None:
-    """Writes tuning_search_space.json: an object for a space, a list for points.
-
-    AlgoPerf takes every key of a listed point for a hyperparameter, so ids cannot be written: a point is
-    known by its position again.
-
-    Raises:
-      ValueError: no points, or points whose hyperparameters differ in their names.
-    """
-    if isinstance(space, SearchSpace):
-        data: Any = space.to_json()
-    else:
-        data = [dict(point.hyperparameters) for point in space]
-        _points(data, str(path))
-    write_atomically(path, json.dumps(data, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:

@@ -1,1 +1,15 @@
 """Figures: each is one function of a DataFrame."""
+
+from reports.figures._figures import (
+    figure_cost_by_length,
+    figure_performance_profile,
+    figure_step_fractions,
+    figure_tuning_curve,
+)
+
+__all__ = [
+    "figure_cost_by_length",
+    "figure_performance_profile",
+    "figure_step_fractions",
+    "figure_tuning_curve",
+]

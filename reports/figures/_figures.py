@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reports._bands import EqualBudget
-from reports.figures import _drawing as draw
-from reports.page._words import number
+from reports._words import number
+from reports.bands import EqualBudget
+from reports.figures import drawing as draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def figure_step_fractions(
       >>> figure_step_fractions(df).axes[0].get_xlabel()
       'step fraction at which the target is reached'
     """
-    check_columns(df, {"workload", "row", "fraction"}, "figure_step_fractions")
+    draw.check_columns(df, {"workload", "row", "fraction"}, "figure_step_fractions")
     workloads = df["workload"].unique(maintain_order=True).to_list()
     rows = df["row"].unique(maintain_order=True).to_list()
     names = {w: draw.plain(n, 28) for w, n in draw.short_names(workloads).items()}
@@ -126,7 +126,7 @@ def figure_cost_by_length(df: pl.DataFrame, *, penalty: float = 2.0, width: floa
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"points", "series", "cost"}, "figure_cost_by_length")
+    draw.check_columns(df, {"points", "series", "cost"}, "figure_cost_by_length")
     series = df["series"].unique(maintain_order=True).to_list()
     labels = {name: draw.plain(name) for name in series}
     curves = [name for name, rows in df.group_by("series", maintain_order=True).len().iter_rows() if rows > 1]
@@ -199,7 +199,7 @@ def figure_tuning_curve(
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"trials", "lower", "median", "upper"}, "figure_tuning_curve")
+    draw.check_columns(df, {"trials", "lower", "median", "upper"}, "figure_tuning_curve")
     figure = draw.new_figure(width, width * 0.74)
     axes = draw.add_axes(figure, 0.50, 0.12, 0.44, 0.50)
     trials = df["trials"].to_list()
@@ -268,7 +268,7 @@ def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) ->
 
     Reference: Dahl et al. 2023, arXiv:2306.07179, section 4.
     """
-    check_columns(df, {"submission", "tau", "rho"}, "figure_performance_profile")
+    draw.check_columns(df, {"submission", "tau", "rho"}, "figure_performance_profile")
     submissions = df["submission"].unique(maintain_order=True).to_list()
     labels = {name: draw.plain(name, 26 if width > 5 else 20) for name in submissions}
     right = max(draw.text_width(text, draw.SMALL_TEXT) for text in labels.values()) * 1.08 + 0.2
@@ -296,17 +296,6 @@ def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) ->
         ends.append((curve["rho"][-1], labels[name], colour, i == 0))
     draw.label_ends(axes, ends)
     return figure
-
-
-def check_columns(df: pl.DataFrame, columns: set[str], function: str) -> None:
-    """Raises ValueError unless a table has these columns and a row."""
-    missing = sorted(columns - set(df.columns))
-    if missing:
-        raise ValueError(
-            f"{function}: no column {missing[0]!r}; needs {', '.join(sorted(columns))}, got {df.columns}"
-        )
-    if df.is_empty():
-        raise ValueError(f"{function}: the table has no rows, so there is nothing to draw")
 
 
 def _mark(i: int) -> tuple[str, str, float]:

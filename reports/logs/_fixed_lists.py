@@ -12,9 +12,9 @@ import lists
 from reports import _tables as tables
 from reports._contenders import Contender
 from reports._list_sections import fraction_columns, workload_columns
+from reports._words import number
 from reports.logs._scoring import Score
-from reports.page._report import Block, Column, Note, Prose, Section, Table, file_stem
-from reports.page._words import number
+from reports.page import Block, Column, Note, Prose, Section, Table, file_stem
 from results import By, Fractions, Results, fractions, hits
 from results.algoperf import step_warnings
 
@@ -75,8 +75,8 @@ def list_section(
             "In external tuning a submission brings a fixed list of points, and trial k trains point k - 1 "
             "on every workload. So each submission is a set of candidates: which of its points are worth "
             "having, in which order, and would a list built without a workload have trained it? A point "
-            "counts by its median over studies, a crashed or missing trial as a miss; where different "
-            "trials hit in different studies, this trains fewer workloads than the score counts."
+            "counts by its median over repeats, a crashed or missing trial as a miss; where different "
+            "trials hit in different repeats, this trains fewer workloads than the score counts."
         )
     ]
     for by in ("steps", "time"):
@@ -100,11 +100,11 @@ def list_section(
     done = results.trials.filter(pl.col("status") == "done").height
     blocks += [
         Note(
-            "The same runs build and judge these lists, and points are hand-picked finalists, not a sample "
+            "The same trials build and judge these lists, and points are hand-picked finalists, not a sample "
             "of a search space: random-search curves and their bands would mean nothing here."
         ),
         Note(
-            f"Runs end once they reach both targets, as many of the {done:,} finished ones did. Best "
+            f"Trials end once they reach both targets, as many of the {done:,} finished ones did. Best "
             "metrics are therefore right-censored, what lies beyond the target is unseen, and with stricter "
             "targets counts of hits would be lower bounds. An evaluation comes every so many seconds, so "
             "each hit is rounded up to the next one."
@@ -178,7 +178,7 @@ def _points_table(name: str, found: Sequence[FixedList], result: Score, by: By) 
     return Table(
         name,
         pl.DataFrame(rows, schema=schema, orient="row"),
-        f"Every point of these submissions: {UNITS[by]} fraction to target, median over studies. Darker is "
+        f"Every point of these submissions: {UNITS[by]} fraction to target, median over repeats. Darker is "
         "sooner.",
         workload_columns(result.workloads, show="fraction", shade=True),
     )

@@ -11,12 +11,12 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._list_sections import left_out_table
-from reports.figures._drawing import NARROW
-from reports.figures._figures import figure_performance_profile
+from reports._words import count
+from reports.figures import figure_performance_profile
+from reports.figures.drawing import NARROW
 from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
 from reports.logs._scoring import Score, score
-from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
-from reports.page._words import count
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
 from results import By, Results
 
 Progress = Callable[[str, int, int], None]
@@ -161,8 +161,8 @@ def _score_section(result: Score, *, with_picture: bool) -> Section:
         Table(
             f"time_to_target_{stem}",
             base,
-            f"Time to target, {measure}: in each study the trial that hits first, then the median over "
-            "studies. – means not run.",
+            f"Time to target, {measure}: in each repeat the trial that hits first, then the median over "
+            "repeats. – means not run.",
             {name: Column(show="seconds", best="min") for name in result.workloads},
         )
     )
@@ -206,16 +206,15 @@ def _what_was_read(results: Results) -> Section:
         .group_by("submission", maintain_order=True)
         .agg(
             pl.col("framework").drop_nulls().unique().sort().str.join(", "),
-            *(pl.col(c).n_unique().cast(pl.Int64).alias(f"{c}s") for c in ("study", "workload", "point")),
+            *(pl.col(c).n_unique().cast(pl.Int64).alias(f"{c}s") for c in ("repeat", "workload", "point")),
         )
-        .rename({"studys": "studies"})
     )
     said = sorted(set(trials["data"].drop_nulls()))
     blocks: list[Block] = [
         Prose(
             f"Read from {Path(results.source).name or results.source}"
             + (f" ({'; '.join(said)})" if said else "")
-            + ". Targets and rules are those of each benchmark version, budgets those that each run recorded."
+            + ". Targets and rules are those of each benchmark version, budgets those that each trial recorded."
         ),
         Table(
             "submissions",

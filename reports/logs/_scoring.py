@@ -1,6 +1,6 @@
 """AlgoPerf's scoring: time to target, performance profiles, final score, speedups.
 
-    t[s, w]  = median over studies of the time at which the first trial of submission s hit the target of w
+    t[s, w]  = median over repeats of the time at which the first trial of submission s hit the target of w
     r[s, w]  = t[s, w] / min over s of t[s, w]
     rho_s(x) = share of the base workloads with r[s, w] <= x
     score_s  = integral of rho_s over [1, 4], divided by 3
@@ -35,10 +35,10 @@ class Score:
     Attributes:
       benchmark: version, None outside AlgoPerf.
       by: "time" (seconds of training) or "steps".
-      trial_rule: which trial of a study counts.
+      trial_rule: which trial of a repeat counts.
       submissions: rows of the tables, sorted.
       workloads: base workloads, sorted; their number divides every profile.
-      time_to_target: submission, then a column per workload (base, then held-out): the median over studies
+      time_to_target: submission, then a column per workload (base, then held-out): the median over repeats
         before any filter, seconds or steps; inf where missed, null where not run.
       ratios: submission, then a column per base workload: r after the held-out rule and the cut-off; inf
         where it does not count.
@@ -86,7 +86,7 @@ def score(
       results: trials and evaluations.
       benchmark: version to score; needed only if `results` holds several.
       by: "time" or "steps"; by default time for AlgoPerf logs and steps for our own studies.
-      trial_rule: "eval_index" takes, of the trials of a study that hit, the one with the smallest
+      trial_rule: "eval_index" takes, of the trials of a repeat that hit, the one with the smallest
         evaluation index and among equals the earliest, as AlgoPerf's program does; "time" takes the
         earliest, as its documents say.
       against: submission that speedups compare with; by default "baseline" where there is one.
@@ -190,27 +190,27 @@ def _rules(version: str | None) -> Benchmark:
 
 
 def _times(results: Results, by: By, trial_rule: TrialRule) -> tuple[pl.DataFrame, set[str]]:
-    """Median over studies per submission and workload; and the workloads that anybody was evaluated on."""
+    """Median over repeats per submission and workload; and the workloads that anybody was evaluated on."""
     if trial_rule not in ("eval_index", "time"):
         raise ValueError(f"trial_rule is {trial_rule!r}; must be 'eval_index' or 'time'")
     if by not in ("steps", "time"):
         raise ValueError(f"by is {by!r}; must be 'steps' or 'time'")
     value = "hit_seconds" if by == "time" else "hit_step"
-    # A study counts for a workload if any of its trials was evaluated there; one without is left out, not
+    # A repeat counts for a workload if any of its trials was evaluated there; one without is left out, not
     # missed.
     found = hits(results).join(results.evals, on="trial_id", how="semi")
     hit = found.filter(pl.col("hit_index").is_not_null())
     if hit[value].null_count():
         raise ValueError(f"{results.source}: no training times recorded; score by steps instead")
     order = ["hit_index", value] if trial_rule == "eval_index" else [value]
-    study = ["submission", "workload", "study"]
-    first = hit.sort(*study, *order).group_by(study, maintain_order=True).first()
+    repeat = ["submission", "workload", "repeat"]
+    first = hit.sort(*repeat, *order).group_by(repeat, maintain_order=True).first()
     times = (
-        found.select(study)
+        found.select(repeat)
         .unique()
-        .join(first.select(*study, time=pl.col(value).cast(pl.Float64)), on=study, how="left")
+        .join(first.select(*repeat, time=pl.col(value).cast(pl.Float64)), on=repeat, how="left")
         .with_columns(pl.col("time").fill_null(float("inf")))
-        .sort(study)
+        .sort(repeat)
         .group_by("submission", "workload", maintain_order=True)
         .agg("time")
     )
@@ -286,7 +286,7 @@ def _speedups(
 
 
 def _caps(results: Results, base: tuple[str, ...], by: By) -> Float[np.ndarray, " workload"]:
-    """Budgets by workload: the benchmark's, and outside AlgoPerf the largest that any run had."""
+    """Budgets by workload: the benchmark's, and outside AlgoPerf the largest that any trial had."""
     version = results.benchmarks[0]
     if version is None:
         column = "step_hint" if by == "steps" else "max_runtime_seconds"

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from reports._words import clean, duration, number
 from reports.page._report import Column, Table
-from reports.page._words import clean, duration, number
 
 MISSED = "missed"
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from reports._words import clean
 from reports.page._cells import cells, header
 from reports.page._report import Picture, Report, Table
-from reports.page._words import clean
 
 if TYPE_CHECKING:
     import jinja2

@@ -1,23 +1,10 @@
-"""A report as data: what it says, in which order; and the folder it becomes.
-
-    out/index.html       one page, complete in itself
-    out/tables/*.csv     every table in full precision; *.md as shown
-    out/figures/*.svg    every figure; *.png
-    out/report.json      marks the folder as a report and names its files
-
-Builders (`study_report`, `logs_report`) make a `Report`; `write_report` renders it.
-"""
+"""A report as data: what it says, in which order. Builders make it, `write_report` renders it."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -25,8 +12,6 @@ import polars as pl
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MARKER = "report.json"
-FORMAT = "shortlist-report/1"
 _FILE_STEM = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 Show = Literal["text", "code", "number", "fraction", "score", "integer", "seconds", "duration", "badge"]
@@ -200,93 +185,3 @@ def file_stem(text: str) -> str:
       'taskset-mlp_family-seed12'
     """
     return re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:80] or "unnamed"
-
-
-def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path:
-    """Writes a report as a folder, all of it or nothing.
-
-    The folder is made beside its place and renamed. An existing folder is replaced only if a report wrote
-    every file in it and `overwrite` is set; anything else is never touched.
-
-    Args:
-      content: what to write.
-      out: folder to make; missing parents are made too.
-      overwrite: replace an earlier report at the same place.
-
-    Returns:
-      The path of `index.html`.
-
-    Raises:
-      FileExistsError: something is at `out` that may not be replaced.
-    """
-    from reports.figures._drawing import as_png, as_svg
-    from reports.page._markdown import markdown_table
-    from reports.page._page import render_page
-
-    out = Path(os.path.realpath(out))
-    _check_free(out, overwrite)
-
-    figures = {picture.name: as_svg(picture.figure) for picture in content.pictures}
-    narrow = {picture.name: as_svg(picture.narrow) for picture in content.pictures if picture.narrow}
-    files: dict[str, bytes] = {"index.html": render_page(content, figures, narrow).encode()}
-    for table in content.tables:
-        files[f"tables/{table.name}.csv"] = table.data.write_csv().encode()
-        files[f"tables/{table.name}.md"] = markdown_table(table).encode()
-    for picture in content.pictures:
-        files[f"figures/{picture.name}.svg"] = figures[picture.name].encode()
-        files[f"figures/{picture.name}.png"] = as_png(picture.figure)
-    marker = {"format": FORMAT, "title": content.title, "finding": content.finding, "files": sorted(files)}
-    files[MARKER] = json.dumps(marker, indent=1, ensure_ascii=False).encode() + b"\n"
-
-    beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        for name, data in files.items():
-            path = beside / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        _put_in_place(beside, out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return out / "index.html"
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    """Raises FileExistsError unless `out` may be written."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise FileExistsError(f"{out}: is a file; a report is a folder, choose another path")
-    present = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
-    if not present:
-        return
-    try:
-        marker = json.loads((out / MARKER).read_text())
-        ours = {*marker["files"], MARKER} if marker["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
-        ours = None
-    if ours is None:
-        raise FileExistsError(f"{out}: not empty and not a report of this version; choose another folder")
-    foreign = sorted(present - ours)
-    if foreign:
-        raise FileExistsError(
-            f"{out}: holds {foreign[0]!r}, which no report wrote; move it or choose another folder"
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"{out}: holds an earlier report; overwrite it (--overwrite) or choose another folder"
-        )
-
-
-def _put_in_place(beside: Path, out: Path) -> None:
-    """Renames a finished folder to its place; an earlier one steps aside first and comes back on failure."""
-    aside = beside.with_suffix(".old")
-    earlier = out.exists()
-    if earlier:
-        os.replace(out, aside)
-    try:
-        os.replace(beside, out)
-    except OSError:
-        if earlier:
-            os.replace(aside, out)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)

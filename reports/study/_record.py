@@ -9,7 +9,7 @@ import polars as pl
 
 from reports import _tables as tables
 from reports._list_sections import left_out_table
-from reports.page._report import Block, Code, Column, Note, Prose, Section, Table
+from reports.page import Block, Code, Column, Note, Prose, Section, Table
 from reports.study._facts import StudyFacts
 
 KINDS = ("real", "embedded", "synthetic")

@@ -12,10 +12,10 @@ import lists
 from reports import _tables as tables
 from reports._contenders import Contender, hyperparameters_of
 from reports._list_sections import fraction_columns, length_section, list_section
-from reports.figures._drawing import NARROW, OTHERS, short_names
-from reports.figures._figures import figure_step_fractions
-from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table
-from reports.page._words import capital, count, duration, number
+from reports._words import capital, count, duration, number
+from reports.figures import figure_step_fractions
+from reports.figures.drawing import NARROW, OTHERS, short_names
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.study._facts import StudyFacts, rank, study_facts
 from reports.study._record import data_in_words, devices, record_section
 from reports.study._search import Budgets, Progress, search_section
@@ -172,7 +172,7 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
     found.append((f"{facts.results.trials.height:,}", _trial_kinds(facts)))
     seconds = sum(float(about.get("seconds") or 0.0) for about in facts.about.values())
     if seconds:
-        found.append((duration(seconds), f"of training, added up over batches, on {devices(facts)}"))
+        found.append((duration(seconds), f"of training, added up over cohorts, on {devices(facts)}"))
     return tuple(found)
 
 

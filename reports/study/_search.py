@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from reports import _tables as tables
-from reports._bands import (
+from reports._words import count, number
+from reports.bands import (
     BAND_METHOD,
     EqualBudget,
     equal_budget,
@@ -16,10 +17,9 @@ from reports._bands import (
     metric_support,
     tuning_curve,
 )
-from reports.figures._drawing import short_names
-from reports.figures._figures import figure_tuning_curve
-from reports.page._report import Block, Column, Gallery, Note, Picture, Section, Table, file_stem
-from reports.page._words import count, number
+from reports.figures import figure_tuning_curve
+from reports.figures.drawing import short_names
+from reports.page import Block, Column, Gallery, Note, Picture, Section, Table, file_stem
 from reports.study._facts import StudyFacts
 
 Progress = Callable[[str, int, int], None]

@@ -48,8 +48,8 @@ def lists_by_set(
 
     Args:
       sets: costs of each, normalised together.
-      sizes: numbers of trials; by default up to 100 or all configs.
-      rates: set -> the learning rate of each config, for a set that has no other hyperparameter; adds what a sweep
+      sizes: numbers of trials; by default up to 100 or all points.
+      rates: set -> the learning rate of each point, for a set that has no other hyperparameter; adds what a sweep
         of half orders of magnitude finds when every task picks the best of its 17 learning rates.
 
     Returns:
@@ -80,7 +80,7 @@ def tuned_rate(costs: TaskCosts, rates: Sequence[float]) -> Float[np.ndarray, " 
 
     Args:
       costs: of a set that has no hyperparameter but the learning rate.
-      rates: of each config.
+      rates: of each point.
     """
     return costs.judging[lists.nearest_points(np.asarray(rates, dtype=np.float64), RATES)].min(axis=0)
 
@@ -98,7 +98,7 @@ def lists_by_task_count(
     Returns:
       Columns size, part ("training tasks" or "other tasks"), tasks, median, lower, upper.
     """
-    sizes = [size for size in sizes if size <= len(costs.optimizers)]
+    sizes = [size for size in sizes if size <= len(costs.points)]
     counts = counts or trial_counts(len(costs.tasks) // 2)
     experiments = lists.by_task_count(
         costs.costs, counts, sizes, judged=costs.judging, resamplings=resamplings, seed=seed
@@ -145,7 +145,7 @@ def lists_by_group(
     columns = [t for t, task in enumerate(costs.tasks) if groups.get(task) in kept]
     names = [groups[costs.tasks[t]] for t in columns]
     result = lists.transfer(
-        costs.costs[:, columns], names, min(size, len(costs.optimizers)), judged=costs.judging[:, columns],
+        costs.costs[:, columns], names, min(size, len(costs.points)), judged=costs.judging[:, columns],
         resamplings=resamplings, seed=seed,
     )  # fmt: skip
     rows = []
@@ -191,7 +191,7 @@ def lists_by_candidates(
     resamplings: int = lists.RESAMPLINGS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Lists of several sizes by the number of random configs they were chosen from.
+    """Lists of several sizes by the number of random points they were chosen from.
 
     Args:
       tuned: what each task costs with a learning rate of its own, for comparison; see `tuned_rate`.
@@ -200,10 +200,10 @@ def lists_by_candidates(
       Columns size, series (learnt list, random search, and Adam's tuned rate under size 1), candidates, median,
       lower, upper. Random search draws as many trials as the list has, whatever the number of candidates.
     """
-    counts = pools or trial_counts(len(costs.optimizers))
+    counts = pools or trial_counts(len(costs.points))
     parts = []
     for size in sizes:
-        own = [count for count in counts if size <= count <= len(costs.optimizers)]
+        own = [count for count in counts if size <= count <= len(costs.points)]
         if not own:
             continue
         found = lists.by_pool_size(
@@ -250,39 +250,37 @@ def search_spaces(
     resamplings: int = lists.RESAMPLINGS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """A learnt list beside random search in all of the space and in boxes around each training task's best config.
+    """A learnt list beside random search in all of the space and in boxes around each training task's best point.
 
-    A box is learnt from the training tasks alone. Where it holds fewer configs than trials, all of them are tried.
+    A box is learnt from the training tasks alone. Where it holds fewer points than trials, all of them are tried.
 
     Args:
-      hyperparameters: config -> its hyperparameters; those that all configs have make the box.
+      hyperparameters: point -> its hyperparameters; those that all points have make the box.
 
     Returns:
-      Columns series, trials, median, lower, upper, configs (median number that the search draws from).
+      Columns series, trials, median, lower, upper, points (median number that the search draws from).
 
     Raises:
-      ValueError: a config without hyperparameters.
+      ValueError: a point without hyperparameters.
     """
     counts = _sizes(costs, sizes)
-    unknown = [name for name in costs.optimizers if not hyperparameters.get(name)]
+    unknown = [name for name in costs.points if not hyperparameters.get(name)]
     if unknown:
-        raise ValueError(f"the hyperparameters of {len(unknown)} configs are not known, such as {unknown[0]}")
+        raise ValueError(f"the hyperparameters of {len(unknown)} points are not known, such as {unknown[0]}")
     names = [
         name
-        for name in hyperparameters[costs.optimizers[0]]
-        if all(name in hyperparameters[config] for config in costs.optimizers)
+        for name in hyperparameters[costs.points[0]]
+        if all(name in hyperparameters[point] for point in costs.points)
     ]
-    table = np.array(
-        [[float(hyperparameters[config][name]) for name in names] for config in costs.optimizers]
-    )
+    table = np.array([[float(hyperparameters[point][name]) for name in names] for point in costs.points])
     experiment = lists.split_experiment(
         costs.costs, counts, judged=costs.judging, resamplings=resamplings, seed=seed
     )
     best = costs.costs.argmin(axis=0)
-    total = len(costs.optimizers)
+    total = len(costs.points)
     parts = [
-        _curve(experiment.test, "trials", counts, series=LIST, configs=total),
-        _curve(experiment.random, "trials", counts, series=RANDOM, configs=total),
+        _curve(experiment.test, "trials", counts, series=LIST, points=total),
+        _curve(experiment.random, "trials", counts, series=RANDOM, points=total),
     ]
     for series, share in ((BOX, 1.0), (INNER_BOX, 0.9)):
         values, left = [], []
@@ -296,8 +294,8 @@ def search_spaces(
                 if len(pool)
                 else np.ones(len(counts))
             )
-        parts.append(_curve(np.array(values), "trials", counts, series=series, configs=int(np.median(left))))
-    return pl.concat(parts).select("series", "trials", "median", "lower", "upper", "configs")
+        parts.append(_curve(np.array(values), "trials", counts, series=series, points=int(np.median(left))))
+    return pl.concat(parts).select("series", "trials", "median", "lower", "upper", "points")
 
 
 def _lists_by_cost(
@@ -324,4 +322,4 @@ def _curve(values: np.ndarray, axis: str, at: Sequence[int], **labels: str | int
 
 
 def _sizes(costs: TaskCosts, sizes: Sequence[int] | None) -> tuple[int, ...]:
-    return tuple(sizes) if sizes else trial_counts(min(100, len(costs.optimizers)))
+    return tuple(sizes) if sizes else trial_counts(min(100, len(costs.points)))

@@ -1,21 +1,4 @@
-"""Figures of TaskSet's experiments: each is one function of a table.
-
-| figure of the paper | function | table |
-|---|---|---|
-| 1 | `figure_task_embedding` | `task_embedding` |
-| 2 | `figure_tasks` | `task_difficulty`, and what is known of the tasks |
-| 3 | `figure_lists` | `lists_by_set` |
-| 4 | `figure_task_count` | `lists_by_task_count` |
-| 5, 6 | `figure_families`, `figure_model_sizes` | `lists_by_group` |
-| 11 | `figure_horizons` | `lists_by_horizon` |
-| 12 | `figure_candidates` | `lists_by_candidates` |
-| 13 | `figure_cost_pairs` | `cost_pairs`, `cost_correlations` |
-| 14 | `figure_costs` | `lists_by_cost` |
-| 15 | `figure_search_spaces` | `search_spaces` |
-
-Tables come from `reports.taskset._experiments` and `reports.taskset._tasks`; figures 1, 2, 5, 6 and 13 are drawn in
-`reports.taskset._task_figures`. The numbers are our reading: each figure shows an experiment that the paper's text
-describes, in the order of the text; neither its captions nor its drawings were followed.
+"""Figures of TaskSet's experiments: each is one function of a table; see `reports.taskset`.
 
 Reference: Metz et al. 2020, arXiv:2002.11887.
 """
@@ -28,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reports.figures import _drawing as draw
-from reports.figures._figures import check_columns
+from reports.figures import drawing as draw
 from reports.taskset._experiments import BOX, INNER_BOX, LIST, RANDOM, TUNED_RATE
 from reports.taskset._task_figures import COLOURS, COST_NAMES, blend, title_above
 
@@ -51,7 +33,7 @@ def figure_lists(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"set", "series", *_SPREAD}, "figure_lists")
+    draw.check_columns(df, {"set", "series", *_SPREAD}, "figure_lists")
     sets = df["set"].unique(maintain_order=True).to_list()
     lines = []
     for i, name in enumerate(sets):
@@ -80,7 +62,7 @@ def figure_task_count(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"size", "part", "tasks", "median", "lower", "upper"}, "figure_task_count")
+    draw.check_columns(df, {"size", "part", "tasks", "median", "lower", "upper"}, "figure_task_count")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -105,7 +87,7 @@ def figure_horizons(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", *_SPREAD}, "figure_horizons")
+    draw.check_columns(df, {"series", *_SPREAD}, "figure_horizons")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -126,7 +108,7 @@ def figure_candidates(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"size", "series", "candidates", "median", "lower", "upper"}, "figure_candidates")
+    draw.check_columns(df, {"size", "series", "candidates", "median", "lower", "upper"}, "figure_candidates")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -140,7 +122,7 @@ def figure_candidates(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
             if rows.height:
                 own = draw.INK if series == TUNED_RATE else colour
                 lines.append(_Line(label, rows, own, style, bold=series == LIST, band=series == LIST))
-    return _curves(lines, "candidates", "configs that the list was chosen from", width)
+    return _curves(lines, "candidates", "points that the list was chosen from", width)
 
 
 def figure_costs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
@@ -153,7 +135,7 @@ def figure_costs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", *_SPREAD}, "figure_costs")
+    draw.check_columns(df, {"series", *_SPREAD}, "figure_costs")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -173,13 +155,13 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     """A learnt list beside random search in all of the space and in smaller ones learnt from the same tasks.
 
     Args:
-      df: columns series, trials, median, lower, upper, configs, from `search_spaces`.
+      df: columns series, trials, median, lower, upper, points, from `search_spaces`.
       width: inches.
 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"series", "configs", *_SPREAD}, "figure_search_spaces")
+    draw.check_columns(df, {"series", "points", *_SPREAD}, "figure_search_spaces")
     styles: dict[str, tuple[str, Any]] = {
         LIST: (draw.LIST, "-"),
         RANDOM: (draw.MUTED, (0, (4, 2))),
@@ -190,7 +172,7 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     for name, (colour, style) in styles.items():
         rows = _of(df, name)
         if rows.height:
-            label = name if name == LIST else f"{name}, {rows['configs'][0]:,} configs"
+            label = name if name == LIST else f"{name}, {rows['points'][0]:,} points"
             lines.append(_Line(label, rows, colour, style, bold=name == LIST))
     return _curves(lines, "trials", "trials", width)
 

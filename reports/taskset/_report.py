@@ -12,9 +12,9 @@ import polars as pl
 
 import lists
 from lists import TaskCosts, choose_set, task_costs
-from reports.figures._drawing import NARROW, WIDE
-from reports.page._report import Block, Column, Note, Picture, Prose, Report, Section, Table
-from reports.page._words import count
+from reports._words import count
+from reports.figures.drawing import NARROW, WIDE
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures
@@ -54,11 +54,11 @@ class _Context:
 
     @functools.cached_property
     def rates(self) -> dict[str, list[float]]:
-        """Set -> learning rate of each config, for sets that have no other hyperparameter."""
+        """Set -> learning rate of each point, for sets that have no other hyperparameter."""
         known = self.curves.hyperparameters
         found = {}
         for costs in self.sets:
-            of_set = [known.get(name, {}) for name in costs.optimizers]
+            of_set = [known.get(name, {}) for name in costs.points]
             if all(set(each) == {"learning_rate"} for each in of_set):
                 found[costs.optimizer_set] = [each["learning_rate"] for each in of_set]
         return found
@@ -96,14 +96,14 @@ class _Figure:
 FIGURES = (
     _Figure(
         1, "embedding", "Which tasks are alike",
-        "Each dot is a task; tasks are near each other where the same configs do well on them (t-SNE of the costs of "
-        "all configs; only nearness means something).",
+        "Each dot is a task; tasks are near each other where the same points do well on them (t-SNE of the costs of "
+        "all points; only nearness means something).",
         lambda c: tasks_of.task_embedding(c.costs, seed=c.seed),
         lambda df, c, w: task_figures.figure_task_embedding(df, width=w),
     ),
     _Figure(
         2, "tasks", "How hard and how large the tasks are",
-        "Share of the configs whose curve ever gets so low: the median task (line), the middle half and the middle "
+        "Share of the points whose curve ever gets so low: the median task (line), the middle half and the middle "
         "nine tenths of the tasks (bands). Where it is known, how many parameters the models have and how long one "
         "training took.",
         lambda c: tasks_of.task_difficulty(c.costs),
@@ -145,15 +145,15 @@ FIGURES = (
         lambda df, c, w: figures.figure_horizons(df, width=w),
     ),
     _Figure(
-        12, "candidates", "From how many configs should a list choose?",
-        "Lists chosen from a random part of the configs, judged on other tasks; random search with as many trials "
+        12, "candidates", "From how many points should a list choose?",
+        "Lists chosen from a random part of the points, judged on other tasks; random search with as many trials "
         "(dashed) draws from all of them.",
         lambda c: experiments.lists_by_candidates(c.costs, tuned=c.tuned, **c.how),
         lambda df, c, w: figures.figure_candidates(df, width=w),
     ),
     _Figure(
         13, "cost_pairs", "Other costs of a curve",
-        "Alternative costs beside the mean of the curve; a dot is a pair of task and config. The correlation is over "
+        "Alternative costs beside the mean of the curve; a dot is a pair of task and point. The correlation is over "
         "all pairs.",
         lambda c: tasks_of.cost_pairs(c.costs, most=1000, seed=c.seed),
         lambda df, c, w: task_figures.figure_cost_pairs(df, tasks_of.cost_correlations(c.costs), width=w),
@@ -166,7 +166,7 @@ FIGURES = (
     ),
     _Figure(
         15, "search_spaces", "Lists and smaller search spaces",
-        "A learnt list, and random search in all of the space and in the box around the best configs of the same "
+        "A learnt list, and random search in all of the space and in the box around the best points of the same "
         "training tasks, whole and without the outer 5 % on both sides.",
         lambda c: experiments.search_spaces(c.costs, c.curves.hyperparameters, **c.how),
         lambda df, c, w: figures.figure_search_spaces(df, width=w),
@@ -203,7 +203,7 @@ def curves_report(
         raise ValueError(f"size is {size}; a list needs at least 1 point")
     sets = task_costs(curves, horizons=horizons_of(curves), progress=progress)
     costs = choose_set(sets, optimizer_set)
-    context = _Context(curves, sets, costs, min(size, len(costs.optimizers)), resamplings, seed)
+    context = _Context(curves, sets, costs, min(size, len(costs.points)), resamplings, seed)
     experiment = lists.split_experiment(
         costs.costs,
         tuple(sorted({1, context.size})),
@@ -278,7 +278,7 @@ def _detail(context: _Context, experiment: lists.SplitExperiment) -> tuple[str, 
         f"Medians and quartiles are over {context.resamplings} random halves of the {len(costs.tasks)} tasks. The "
         "halves overlap between splits, so the quartiles describe these tasks; they are no confidence interval.",
         "A cost is the mean over a curve of the loss on a line where 1 is the loss at initialisation and 0 the "
-        "lowest of any config on that task.",
+        "lowest of any point on that task.",
     ]
     if costs.judging_split == "test":
         said.append("Lists are chosen on valid_outer and judged on test.")
@@ -291,11 +291,11 @@ def _detail(context: _Context, experiment: lists.SplitExperiment) -> tuple[str, 
 
 def _headline(context: _Context) -> tuple[tuple[str, str], ...]:
     costs = context.costs
-    replicas = next(iter(context.curves.read(costs.tasks[0]))).replicas
+    repeats = next(iter(context.curves.read(costs.tasks[0]))).replicas
     return (
         (f"{len(costs.tasks):,}", "tasks"),
-        (f"{len(costs.optimizers):,}", f"configs of {costs.optimizer_set}"),
-        (f"{replicas}", "replica" if replicas == 1 else "replicas"),
+        (f"{len(costs.points):,}", f"points of {costs.optimizer_set}"),
+        (f"{repeats}", "repeat" if repeats == 1 else "repeats"),
         (f"{len(context.sets)}", "set of optimizers" if len(context.sets) == 1 else "sets of optimizers"),
     )
 
@@ -305,19 +305,19 @@ def _list_section(context: _Context) -> Section:
     chosen = lists.greedy_normalised(costs.costs, context.size)
     floor = lists.normalised_floor(costs.costs, chosen)
     known = context.curves.hyperparameters
-    names = [costs.optimizers[p] for p in chosen.points]
+    names = [costs.points[p] for p in chosen.points]
     columns: dict[str, Sequence[object]] = {
-        "place": range(1, context.size + 1), "config": names, "cost": chosen.costs, "floor": floor,
+        "place": range(1, context.size + 1), "point": names, "cost": chosen.costs, "floor": floor,
     }  # fmt: skip
-    for name in dict.fromkeys(key for config in names for key in known.get(config, {})):
-        columns[name] = [known.get(config, {}).get(name) for config in names]
+    for name in dict.fromkeys(key for point in names for key in known.get(point, {})):
+        columns[name] = [known.get(point, {}).get(name) for point in names]
     table = Table(
         "list",
         pl.DataFrame(columns),
         f"The list of {context.size} built greedily on all {len(costs.tasks)} tasks.",
         {
             "place": Column(title=""),
-            "config": Column(show="code"),
+            "point": Column(show="code"),
             "cost": Column(note="of the list so far", show="fraction"),
             "floor": Column(note="no list is below", show="fraction"),
         },

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reports.figures import _drawing as draw
-from reports.figures._figures import check_columns
+from reports.figures import drawing as draw
 from reports.taskset._experiments import RANDOM
 from reports.taskset._tasks import PERCENTILES
 
@@ -42,7 +41,7 @@ def figure_task_embedding(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figu
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"task", "family", "x", "y"}, "figure_task_embedding")
+    draw.check_columns(df, {"task", "family", "x", "y"}, "figure_task_embedding")
     families = df.group_by("family").len().sort("len", "family", descending=[True, False])["family"].to_list()
     labels = [_tidy(name) for name in families]
     top = 0.21 * draw.key_lines(labels, width - 0.08) + 0.12
@@ -74,13 +73,13 @@ def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: 
       width: inches.
 
     Returns:
-      The figure: the share of configs that get at least so low, for the median task (line), the middle half and the
+      The figure: the share of points that get at least so low, for the median task (line), the middle half and the
       middle nine tenths of the tasks (bands); histograms beside or below it.
 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"level", *(f"p{p}" for p in PERCENTILES)}, "figure_tasks")
+    draw.check_columns(df, {"level", *(f"p{p}" for p in PERCENTILES)}, "figure_tasks")
     histograms = []
     for column, label in (("parameters", "parameters of the model"), ("seconds", "seconds of training")):
         values = [] if facts is None else [v for v in facts[column].drop_nulls().to_list() if v > 0]
@@ -111,7 +110,7 @@ def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: 
     axes.set_xlim(0, 1)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:g} %")
     axes.minorticks_off()
-    title_above(axes, "share of configs that get so low")
+    title_above(axes, "share of points that get so low")
     draw.axis_label(axes, "lowest normalised loss of the curve")
     for number, (values, label) in enumerate(histograms, 1):
         axes = panel(number)
@@ -157,7 +156,7 @@ def figure_model_sizes(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
 def figure_cost_pairs(
     df: pl.DataFrame, correlations: pl.DataFrame | None = None, *, width: float = draw.WIDE
 ) -> Figure:
-    """Alternative costs against the paper's: one panel each, one dot per pair of task and config.
+    """Alternative costs against the paper's: one panel each, one dot per pair of task and point.
 
     Args:
       df: columns cost, mean, other, from `cost_pairs`.
@@ -167,7 +166,7 @@ def figure_cost_pairs(
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    check_columns(df, {"cost", "mean", "other"}, "figure_cost_pairs")
+    draw.check_columns(df, {"cost", "mean", "other"}, "figure_cost_pairs")
     names = df["cost"].unique(maintain_order=True).to_list()
     across = min(len(names), 4 if width >= 5 else 2)
     down = math.ceil(len(names) / across)
@@ -209,7 +208,7 @@ def _matrix(df: pl.DataFrame, width: float, corner: str, function: str) -> Figur
     """
     from matplotlib.patches import Rectangle
 
-    check_columns(df, {"learnt", "judged", "median", "tasks"}, function)
+    draw.check_columns(df, {"learnt", "judged", "median", "tasks"}, function)
     rows = df["learnt"].unique(maintain_order=True).to_list()
     columns = df["judged"].unique(maintain_order=True).to_list()
     value = {(row, column): cost for row, column, cost in df.select("learnt", "judged", "median").iter_rows()}

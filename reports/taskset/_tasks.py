@@ -17,9 +17,9 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def task_embedding(costs: TaskCosts, *, seed: int = 0) -> pl.DataFrame:
-    """Tasks as points of a plane: near each other where the same configs do well.
+    """Tasks as points of a plane: near each other where the same points do well.
 
-    t-SNE of the vectors of costs of all configs, perplexity 30 or a third of the tasks; exact up to 500 tasks, by
+    t-SNE of the vectors of costs of all points, perplexity 30 or a third of the tasks; exact up to 500 tasks, by
     Barnes and Hut's approximation beyond.
 
     Returns:
@@ -52,9 +52,9 @@ def task_embedding(costs: TaskCosts, *, seed: int = 0) -> pl.DataFrame:
 
 
 def task_difficulty(costs: TaskCosts, levels: int = 101) -> pl.DataFrame:
-    """How large a part of the configs ever gets so low, on easy and on hard tasks.
+    """How large a part of the points ever gets so low, on easy and on hard tasks.
 
-    r(level, task) = share of configs whose lowest normalised loss is at most the level; percentiles over tasks.
+    r(level, task) = share of points whose lowest normalised loss is at most the level; percentiles over tasks.
 
     Returns:
       Columns level (0 to 1), p5, p25, p50, p75, p95 (shares).
@@ -104,7 +104,7 @@ def sizes_of_models(costs: TaskCosts, facts: pl.DataFrame, parts: int = 3) -> di
 def cost_correlations(costs: TaskCosts) -> pl.DataFrame:
     """How alike the alternative costs are to the paper's.
 
-    Pearson's correlation over all pairs of task and config (our reading of appendix A.4), of config by config within
+    Pearson's correlation over all pairs of task and point (our reading of appendix A.4), of point by point within
     a task, averaged over the tasks in which both vary.
 
     Returns:
@@ -124,7 +124,7 @@ def cost_correlations(costs: TaskCosts) -> pl.DataFrame:
 
 
 def cost_pairs(costs: TaskCosts, *, most: int = 2000, seed: int = 0) -> pl.DataFrame:
-    """The paper's cost beside each alternative, for random pairs of task and config.
+    """The paper's cost beside each alternative, for random pairs of task and point.
 
     Returns:
       Columns cost, mean (the paper's), other.

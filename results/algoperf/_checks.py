@@ -8,14 +8,15 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from results._reached import reached
 from workloads.benchmarks import benchmark
 
-NO_EVALS = "no eval_measurements.csv: the run died before its first evaluation; its targets count as missed"
+NO_EVALS = "no eval_measurements.csv: the trial died before its first evaluation; its targets count as missed"
 
-# LAWA makes many gradient steps per counted step: a whole OGBG run ends at step 55 of 80,000. In all
-# published logs its workloads stay below 2.5% of the step hint, and everybody else's long runs pass 17%.
+# LAWA makes many gradient steps per counted step: a whole OGBG trial ends at step 55 of 80,000. In all
+# published logs its workloads stay below 2.5% of the step hint, and everybody else's long trials pass 17%.
 FEW_STEPS = 0.05
-LONG_RUN = 0.3  # share of the time budget
+LONG_TRIAL = 0.3  # share of the time budget
 
 
 def workload_facts(names: Iterable[tuple[str, str]]) -> pl.DataFrame:
@@ -58,7 +59,7 @@ def statuses(trials: pl.DataFrame, evals: pl.DataFrame) -> pl.DataFrame:
     timeout      the evaluation after its last would have fallen beyond its time budget
     interrupted  it ended earlier than that, for a reason the logs do not tell; or was never evaluated
 
-    AlgoPerf does no evaluation once the budget is spent, so a run that used all its time shows it only by how
+    AlgoPerf does no evaluation once the budget is spent, so a trial that used all its time shows it only by how
     close to the budget its last evaluation lies.
 
     Args:
@@ -100,15 +101,14 @@ def statuses(trials: pl.DataFrame, evals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _reached(split: str) -> pl.Expr:
-    metric, target = pl.col(f"{split}_metric"), pl.col(f"{split}_target")
-    return pl.when("minimize").then(metric <= target).otherwise(metric >= target).fill_null(False)
+    return reached(f"{split}_metric", f"{split}_target", "minimize").fill_null(False)
 
 
 def hyperparameter_warnings(trials: pl.DataFrame) -> list[str]:
     """Trials of one number whose recorded hyperparameters are not those of the others with that number.
 
     In external tuning trial k is point k - 1 of the submission's list on every workload. AlgoPerf's runner
-    uses an hparams.json that it finds instead of the point it drew, so a file left over from another run
+    uses an hparams.json that it finds instead of the point it drew, so a file left over from another trial
     goes unnoticed: the results then belong to other hyperparameters than their number says. A search that
     draws points in a new order for each study also shows up here, and there a trial's number means nothing
     at all.
@@ -126,7 +126,7 @@ def hyperparameter_warnings(trials: pl.DataFrame) -> list[str]:
         if most <= len(rows) / 2:
             warnings.append(
                 f"{who} ran {len(counts)} different sets of hyperparameters, none of them in most of its "
-                f"{len(rows)} runs: trial numbers do not name points here"
+                f"{len(rows)} trials: trial numbers do not name points here"
             )
             continue
         odd = rows.filter(pl.col("hyperparameters") != usual)
@@ -134,7 +134,7 @@ def hyperparameter_warnings(trials: pl.DataFrame) -> list[str]:
         names = _differing(usual, [text for text, _ in others])
         warnings.append(
             f"{who} recorded other hyperparameters on {where} "
-            f"({len(odd)} of {len(rows)} runs; {names} differ): a stale hparams.json, so results there may "
+            f"({len(odd)} of {len(rows)} trials; {names} differ): a stale hparams.json, so results there may "
             "belong to another point"
         )
     return warnings
@@ -164,7 +164,7 @@ def step_warnings(trials: pl.DataFrame, evals: pl.DataFrame) -> list[str]:
     keys = ["benchmark", "submission", "workload"]
     few = (
         trials.join(last, on="trial_id")
-        .filter(pl.col("submission_seconds") > LONG_RUN * pl.col("max_runtime_seconds"))
+        .filter(pl.col("submission_seconds") > LONG_TRIAL * pl.col("max_runtime_seconds"))
         .group_by(keys)
         .agg(share=share)
         .filter(pl.col("share") < FEW_STEPS)
@@ -173,14 +173,14 @@ def step_warnings(trials: pl.DataFrame, evals: pl.DataFrame) -> list[str]:
         .agg("workload", pl.col("share").max())
     )
     return [
-        f"{version} {submission}: runs of over {LONG_RUN:.0%} of the time budget made at most {share:.1%} "
+        f"{version} {submission}: trials of over {LONG_TRIAL:.0%} of the time budget made at most {share:.1%} "
         f"of the step hint on {', '.join(workloads)}: its steps are not gradient steps, so compare it by time"
         for version, submission, workloads, share in few.iter_rows()
     ]
 
 
 def target_warnings(trials: pl.DataFrame) -> list[str]:
-    """Workloads whose runs recorded another validation target than scoring uses.
+    """Workloads whose trials recorded another validation target than scoring uses.
 
     Args:
       trials: benchmark, workload, validation_target, recorded_validation_target (null if not recorded).
@@ -189,12 +189,12 @@ def target_warnings(trials: pl.DataFrame) -> list[str]:
     different = trials.filter((recorded - used).abs() > 1e-9 * used.abs())
     columns = ["benchmark", "workload", "recorded_validation_target", "validation_target"]
     return [
-        f"{version} {workload}: its runs recorded the validation target {theirs:g}; scoring uses {ours:g}"
+        f"{version} {workload}: its trials recorded the validation target {theirs:g}; scoring uses {ours:g}"
         for version, workload, theirs, ours in different.select(columns).unique().sort(columns).iter_rows()
     ]
 
 
 def warnings(trials: pl.DataFrame, evals: pl.DataFrame) -> list[str]:
     """All of the above, in an order that does not depend on the rows'."""
-    ordered = trials.sort("benchmark", "submission", "trial", "study", "workload")
+    ordered = trials.sort("benchmark", "submission", "trial", "repeat", "workload")
     return hyperparameter_warnings(ordered) + step_warnings(ordered, evals) + target_warnings(ordered)

@@ -19,7 +19,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec"
 LOSSES = ("validation/loss", "validation/ctc_loss")
 
 # What `read_eval_csvs` returns: EVAL_COLUMNS, and whether the validation loss was a finite number (true
-# where the file has none). A run with a lost loss diverged, even if its accuracy still counts as a number.
+# where the file has none). A trial with a lost loss diverged, even if its accuracy still counts as a number.
 COLUMNS: dict[str, pl.DataType] = {
     **EVAL_COLUMNS,
     "loss_is_finite": pl.Boolean(),

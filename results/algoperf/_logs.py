@@ -66,14 +66,14 @@ def read_algoperf_logs(
 ) -> Results:
     """Reads a tree of AlgoPerf logs, from any of its levels.
 
-    Budgets are each run's own, from its metadata; where it has none, the benchmark version's. Metrics,
-    directions and targets are the version's, as in AlgoPerf's scoring. Runs of our own runner on workloads of ours
+    Budgets are each trial's own, from its metadata; where it has none, the benchmark version's. Metrics,
+    directions and targets are the version's, as in AlgoPerf's scoring. Trials of our own runner on workloads of ours
     belong to no benchmark version; all about them is their own, data included.
 
     Args:
       path: one study, one submission, a folder of submissions, or a folder of such folders.
       benchmark_version: such as "v0.5". By default it is inferred, per folder of submissions, from the step
-        hints and runtimes that the runs recorded.
+        hints and runtimes that the trials recorded.
       progress: called with (what, done, total).
 
     Raises:
@@ -185,9 +185,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _infer(trials: Sequence[_Trial], notes: list[str]) -> str:
-    """The benchmark version whose step hint and runtime most runs recorded.
+    """The benchmark version whose step hint and runtime most trials recorded.
 
-    Only runs that fit one version alone have a vote: Criteo's numbers, say, are the same in v0.5 and v0.6.
+    Only trials that fit one version alone have a vote: Criteo's numbers, say, are the same in v0.5 and v0.6.
     """
     votes = Counter()
     alike: set[str] = set()
@@ -200,15 +200,15 @@ def _infer(trials: Sequence[_Trial], notes: list[str]) -> str:
     ranked = votes.most_common()
     if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
         if ranked:
-            found = f"as many runs recorded budgets of {ranked[0][0]} as of {ranked[1][0]}"
+            found = f"as many trials recorded budgets of {ranked[0][0]} as of {ranked[1][0]}"
         elif alike:
             found = f"the recorded budgets fit {' and '.join(sorted(alike))} alike"
         else:
-            found = "no run recorded the step hint and runtime of a known version"
+            found = "no trial recorded the step hint and runtime of a known version"
         allowed = ", ".join(BENCHMARKS)
         raise ValueError(f"{leaderboard}: which benchmark? {found}; say --benchmark (one of {allowed})")
     for version, count in ranked[1:]:
-        share = f"{count} of {votes.total()} runs"
+        share = f"{count} of {votes.total()} trials"
         notes.append(f"{leaderboard}: read as {ranked[0][0]}, but {share} recorded budgets of {version}")
     return ranked[0][0]
 
@@ -240,7 +240,7 @@ def _mixed(versions: dict[str, str | None]) -> list[str]:
 
 
 def _is_known(trial: _Trial, version: str | None, left_out: list[LeftOut]) -> bool:
-    """Whether the metric to judge by is known, from the benchmark or else from the run itself."""
+    """Whether the metric to judge by is known, from the benchmark or else from the trial itself."""
     name = trial.folder.workload
     if _defined(trial, version) is not None:
         return True
@@ -292,7 +292,7 @@ def _table(trials: Sequence[_Trial], versions: dict[str, str | None]) -> pl.Data
         "trial_id": pl.Int64,
         "benchmark": pl.String,
         "submission": pl.String,
-        "study": pl.Int64,
+        "repeat": pl.Int64,  # AlgoPerf's study
         "workload": pl.String,
         "trial": pl.Int64,
         "point": pl.String,

@@ -42,7 +42,7 @@ _EVALS = {
 def read_algoperf_parquet(folder: Path) -> Results:
     """Reads the tables of published external-tuning logs.
 
-    A run's own budgets are kept; where it recorded none, its benchmark version's are taken. Metrics and
+    A trial's own budgets are kept; where it recorded none, its benchmark version's are taken. Metrics and
     targets are the benchmark's, as in scoring.
 
     Args:
@@ -98,7 +98,7 @@ def _with_budgets(trials: pl.DataFrame, path: Path) -> pl.DataFrame:
             raise ValueError(f"{path}: workload {name!r} is not part of AlgoPerf {version}")
     facts = _log_checks.workload_facts(present.iter_rows())
     return (
-        trials.rename({"leaderboard": "benchmark"})
+        trials.rename({"leaderboard": "benchmark", "study": "repeat"})
         .join(facts, on=["benchmark", "workload"])
         .with_columns(
             point=(pl.col("trial") - 1).cast(pl.String),

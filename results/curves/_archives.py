@@ -4,9 +4,9 @@
 
 | key | dtype, shape | meaning |
 |---|---|---|
-| optimizers | byte strings (config,) | names such as adam8p_wide_grid_seed0 |
+| optimizers | byte strings (point,) | names such as adam8p_wide_grid_seed0 |
 | xs | whole numbers (step,) | steps at which was evaluated, 0 first |
-| ys | float32 (config, replica, step, split) | losses; splits are train, valid_inner, valid_outer, test |
+| ys | float32 (point, replica, step, split) | losses; splits are train, valid_inner, valid_outer, test |
 
 valid_outer chooses hyperparameters, test judges them. Two readers of these files elsewhere call index 2, which is
 valid_outer, "test". Files are read without pickles, and written beside their place and renamed.
@@ -41,7 +41,7 @@ class CurveArchive:
     Attributes:
       task: TaskSet's name, such as mlp_family_seed12.
       optimizer_set: such as adam8p_wide_grid_1k.
-      optimizers: one name per config, unique.
+      optimizers: one name per point, unique.
       xs: steps evaluated, ascending; 0 is before the first update.
       ys: losses; the last axis is `SPLITS`. NaN, inf or huge where training diverged; all NaN in a split that was not
         kept. Read-only.
@@ -54,7 +54,7 @@ class CurveArchive:
     optimizer_set: str
     optimizers: tuple[str, ...]
     xs: Int64[np.ndarray, " step"]
-    ys: Float32[np.ndarray, "config replica step split"]
+    ys: Float32[np.ndarray, "point replica step split"]
 
     def __post_init__(self) -> None:
         parts = self.task.split("/")
@@ -64,7 +64,7 @@ class CurveArchive:
             )
         if self.ys.ndim != 4 or self.ys.shape[3] != len(SPLITS):
             raise ValueError(
-                f"ys has shape {self.ys.shape}; must be (configs, replicas, steps, {len(SPLITS)})"
+                f"ys has shape {self.ys.shape}; must be (points, replicas, steps, {len(SPLITS)})"
             )
         if self.ys.dtype != np.float32:
             raise ValueError(f"ys has dtype {self.ys.dtype}; must be float32")
@@ -76,7 +76,7 @@ class CurveArchive:
         if not self.xs.size or self.xs[0] < 0 or (np.diff(self.xs) <= 0).any():
             raise ValueError("xs must hold at least one step, and ascend from 0 or later")
         if len(self.optimizers) != self.ys.shape[0]:
-            raise ValueError(f"optimizers has {len(self.optimizers)} names but ys {self.ys.shape[0]} configs")
+            raise ValueError(f"optimizers has {len(self.optimizers)} names but ys {self.ys.shape[0]} points")
         repeated = [name for name, count in collections.Counter(self.optimizers).items() if count > 1]
         if repeated:
             raise ValueError(f"optimizers holds {repeated[0]!r} more than once; names must be unique")
@@ -88,7 +88,7 @@ class CurveArchive:
 
     @property
     def replicas(self) -> int:
-        """Trainings of every config."""
+        """Trainings of every point."""
         return self.ys.shape[1]
 
     @property
@@ -96,7 +96,7 @@ class CurveArchive:
         """The name of its file, in the folder of its task."""
         return f"{self.optimizer_set}_{self.xs[-1]}_replica{self.replicas}.npz"
 
-    def losses(self, split: str) -> Float32[np.ndarray, "config replica step"]:
+    def losses(self, split: str) -> Float32[np.ndarray, "point replica step"]:
         """The curves on one of `SPLITS`."""
         if split not in SPLITS:
             raise ValueError(f"unknown split {split!r}; must be one of {', '.join(SPLITS)}")
@@ -170,8 +170,8 @@ def archive_paths(folder: Path) -> dict[str, tuple[Path, ...]]:
 def read_replica_means(path: Path, optimizer_set: str = "adam8p_wide_grid_1k") -> tuple[CurveArchive, ...]:
     """Reads released curves as others re-packed them: replicas averaged, several tasks in one file, no test split.
 
-    Keys: task_names (task,), optimizers (config,), steps (step,), and train, valid_inner, valid_outer, each float32
-    (task, config, step). This is how the data of "Deep Power Laws for hyperparameter optimization" (Kadra et al. 2023,
+    Keys: task_names (task,), optimizers (point,), steps (step,), and train, valid_inner, valid_outer, each float32
+    (task, point, step). This is how the data of "Deep Power Laws for hyperparameter optimization" (Kadra et al. 2023,
     arXiv:2302.00441) hold eight tasks of TaskSet, put into one array file. What they call "test" is valid_outer.
 
     A single diverged replica makes a mean huge or NaN, and no spread over replicas can be had.

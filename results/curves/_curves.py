@@ -22,21 +22,21 @@ class Curves:
     Attributes:
       tasks: names.
       read: task -> its archives, one per set of optimizers; reads files only then.
-      configs: columns set, optimizer, hyperparameters (JSON), update_rule; the last two null where not known.
+      points: columns set, optimizer, hyperparameters (JSON), update_rule; the last two null where not known.
       facts: columns task, parameters, seconds (per training), provenance; one row per task.
       source: where they were read from.
     """
 
     tasks: tuple[str, ...]
     read: Callable[[str], tuple[CurveArchive, ...]]
-    configs: pl.DataFrame
+    points: pl.DataFrame
     facts: pl.DataFrame
     source: str
 
     @property
     def hyperparameters(self) -> dict[str, dict[str, float]]:
         """Optimizer -> its hyperparameters, where they are known."""
-        return hyperparameters_of(self.configs)
+        return hyperparameters_of(self.points)
 
     def __iter__(self) -> Iterator[CurveArchive]:
         """All archives, task by task."""
@@ -83,7 +83,7 @@ def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | No
     return Curves(
         tuple(files),
         lambda task: tuple(read_archive(found, task) for found in files[task]),
-        _configs(archives_to_table(firsts, provenance)),
+        _points(archives_to_table(firsts, provenance)),
         _with_parameters(facts, parameters),
         str(path),
     )
@@ -106,13 +106,13 @@ def _in_memory(
     return Curves(
         tuple(by_task),
         lambda task: tuple(by_task[task]),
-        _configs(table),
+        _points(table),
         _with_parameters(facts, parameters),
         str(path),
     )
 
 
-def _configs(table: pl.DataFrame) -> pl.DataFrame:
+def _points(table: pl.DataFrame) -> pl.DataFrame:
     kept = ("set", "optimizer", "hyperparameters", "update_rule")
     return table.select(kept).unique(["set", "optimizer"], keep="first", maintain_order=True)
 

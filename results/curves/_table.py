@@ -4,7 +4,7 @@
 |---|---|---|
 | task | string | such as mlp_family_seed12 |
 | set | string | the optimizers it belongs to, such as adam8p_wide_grid_1k |
-| optimizer | string | name of the config, such as adam8p_wide_grid_seed0 |
+| optimizer | string | name of the point, such as adam8p_wide_grid_seed0 |
 | replica | int | 0, 1, ... |
 | step | list of int | steps evaluated |
 | train, valid_inner, valid_outer, test | list of float32 | losses at those steps; null where a split was not kept |
@@ -12,7 +12,7 @@
 | update_rule | string | what the hyperparameters are for; null where not known |
 | provenance | string | where the curve comes from |
 | parameters | int | of the task's model; null where not known |
-| seconds | float | that training took, its share of a batch with all compiling; null where not known |
+| seconds | float | that training took, its share of a cohort with all compiling; null where not known |
 
 An archive becomes a table and comes back to the last bit, NaN included.
 """
@@ -65,15 +65,15 @@ def archives_to_table(
     """
     parts = []
     for archive in archives:
-        configs, replicas, steps, _ = archive.ys.shape
+        points, replicas, steps, _ = archive.ys.shape
         known = [_hyperparameters(name, hyperparameters) for name in archive.optimizers]
         rules = [known_rule(name) for name in archive.optimizers]
-        rows = configs * replicas
+        rows = points * replicas
         part: dict[str, object] = {
             "task": [archive.task] * rows,
             "set": [archive.optimizer_set] * rows,
             "optimizer": np.repeat(archive.optimizers, replicas).tolist(),
-            "replica": np.tile(np.arange(replicas), configs),
+            "replica": np.tile(np.arange(replicas), points),
             "step": pl.Series([archive.xs.tolist()] * rows, dtype=pl.List(pl.Int64)),
             "hyperparameters": [text for text in known for _ in range(replicas)],
             "update_rule": [rule for rule in rules for _ in range(replicas)],
@@ -95,7 +95,7 @@ def table_to_archives(table: pl.DataFrame) -> tuple[CurveArchive, ...]:
     """The archives of a table: one per task and set, in order of appearance.
 
     Raises:
-      ValueError: columns missing, curves of one task and set of different steps, a config without all replicas.
+      ValueError: columns missing, curves of one task and set of different steps, a point without all replicas.
     """
     check_table(table)
     archives = []
@@ -211,7 +211,7 @@ def _hyperparameters(name: str, given: Mapping[str, Mapping[str, float]] | None)
 
 
 def _fill(out: np.ndarray, column: pl.Series, where: str) -> None:
-    """Writes curves into [config, replica, step]; null curves stay NaN."""
+    """Writes curves into [point, replica, step]; null curves stay NaN."""
     present = column.is_not_null().to_numpy()
     curves = column.drop_nulls()
     if not len(curves):

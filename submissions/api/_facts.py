@@ -44,7 +44,8 @@ class Facts:
         return self.workload.test_target
 
     def has_reached_validation_target(self, eval_result: Mapping[str, float]) -> bool:
-        """Whether the validation metric is past its target; never, if there is none."""
+        """Whether the validation metric is strictly past its target; never, if there is none. Records ask less, see
+        `results.reached`."""
         target = self.workload.validation_target
         return target is not None and self._is_past("validation", target, eval_result)
 
@@ -58,7 +59,7 @@ class Facts:
     def _is_past(self, role: str, target: float, eval_result: Mapping[str, float]) -> bool:
         metric = self.workload.metric
         value = eval_result[f"{role}/{metric.name}"]
-        return value < target if metric.minimize else value > target  # strictly, as in AlgoPerf
+        return value < target if metric.minimize else value > target  # strictly, as AlgoPerf's workloads do
 
     @property
     def loss_type(self) -> Any:

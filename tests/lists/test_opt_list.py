@@ -105,18 +105,23 @@ def test_entries_of_medapatis_list_train_as_their_equations_say(index):
     np.testing.assert_allclose(got, medapati_path(entry), rtol=0, atol=TOLERANCE)
 
 
-def test_the_thousand_seeds_are_the_shipped_order(shared):
-    from lists import _opt_list
+def name_of(index: int) -> str:
+    """The point of an entry, which a refusal names."""
+    with pytest.raises(ValueError, match="total_steps") as refused:
+        lists.opt_list(index, 0)
+    return str(refused.value).split(":")[0]
 
+
+def test_the_thousand_seeds_are_the_shipped_order(shared):
     orders = json.loads((shared / "facts" / "opt_list_order.json").read_text())
-    assert list(_opt_list._opt_list_seeds()) == orders["current_opt_list_package_and_learned_optimization"]
+    names = [f"nadamw_grid_seed{n}" for n in orders["current_opt_list_package_and_learned_optimization"]]
+    assert [name_of(index) for index in range(1000)] == names
 
 
 def test_the_stored_orders_agree_where_both_are_stored():
-    from lists import _opt_list
-
-    first = [f"nadamw_grid_seed{seed}" for seed in _opt_list._opt_list_seeds()[:50]]
-    assert first == [point.id for point in lists.published("metz2020/opt_list").points]
+    assert [name_of(index) for index in range(50)] == [
+        point.id for point in lists.published("metz2020/opt_list").points
+    ]
 
 
 def test_the_last_entries_exist_and_the_ones_after_do_not():

@@ -24,11 +24,11 @@ COSTS = hnp.arrays(
 
 
 def curves(*rows: list[float]) -> np.ndarray:
-    """One replica of each row."""
+    """One repeat of each row."""
     return np.array(rows)[:, None, :]
 
 
-def test_one_is_the_own_start_and_zero_the_lowest_of_any_config():
+def test_one_is_the_own_start_and_zero_the_lowest_of_any_point():
     # By hand: lowest 1; the first starts at 3, the second at 5, so 2 and 4 are what they can lose.
     found = lists.normalised_losses(curves([3.0, 2.0, 1.0], [5.0, 4.0, 2.0]))
     assert found[:, 0].tolist() == [[1.0, 0.5, 0.0], [1.0, 0.75, 0.25]]

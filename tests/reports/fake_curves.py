@@ -1,7 +1,7 @@
 """Curves that nobody trained: exponential decays towards a floor, at a speed that hangs on the learning rate.
 
-Twelve tasks of three families, each family with a learning rate of its own; twenty configs of TaskSet's
-nadamw_grid, two replicas; too high a learning rate diverges.
+Twelve tasks of three families, each family with a learning rate of its own; twenty points of TaskSet's
+nadamw_grid, two repeats; too high a learning rate diverges.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from results import CurveArchive
+from results.curves import CurveArchive
 from submissions.taskset_grids import grid_names, grid_point
 
 STEPS = np.arange(0, 1001, 100)
@@ -21,13 +21,13 @@ TASKS = tuple(
     for i in range(4)
 )
 GRID = "nadamw_grid"
-CONFIGS = 20
+POINTS = 20
 
 
 @functools.cache
 def fake_archives(test: bool = True, grid: str = GRID) -> tuple[CurveArchive, ...]:
     """One archive per task, the same for the same arguments."""
-    names = grid_names(grid, CONFIGS)
+    names = grid_names(grid, POINTS)
     rates = np.log10([grid_point(name)["learning_rate"] for name in names])
     archives = []
     for number, task in enumerate(TASKS):
@@ -36,7 +36,7 @@ def fake_archives(test: bool = True, grid: str = GRID) -> tuple[CurveArchive, ..
         speed = 6 * np.exp(-0.5 * (rates - best) ** 2)
         start, floor = rng.uniform(2, 3), rng.uniform(0.1, 0.5)
         curves = floor + (start - floor) * np.exp(-speed[:, None] * STEPS / 1000)
-        ys = curves[:, None, :, None] * (1 + 0.01 * rng.normal(size=(CONFIGS, 2, len(STEPS), 4)))
+        ys = curves[:, None, :, None] * (1 + 0.01 * rng.normal(size=(POINTS, 2, len(STEPS), 4)))
         ys[rates > best + 1.5, :, 4:] = np.nan
         if not test:
             ys[..., 3] = np.nan

@@ -46,7 +46,6 @@ def fake_study(
     workloads: Sequence[str] | None = None,
     baselines: bool = True,
     leave_one_out: bool = True,
-    final_list: bool = True,
     targets: bool = True,
     hostile: bool = False,
     size: int = 5,
@@ -105,10 +104,6 @@ def fake_study(
             (w, str(p), points[str(p)]) for w, one in zip(names, left.lists, strict=True) for p in one.points
         ]
         run("leave-one-out", "leave-one-out list", "leave-one-out", runs, repeats)
-    if candidates and final_list and targets:
-        best = lists.greedy(_fractions(trials, evals, names, list(points)), size)
-        runs = [(w, str(p), points[str(p)]) for w in names for p in best.points]
-        run("final", "list built on all workloads", "final-list", runs, repeats)
 
     floats = ("validation_target", "test_target", "max_runtime_seconds")
     kinds = dict.fromkeys(floats, pl.Float64) | {"benchmark": pl.String}
@@ -159,7 +154,7 @@ def _curve(facts: tuple, hyperparameters: dict, rng: np.random.Generator) -> np.
 def _trial(i, study, repeat, facts, number, point, hyperparameters, curve, targets) -> dict:
     name, metric, minimize, target, *_ = facts
     return {
-        "trial_id": i, "benchmark": None, "submission": study, "study": repeat, "workload": name,
+        "trial_id": i, "benchmark": None, "submission": study, "repeat": repeat, "workload": name,
         "trial": number, "point": point, "framework": "jax",
         "hyperparameters": json.dumps(hyperparameters, sort_keys=True),
         "metric": metric, "minimize": minimize,

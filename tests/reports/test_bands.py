@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import _bands
-from reports._bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
+from reports import bands
+from reports.bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
 
 # One size for most tests: a band is calibrated once per size, by simulation.
 TRIALS = 12
@@ -93,11 +93,11 @@ def test_a_support_that_the_values_contradict_is_widened():
 def test_a_band_depends_on_nothing_that_was_computed_before():
     values = np.random.default_rng(1).random(TRIALS + 1)
 
-    def bands(sizes: list[int]) -> dict[int, pl.DataFrame]:
-        _bands._generator.cache_clear()
+    def curves(sizes: list[int]) -> dict[int, pl.DataFrame]:
+        bands._generator.cache_clear()
         return {n: tuning_curve(values[:n], minimize=True, seed=5) for n in sizes}
 
-    one, other = bands([TRIALS, TRIALS + 1]), bands([TRIALS + 1, TRIALS])
+    one, other = curves([TRIALS, TRIALS + 1]), curves([TRIALS + 1, TRIALS])
     for n, curve in one.items():
         assert curve.equals(other[n])
 

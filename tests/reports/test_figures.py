@@ -9,14 +9,14 @@ import xml.etree.ElementTree as ElementTree
 import polars as pl
 import pytest
 
-from reports._bands import EqualBudget
-from reports.figures._drawing import NARROW, WIDE, as_png, as_svg, spread
-from reports.figures._figures import (
+from reports.bands import EqualBudget
+from reports.figures import (
     figure_cost_by_length,
     figure_performance_profile,
     figure_step_fractions,
     figure_tuning_curve,
 )
+from reports.figures.drawing import NARROW, WIDE, as_png, as_svg, spread
 from tests.reports.fake_study import HOSTILE
 
 STEPS = pl.DataFrame(

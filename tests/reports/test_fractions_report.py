@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import results
-from reports._fractions_report import fractions_report
-from reports.page._report import write_report
+from reports import fractions_report, write_report
 
 VALUES = np.array([[0.5, np.inf, 0.9], [0.4, 0.3, np.inf], [np.inf, 0.8, 0.2]])
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from reports.logs._report import logs_report
-from reports.page._report import Note, Report, write_report
+from reports.logs import logs_report
+from reports.page import Note, Report, write_report
 from results import LeftOut, Results
 from results.algoperf import read_algoperf_parquet
 from tests.reports.fake_study import HOSTILE
@@ -106,7 +106,7 @@ def test_what_was_left_out_and_the_caveats_are_said(report, logs):
     left_out = next(found for found in report.tables if found.name == "left_out")
     assert left_out.data.height == len(logs.left_out) == 185
     said = notes(report)
-    for caveat in ("right-censored", "The same runs build and judge", "stale hparams.json"):
+    for caveat in ("right-censored", "The same trials build and judge", "stale hparams.json"):
         assert caveat in said
     assert "recorded in AlgoPerf's published runs" in str(report.sections[-1])
 
@@ -130,7 +130,7 @@ def small(*, submission: str = "mine", points: int = 2, seconds: bool = True) ->
             trial_id = len(trials)
             trials.append(
                 {
-                    "trial_id": trial_id, "benchmark": "v0.5", "submission": submission, "study": 0,
+                    "trial_id": trial_id, "benchmark": "v0.5", "submission": submission, "repeat": 0,
                     "workload": workload, "trial": k + 1, "point": str(k), "framework": "jax",
                     "hyperparameters": json.dumps({"learning_rate": 0.1 / (k + 1)}),
                     "metric": "loss" if minimize else "bleu", "minimize": minimize,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.logs._scoring import score, scores
+from reports.logs import score, scores
 from results import EVAL_COLUMNS, TRIAL_COLUMNS, Results
 from results.algoperf import read_algoperf_logs, read_algoperf_parquet
 from workloads.benchmarks import benchmark
@@ -275,7 +275,9 @@ def test_a_study_without_evaluations_is_left_out_of_the_median_but_a_missed_one_
         trials, evals = [], []
         for study, part in enumerate(studies):
             shift = 1000 * study
-            trials.append(part.trials.with_columns(pl.col("trial_id") + shift, study=pl.lit(study, pl.Int64)))
+            trials.append(
+                part.trials.with_columns(pl.col("trial_id") + shift, repeat=pl.lit(study, pl.Int64))
+            )
             evals.append(part.evals.with_columns(pl.col("trial_id") + shift))
         return dataclasses.replace(one, trials=pl.concat(trials), evals=pl.concat(evals))
 

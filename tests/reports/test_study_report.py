@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 import lists
-from reports.page._report import Gallery, Note, Report, Table, write_report
-from reports.study._report import study_report
+from reports.page import Gallery, Note, Report, Table, write_report
+from reports.study import study_report
 from results import Results
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_report import Page
@@ -62,7 +62,7 @@ def by_hand(study: Results, submission: str) -> dict[str, tuple[float, float]]:
     }
 
 
-@pytest.mark.parametrize("submission", ["leave-one-out", "sweep-0.5", "sweep-0.0001", "metz", "final"])
+@pytest.mark.parametrize("submission", ["leave-one-out", "sweep-0.5", "sweep-0.0001", "metz"])
 def test_both_tables_hold_the_best_point_by_its_median_over_repeats(study, report, submission):
     expected = by_hand(study, submission)
     title = study.about["studies"][submission]["title"]
@@ -184,7 +184,7 @@ def test_what_was_run_is_recorded(study, report):
         ({"candidates": 0}, r"trains \d of 6 workloads", {"list", "equal_budget", "leave_one_out"}),
         ({"workloads": NAMES[:1]}, "reaches the target of mnist at", {"leave_one_out_lists"}),
         (
-            {"workloads": NAMES[:1], "baselines": False, "final_list": False},
+            {"workloads": NAMES[:1], "baselines": False},
             r"\d+ of 40 points reach the target of mnist, the soonest at",
             {"leave_one_out"},
         ),

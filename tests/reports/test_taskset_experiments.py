@@ -10,10 +10,9 @@ import pytest
 
 import lists
 import results
-from reports.taskset import _experiments as experiments
-from reports.taskset import _tasks as tasks_of
-from reports.taskset._report import horizons_of
-from tests.reports.fake_curves import CONFIGS, STEPS, TASKS, fake_archives
+from reports import taskset
+from results.curves import archives_to_table, write_archive, write_table
+from tests.reports.fake_curves import POINTS, STEPS, TASKS, fake_archives
 
 FEW = {"resamplings": 5, "seed": 1}
 
@@ -21,7 +20,7 @@ FEW = {"resamplings": 5, "seed": 1}
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory) -> results.Curves:
     path = tmp_path_factory.mktemp("fake") / "curves.parquet"
-    results.write_table(path, results.archives_to_table(fake_archives(), "made up"))
+    write_table(path, archives_to_table(fake_archives(), "made up"))
     return results.read_curves(path, {f"taskset/{task}": 10 * (i + 1) for i, task in enumerate(TASKS)})
 
 
@@ -41,7 +40,7 @@ def real_costs(real) -> lists.TaskCosts:
 
 
 def by_hand(losses: np.ndarray, top: np.ndarray, low: float, end: int | None = None) -> np.ndarray:
-    """Normalised losses of [config, replica, step] in plain float64."""
+    """Normalised losses of [point, repeat, step] in plain float64."""
     values = losses[..., :end].astype(np.float64)
     with np.errstate(all="ignore"):
         line = np.minimum((values - low) / (top - low), 1.0)
@@ -76,14 +75,14 @@ def test_costs_of_all_kinds_against_numpy(costs):
 
 def test_without_a_test_split_lists_are_judged_on_valid_outer(tmp_path):
     for archive in fake_archives(test=False)[:2]:
-        results.write_archive(tmp_path, archive)
+        write_archive(tmp_path, archive)
     found = lists.task_costs(results.read_curves(tmp_path))[0]
     assert found.judging_split == "valid_outer"
     assert found.judging.tolist() == found.costs.tolist()
 
 
 def test_embedding_is_the_same_every_time_and_keeps_families_together(costs):
-    first, second = (tasks_of.task_embedding(costs, seed=2) for _ in range(2))
+    first, second = (taskset.task_embedding(costs, seed=2) for _ in range(2))
     assert first.equals(second)
     assert first["family"].unique(maintain_order=True).to_list() == [
         "mlp_family",
@@ -101,8 +100,8 @@ def test_embedding_is_the_same_every_time_and_keeps_families_together(costs):
     assert sum(nearest) >= 9
 
 
-def test_difficulty_counts_configs(costs):
-    table = tasks_of.task_difficulty(costs, levels=5)
+def test_difficulty_counts_points(costs):
+    table = taskset.task_difficulty(costs, levels=5)
     lowest = costs.choosing["minimum"]
     for level, row in zip((0, 0.25, 0.5, 0.75, 1.0), table.iter_rows(), strict=True):
         shares = [(lowest[:, t] <= level).mean() for t in range(len(TASKS))]
@@ -135,30 +134,28 @@ def random_search(judge: np.ndarray, size: int, split: lists.TaskSplit) -> float
 
 
 def test_lists_and_random_search_against_plain_loops(costs):
-    table = experiments.lists_by_set([costs], sizes=(1, 3), **FEW)
+    table = taskset.lists_by_set([costs], sizes=(1, 3), **FEW)
     splits = lists.task_splits(len(TASKS), **FEW)
     for k, size in enumerate((1, 3)):
         mine = [learnt(costs.costs, costs.judging, size, split) for split in splits]
         random = [random_search(costs.judging, size, split) for split in splits]
-        assert rows(table, series=experiments.LIST)[k] == pytest.approx(quartiles(mine), rel=1e-12)
-        assert rows(table, series=experiments.RANDOM)[k] == pytest.approx(quartiles(random), rel=1e-12)
+        assert rows(table, series="learnt list")[k] == pytest.approx(quartiles(mine), rel=1e-12)
+        assert rows(table, series="random search")[k] == pytest.approx(quartiles(random), rel=1e-12)
 
 
 def test_tuned_rate_takes_the_best_of_the_half_orders_for_every_task(costs):
-    rates = 10.0 ** np.linspace(-7.1, 1.1, CONFIGS)
+    rates = 10.0 ** np.linspace(-7.1, 1.1, POINTS)
     nearest = {int(np.abs(np.log10(rates) - wanted).argmin()) for wanted in np.linspace(-7, 1, 17)}
     expected = costs.judging[sorted(nearest)].min(axis=0)
-    assert experiments.tuned_rate(costs, rates.tolist()).tolist() == expected.tolist()
-    table = experiments.lists_by_set(
-        [costs], sizes=(1, 2), rates={costs.optimizer_set: rates.tolist()}, **FEW
-    )
+    assert taskset.tuned_rate(costs, rates.tolist()).tolist() == expected.tolist()
+    table = taskset.lists_by_set([costs], sizes=(1, 2), rates={costs.optimizer_set: rates.tolist()}, **FEW)
     each = [expected[list(split.test)].mean() for split in lists.task_splits(len(TASKS), **FEW)]
-    found = rows(table, series=experiments.TUNED_RATE)
+    found = rows(table, series="Adam, its own learning rate for every task")
     assert found == [pytest.approx(quartiles(each), rel=1e-12)] * 2
 
 
 def test_alternative_costs_choose_and_the_papers_judges(costs):
-    table = experiments.lists_by_cost(costs, sizes=(2,), **FEW)
+    table = taskset.lists_by_cost(costs, sizes=(2,), **FEW)
     splits = lists.task_splits(len(TASKS), **FEW)
     for name in ("mean", "minimum", "final", "final_95"):
         mine = [learnt(costs.choosing[name], costs.judging, 2, split) for split in splits]
@@ -166,7 +163,7 @@ def test_alternative_costs_choose_and_the_papers_judges(costs):
 
 
 def test_horizons_choose_and_whole_curves_judge(costs):
-    table = experiments.lists_by_horizon(costs, sizes=(2,), **FEW)
+    table = taskset.lists_by_horizon(costs, sizes=(2,), **FEW)
     assert table["series"].to_list() == [
         "first 200 steps",
         "first 500 steps",
@@ -182,8 +179,8 @@ def test_horizons_choose_and_whole_curves_judge(costs):
 
 def test_task_counts_and_candidates_end_where_the_whole_begins(costs):
     whole = lists.split_experiment(costs.costs, (1,), judged=costs.judging, **FEW)
-    by_tasks = experiments.lists_by_task_count(costs, sizes=(1,), **FEW).filter(part="other tasks")
-    by_pool = experiments.lists_by_candidates(costs, sizes=(1,), **FEW).filter(series=experiments.LIST)
+    by_tasks = taskset.lists_by_task_count(costs, sizes=(1,), **FEW).filter(part="other tasks")
+    by_pool = taskset.lists_by_candidates(costs, sizes=(1,), **FEW).filter(series="learnt list")
     assert by_tasks["tasks"].to_list() == [1, 2, 3, 5, 6]
     assert by_pool["candidates"].to_list() == [1, 2, 3, 5, 10, 20]
     expected = pytest.approx(quartiles(whole.test[:, 0]), rel=1e-12)
@@ -192,7 +189,7 @@ def test_task_counts_and_candidates_end_where_the_whole_begins(costs):
 
 
 def test_groups_are_judged_beside_random_search(costs):
-    table = experiments.lists_by_group(costs, tasks_of.families(costs), size=2, **FEW)
+    table = taskset.lists_by_group(costs, taskset.families(costs), size=2, **FEW)
     names = ["mlp_family", "conv_fc_family", "FixedMLP"]
     assert table["judged"].unique(maintain_order=True).to_list() == names
     assert table["learnt"].unique(maintain_order=True).to_list() == [
@@ -201,7 +198,7 @@ def test_groups_are_judged_beside_random_search(costs):
         "all",
         "random search",
     ]
-    groups = [tasks_of.families(costs)[task] for task in costs.tasks]
+    groups = [taskset.families(costs)[task] for task in costs.tasks]
     result = lists.transfer(costs.costs, groups, 2, judged=costs.judging, **FEW)
     assert rows(table, learnt="FixedMLP", judged="mlp_family") == [
         pytest.approx(quartiles(result.costs[:, 2, 0]), rel=1e-12)
@@ -211,14 +208,14 @@ def test_groups_are_judged_beside_random_search(costs):
 
 
 def test_model_sizes_are_thirds_in_order(costs, curves):
-    groups = tasks_of.sizes_of_models(costs, curves.facts)
+    groups = taskset.sizes_of_models(costs, curves.facts)
     assert list(dict.fromkeys(groups.values())) == ["10–40", "50–80", "90–120"]
     with pytest.raises(ValueError, match="known for 0 tasks; 6 are needed"):
-        tasks_of.sizes_of_models(costs, curves.facts.with_columns(parameters=pl.lit(None, pl.Int64)))
+        taskset.sizes_of_models(costs, curves.facts.with_columns(parameters=pl.lit(None, pl.Int64)))
 
 
 def test_correlations_against_numpy(costs):
-    table = tasks_of.cost_correlations(costs)
+    table = taskset.cost_correlations(costs)
     assert table["cost"].to_list() == ["mean_initial", "minimum", "final", "final_95"]
     for name, overall, within in table.iter_rows():
         a, b = costs.costs, costs.choosing[name]
@@ -228,15 +225,15 @@ def test_correlations_against_numpy(costs):
 
 
 def test_pairs_are_pairs(costs):
-    table = tasks_of.cost_pairs(costs, most=50).filter(cost="minimum")
+    table = taskset.cost_pairs(costs, most=50).filter(cost="minimum")
     known = set(zip(costs.costs.ravel().tolist(), costs.choosing["minimum"].ravel().tolist(), strict=True))
     assert table.height == 50
     assert set(table.select("mean", "other").iter_rows()) <= known
 
 
 def test_search_spaces_against_plain_loops(costs, curves):
-    table = experiments.search_spaces(costs, curves.hyperparameters, sizes=(1, 2), **FEW)
-    values = np.array([list(curves.hyperparameters[name].values()) for name in costs.optimizers])
+    table = taskset.search_spaces(costs, curves.hyperparameters, sizes=(1, 2), **FEW)
+    values = np.array([list(curves.hyperparameters[name].values()) for name in costs.points])
     each, left = [], []
     for split in lists.task_splits(len(TASKS), **FEW):
         best = [int(costs.costs[:, t].argmin()) for t in split.train]
@@ -244,13 +241,15 @@ def test_search_spaces_against_plain_loops(costs, curves):
         inside = [i for i, v in enumerate(values) if (low <= v).all() and (v <= high).all()]
         left.append(len(inside))
         each.append(costs.judging[inside][:, split.test].mean())
-    assert rows(table, series=experiments.BOX, trials=1) == [pytest.approx(quartiles(each), rel=1e-12)]
-    assert table.filter(series=experiments.BOX)["configs"][0] == int(np.median(left))
-    with pytest.raises(ValueError, match="hyperparameters of 20 configs are not known"):
-        experiments.search_spaces(costs, {})
+    assert rows(table, series="random search, bounding box", trials=1) == [
+        pytest.approx(quartiles(each), rel=1e-12)
+    ]
+    assert table.filter(series="random search, bounding box")["points"][0] == int(np.median(left))
+    with pytest.raises(ValueError, match="hyperparameters of 20 points are not known"):
+        taskset.search_spaces(costs, {})
 
 
-# Real curves: 8 tasks, 1000 configs of Adam8p
+# Real curves: 8 tasks, 1000 points of Adam8p
 
 
 def test_the_real_curves_are_those_that_were_released(real):
@@ -277,7 +276,7 @@ def test_the_real_greedy_list_is_within_its_floor_and_beats_random_lists(real_co
     assert all(later <= earlier for earlier, later in itertools.pairwise(chosen.costs))
     best = min(range(1000), key=lambda p: real_costs.costs[p].mean())
     assert chosen.points[0] == best
-    # Four of the thousand configs do as well as all of them together: found, and proven by the bound.
+    # Four of the thousand points do as well as all of them together: found, and proven by the bound.
     assert chosen.costs[3] == pytest.approx(real_costs.costs.min(axis=0).mean(), rel=1e-12)
     assert lists.exact_normalised(real_costs.costs, 3).costs[-1] <= chosen.costs[2] + 1e-12
     generator = np.random.default_rng(0)
@@ -295,12 +294,12 @@ def test_a_real_list_beats_random_search_on_the_other_half_of_the_tasks(real_cos
 
 def test_real_lists_learnt_from_one_fiftieth_of_the_curves_beat_random_search(real_costs):
     # As the paper says of Adam8p.
-    table = experiments.lists_by_horizon(real_costs, sizes=(1, 10), resamplings=20)
+    table = taskset.lists_by_horizon(real_costs, sizes=(1, 10), resamplings=20)
     short = table.filter(series="first 200 steps")["median"].to_list()
     random = table.filter(series="random search")["median"].to_list()
     assert all(mine < its for mine, its in zip(short, random, strict=True))
 
 
 def test_horizons_are_steps_that_were_evaluated(real, curves):
-    assert horizons_of(real) == (200, 400, 1000, 2400, 5000)
-    assert set(horizons_of(curves)) <= set(STEPS.tolist())
+    assert taskset.horizons_of(real) == (200, 400, 1000, 2400, 5000)
+    assert set(taskset.horizons_of(curves)) <= set(STEPS.tolist())

@@ -23,7 +23,7 @@ def costs():
 def test_the_sweep_is_of_62_tasks_and_64_points(costs):
     assert costs.costs.shape == (64, 62)
     assert costs.judging_split == "test"
-    assert costs.optimizers[:2] == ("nadamw_grid_seed0", "nadamw_grid_seed1")
+    assert costs.points[:2] == ("nadamw_grid_seed0", "nadamw_grid_seed1")
 
 
 def test_a_list_learnt_on_one_half_beats_random_search_on_the_other(costs):

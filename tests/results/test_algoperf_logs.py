@@ -28,7 +28,7 @@ V05_FASTMRI = {
     "workload.test_target_value": 0.740633,
 }
 V06_FASTMRI = V05_FASTMRI | {"workload.step_hint": 18094, "workload.max_allowed_runtime_sec": 4430}
-KEYS = ["benchmark", "submission", "study", "workload", "trial"]
+KEYS = ["benchmark", "submission", "repeat", "workload", "trial"]
 
 
 def line(step: int, ssim: float | str, seconds: float | None = None, loss: float | str = 0.3) -> str:
@@ -181,7 +181,7 @@ def test_stale_hyperparameters_of_published_logs_are_warned_about(both):
     stale = [text for text in tables.warnings if "stale hparams.json" in text]
     assert len(stale) == 1
     assert stale[0].startswith(
-        "v0.5 nadamp: trial 1 recorded other hyperparameters on imagenet_resnet (5 of 70 runs"
+        "v0.5 nadamp: trial 1 recorded other hyperparameters on imagenet_resnet (5 of 70 trials"
     )
 
 
@@ -210,7 +210,7 @@ def test_a_tree_may_start_at_any_level(logs, folder, submissions, trials):
     results = read_algoperf_logs(logs / folder)
     assert (results.submissions, len(results.trials)) == (submissions, trials)
     if folder.endswith("study_1"):
-        assert results.trials["study"].unique().to_list() == [1]
+        assert results.trials["repeat"].unique().to_list() == [1]
 
 
 def test_the_order_in_which_folders_are_listed_changes_nothing(logs, monkeypatch):
@@ -354,7 +354,9 @@ def test_self_tuning_logs_have_no_hyperparameters_and_nothing_is_amiss(tmp_path)
     for study in range(3):
         write_trial(tmp_path / f"tuner/study_{study}/fastmri_pytorch/trial_1", metadata=V06_FASTMRI)
     results = read_algoperf_logs(tmp_path)
-    assert place(results, "study", "hyperparameters", "framework") == [(s, "{}", "pytorch") for s in range(3)]
+    assert place(results, "repeat", "hyperparameters", "framework") == [
+        (s, "{}", "pytorch") for s in range(3)
+    ]
     assert not results.left_out
     assert not results.warnings
 
@@ -411,8 +413,8 @@ def test_strays_at_every_level_are_named_once(tmp_path):
 def test_an_experiment_without_study_folders_is_one_study(tmp_path):
     write_trial(tmp_path / "my_experiment/fastmri_jax/trial_1")
     expected = [("my_experiment", 0)]
-    assert place(read_algoperf_logs(tmp_path), "submission", "study") == expected
-    assert place(read_algoperf_logs(tmp_path / "my_experiment"), "submission", "study") == expected
+    assert place(read_algoperf_logs(tmp_path), "submission", "repeat") == expected
+    assert place(read_algoperf_logs(tmp_path / "my_experiment"), "submission", "repeat") == expected
 
 
 def test_trials_are_ordered_by_number_and_points_count_from_zero(tmp_path):
@@ -425,7 +427,7 @@ def test_trials_are_ordered_by_number_and_points_count_from_zero(tmp_path):
     ]
 
 
-def test_budgets_are_the_runs_own_where_it_recorded_them(tmp_path):
+def test_budgets_are_the_trials_own_where_it_recorded_them(tmp_path):
     write_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", metadata=V05_FASTMRI | {"workload.step_hint": 12})
     write_trial(tmp_path / "s/study_0/fastmri_jax/trial_2")
     write_trial(tmp_path / "s/study_0/fastmri_jax/trial_3", metadata=None)
@@ -434,18 +436,18 @@ def test_budgets_are_the_runs_own_where_it_recorded_them(tmp_path):
     assert results.trials["max_runtime_seconds"].to_list() == [8859] * 3
 
 
-def test_the_version_of_most_runs_is_taken_and_the_others_are_warned_about(tmp_path):
+def test_the_version_of_most_trials_is_taken_and_the_others_are_warned_about(tmp_path):
     for number, metadata in enumerate((V06_FASTMRI, V06_FASTMRI, V05_FASTMRI), start=1):
         write_trial(tmp_path / f"s/study_0/fastmri_jax/trial_{number}", metadata=metadata)
     results = read_algoperf_logs(tmp_path)
     assert results.benchmarks == ("v0.6",)
-    assert any("1 of 3 runs recorded budgets of v0.5" in text for text in results.warnings)
+    assert any("1 of 3 trials recorded budgets of v0.5" in text for text in results.warnings)
 
 
 @pytest.mark.parametrize(
     ("workload", "metadata", "found"),
     [
-        ("fastmri", None, "no run recorded the step hint and runtime of a known version"),
+        ("fastmri", None, "no trial recorded the step hint and runtime of a known version"),
         (
             "criteo1tb",
             {"workload.step_hint": 10666, "workload.max_allowed_runtime_sec": 7703},
@@ -465,11 +467,11 @@ def test_a_tree_whose_version_cannot_be_told_asks_for_it(tmp_path, workload, met
 def test_a_tie_between_versions_asks_for_one(tmp_path):
     for number, metadata in enumerate((V06_FASTMRI, V05_FASTMRI), start=1):
         write_trial(tmp_path / f"s/study_0/fastmri_jax/trial_{number}", metadata=metadata)
-    with pytest.raises(ValueError, match="as many runs recorded budgets of v"):
+    with pytest.raises(ValueError, match="as many trials recorded budgets of v"):
         read_algoperf_logs(tmp_path)
 
 
-def test_an_unknown_workload_is_judged_by_what_its_runs_recorded(tmp_path):
+def test_an_unknown_workload_is_judged_by_what_its_trials_recorded(tmp_path):
     custom = V05_FASTMRI | {"workload.validation_target_value": 0.5}
     write_trial(tmp_path / "s/study_0/my_task_jax/trial_1", metadata=custom)
     write_trial(tmp_path / "s/study_0/fastmri_jax/trial_1")
@@ -501,7 +503,7 @@ def test_different_hyperparameters_under_one_trial_number_are_warned_about(tmp_p
             write_trial(folder, hyperparameters={"learning_rate": 0.5 if stale else 0.1, "beta2": 0.9})
     (warning,) = read_algoperf_logs(tmp_path).warnings
     assert warning.startswith(
-        "v0.5 s: trial 1 recorded other hyperparameters on fastmri (1 of 3 runs; learning_rate differ)"
+        "v0.5 s: trial 1 recorded other hyperparameters on fastmri (1 of 3 trials; learning_rate differ)"
     )
 
 

@@ -73,7 +73,7 @@ def test_the_baselines_matrix_is_the_reference(baseline):
     np.testing.assert_allclose(baseline.values, BASELINE, rtol=0, atol=5e-11)
 
 
-def test_as_many_studies_hit_as_in_the_reference(v05_hits):
+def test_as_many_repeats_hit_as_in_the_reference(v05_hits):
     rows = v05_hits.filter(pl.col("submission") == "baseline", pl.col("workload").is_in(BASE))
     counts = rows.group_by("trial", "workload").agg(pl.col("hit_step").is_not_null().sum())
     found = counts.sort("trial", "workload")["hit_step"].to_numpy().reshape(5, 8)
@@ -176,13 +176,13 @@ def make(
     step_hint: float | None = 100.0,
     seconds: bool = False,
 ) -> Results:
-    """(study, trial) -> validation metric at steps 10, 20, ...; one workload, one submission."""
+    """(repeat, trial) -> validation metric at steps 10, 20, ...; one workload, one submission."""
     trials = [
         {
             "trial_id": k,
             "benchmark": None,
             "submission": "mine",
-            "study": study,
+            "repeat": repeat,
             "workload": "w",
             "trial": trial,
             "point": f"p{trial}",
@@ -197,7 +197,7 @@ def make(
             "status": "done",
             "data": None,
         }
-        for k, (study, trial) in enumerate(curves)
+        for k, (repeat, trial) in enumerate(curves)
     ]
     evals = [
         (k, index, 10 * (index + 1), 50.0 * (index + 1) if seconds else None, value, None, None)
@@ -239,12 +239,12 @@ def test_the_best_metric_ignores_what_is_no_number():
 
 
 def test_a_missing_trial_counts_as_missed():
-    # Point 2 ran in one study of three, so its median is missed; point 1 hit in two.
+    # Point 2 ran in one repeat of three, so its median is missed; point 1 hit in two.
     results = make({(0, 1): [0.5], (1, 1): [0.9, 0.5], (2, 1): [0.9], (0, 2): [0.5]})
     assert fractions(hits(results)).values.tolist() == [[0.2], [INF]]
 
 
-def test_an_even_number_of_studies_gives_the_mean_of_the_middle_two():
+def test_an_even_number_of_repeats_gives_the_mean_of_the_middle_two():
     assert fractions(hits(make({(0, 1): [0.5], (1, 1): [0.9, 0.5]}))).values.tolist() == [
         [pytest.approx(0.15)]
     ]
@@ -272,10 +272,10 @@ def test_a_fraction_that_cannot_be_told_is_an_error(change, by, message):
         fractions(hits(make({(0, 1): [0.5]}, **change)), by=by)
 
 
-def test_two_trials_of_a_point_in_one_study_are_an_error():
+def test_two_trials_of_a_point_in_one_repeat_are_an_error():
     results = make({(0, 1): [0.5], (0, 2): [0.5]})
     twice = hits(results).with_columns(point=pl.lit("p1"))
-    with pytest.raises(ValueError, match="mine: two trials of point p1 on w in study 0"):
+    with pytest.raises(ValueError, match="mine: two trials of point p1 on w in repeat 0"):
         fractions(twice)
 
 
@@ -321,7 +321,7 @@ def test_a_hit_is_what_a_loop_finds(curve, minimize, target):
     ("change", "message"),
     [
         (lambda t, e: (t.drop("point"), e), "trials: no column point"),
-        (lambda t, e: (t.cast({"study": pl.Int32}), e), "column study has type Int32; must be Int64"),
+        (lambda t, e: (t.cast({"repeat": pl.Int32}), e), "column repeat has type Int32; must be Int64"),
         (lambda t, e: (t.with_columns(status=pl.lit("fine")), e), "unknown status .*'fine'.*allowed: done"),
         (lambda t, e: (t.with_columns(point=pl.lit(None, pl.String)), e), "column point has 1 nulls"),
         (lambda t, e: (pl.concat([t, t]), e), "trial_id repeats"),

@@ -12,11 +12,12 @@ import pytest
 
 import lists
 import results
-from results import CurveArchive, studies
-from results.curves import SPLIT_OF_ROLE
+from results import curves as curve_files
+from results import studies
+from results.curves import SPLIT_OF_ROLE, CurveArchive
 from submissions.points import Point
 from submissions.taskset_grids import grid_point
-from tests.reports.fake_curves import CONFIGS, GRID, STEPS, TASKS, fake_archives
+from tests.reports.fake_curves import GRID, POINTS, STEPS, TASKS, fake_archives
 
 
 def same(a: CurveArchive, b: CurveArchive) -> bool:
@@ -27,24 +28,24 @@ def same(a: CurveArchive, b: CurveArchive) -> bool:
 
 def test_archives_come_back_to_the_last_bit(tmp_path):
     for archive in fake_archives():
-        path = results.write_archive(tmp_path, archive)
+        path = curve_files.write_archive(tmp_path, archive)
         assert path == tmp_path / archive.task / f"{GRID}_1000_replica2.npz"
-        assert same(results.read_archive(path), archive)
+        assert same(curve_files.read_archive(path), archive)
 
 
 def test_the_same_curves_give_the_same_bytes(tmp_path):
-    first, second = (results.write_archive(tmp_path / name, fake_archives()[0]) for name in "ab")
+    first, second = (curve_files.write_archive(tmp_path / name, fake_archives()[0]) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_released_file_has_the_documented_keys(tmp_path):
-    path = results.write_archive(tmp_path, fake_archives()[0])
+    path = curve_files.write_archive(tmp_path, fake_archives()[0])
     with np.load(path, allow_pickle=False) as file:
         assert sorted(file.files) == ["optimizers", "xs", "ys"]
         assert file["optimizers"].dtype.kind == "S"
         assert file["optimizers"][3] == b"nadamw_grid_seed3"
         assert file["xs"].tolist() == STEPS.tolist()
-        assert (file["ys"].shape, file["ys"].dtype) == ((CONFIGS, 2, 11, 4), np.float32)
+        assert (file["ys"].shape, file["ys"].dtype) == ((POINTS, 2, 11, 4), np.float32)
 
 
 def released(folder, name="set_10_replica1.npz", **changes):
@@ -69,7 +70,7 @@ def released(folder, name="set_10_replica1.npz", **changes):
     ],
 )
 def test_harmless_differences_of_type_are_read(tmp_path, changes):
-    archive = results.read_archive(released(tmp_path, **changes))
+    archive = curve_files.read_archive(released(tmp_path, **changes))
     assert (archive.optimizers, archive.xs.tolist(), archive.ys.dtype) == (("a", "b"), [0, 10], np.float32)
 
 
@@ -80,7 +81,7 @@ def test_harmless_differences_of_type_are_read(tmp_path, changes):
         ({"more": np.zeros(1)}, "has the keys more, optimizers, xs, ys"),
         ({"ys": np.zeros((2, 1, 2, 3), np.float32)}, r"ys has shape \(2, 1, 2, 3\); must be"),
         ({"ys": np.zeros((2, 1, 2, 4), np.int32)}, "ys has dtype int32; must be floating point"),
-        ({"ys": np.zeros((3, 1, 2, 4), np.float32)}, "optimizers has 2 names but ys 3 configs"),
+        ({"ys": np.zeros((3, 1, 2, 4), np.float32)}, "optimizers has 2 names but ys 3 points"),
         ({"xs": np.array([0, 5, 10])}, "one whole number for each of the 2 steps"),
         ({"xs": np.array([10, 0])}, "ascend"),
         ({"xs": np.array([0, 20])}, "its name should be set_20_replica1.npz"),
@@ -95,7 +96,7 @@ def test_harmless_differences_of_type_are_read(tmp_path, changes):
 def test_wrong_arrays_are_refused_by_name(tmp_path, changes, message):
     path = released(tmp_path, **changes)
     with pytest.raises(ValueError, match=message) as error:
-        results.read_archive(path)
+        curve_files.read_archive(path)
     assert str(error.value).startswith(str(path))
 
 
@@ -103,11 +104,11 @@ def test_damaged_and_misnamed_files_are_refused(tmp_path):
     path = released(tmp_path)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match="is damaged"):
-        results.read_archive(path)
+        curve_files.read_archive(path)
     with pytest.raises(ValueError, match="is not named"):
-        results.read_archive(released(tmp_path, "curves.npz"))
+        curve_files.read_archive(released(tmp_path, "curves.npz"))
     with pytest.raises(FileNotFoundError, match="no such file"):
-        results.read_archive(tmp_path / "set_1_replica1.npz")
+        curve_files.read_archive(tmp_path / "set_1_replica1.npz")
 
 
 def test_a_kill_while_writing_leaves_no_file(tmp_path, monkeypatch):
@@ -116,24 +117,24 @@ def test_a_kill_while_writing_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("workloads.data.files.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        results.write_archive(tmp_path, fake_archives()[0])
-    assert not results.archive_paths(tmp_path)
+        curve_files.write_archive(tmp_path, fake_archives()[0])
+    assert not curve_files.archive_paths(tmp_path)
 
 
 def test_a_table_and_archives_convert_both_ways_without_loss(tmp_path):
     for archives in (fake_archives(), fake_archives(test=False)):
-        table = results.archives_to_table(archives, "made up")
-        assert table.height == len(TASKS) * CONFIGS * 2
+        table = curve_files.archives_to_table(archives, "made up")
+        assert table.height == len(TASKS) * POINTS * 2
         path = tmp_path / "curves.parquet"
-        results.write_table(path, table)
-        read = results.read_table(path)
+        curve_files.write_table(path, table)
+        read = curve_files.read_table(path)
         assert read.equals(table)
-        assert all(itertools.starmap(same, zip(results.table_to_archives(read), archives, strict=True)))
+        assert all(itertools.starmap(same, zip(curve_files.table_to_archives(read), archives, strict=True)))
 
 
 def test_the_rows_of_a_table_are_curves():
     archive = fake_archives()[1]
-    table = results.archives_to_table([archive], "made up")
+    table = curve_files.archives_to_table([archive], "made up")
     row = table.row(2 * 7 + 1, named=True)  # config 7, replica 1
     assert (row["optimizer"], row["replica"], row["provenance"]) == ("nadamw_grid_seed7", 1, "made up")
     assert np.array_equal(row["valid_outer"], archive.ys[7, 1, :, 2], equal_nan=True)
@@ -144,9 +145,9 @@ def test_the_rows_of_a_table_are_curves():
 
 
 def test_a_row_order_of_its_own_does_not_mix_up_curves():
-    table = results.archives_to_table(fake_archives()[:2], "made up")
+    table = curve_files.archives_to_table(fake_archives()[:2], "made up")
     shuffled = table.sample(fraction=1.0, shuffle=True, seed=3)
-    order = {archive.task: archive for archive in results.table_to_archives(shuffled)}
+    order = {archive.task: archive for archive in curve_files.table_to_archives(shuffled)}
     for archive in fake_archives()[:2]:
         found = order[archive.task]
         rows = [found.optimizers.index(name) for name in archive.optimizers]
@@ -169,15 +170,15 @@ def test_a_row_order_of_its_own_does_not_mix_up_curves():
     ],
 )
 def test_tables_that_are_none_are_refused(change, message):
-    table = results.archives_to_table(fake_archives()[:1], "made up")
+    table = curve_files.archives_to_table(fake_archives()[:1], "made up")
     with pytest.raises(ValueError, match=message):
-        results.table_to_archives(change(table))
+        curve_files.table_to_archives(change(table))
 
 
 def test_task_names_are_one_per_line(tmp_path):
     path = tmp_path / "task_names.txt"
     path.write_text("mlp_family_seed12\n\nTwoD_Bowl10\n")
-    assert results.read_task_names(path) == ("mlp_family_seed12", "TwoD_Bowl10")
+    assert curve_files.read_task_names(path) == ("mlp_family_seed12", "TwoD_Bowl10")
     for text, message in (
         ("", "holds no names"),
         ("a\na\n", "'a' appears more than once"),
@@ -185,7 +186,7 @@ def test_task_names_are_one_per_line(tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
-            results.read_task_names(path)
+            curve_files.read_task_names(path)
 
 
 # Studies
@@ -226,18 +227,18 @@ def write_study(folder, archives, *, start: int = 0, missing: int = 0):
 def test_a_study_becomes_the_curves_that_it_trained(tmp_path):
     archives = fake_archives()[:3]
     sizes = {"taskset/mlp_family_seed0": 1234}
-    table, left_out = results.curves_of_studies(write_study(tmp_path / "study", archives), sizes)
+    table, left_out = curve_files.curves_of_studies(write_study(tmp_path / "study", archives), sizes)
     assert left_out == ()
-    assert all(itertools.starmap(same, zip(results.table_to_archives(table), archives, strict=True)))
+    assert all(itertools.starmap(same, zip(curve_files.table_to_archives(table), archives, strict=True)))
     first = table.row(0, named=True)
-    assert (first["parameters"], first["seconds"]) == (1234, 40.0 / CONFIGS)
+    assert (first["parameters"], first["seconds"]) == (1234, 40.0 / POINTS)
     assert first["provenance"] == "study sweep, trained here; data: synthetic: of a formula"
     assert first["update_rule"] == "nadamw_metz_code"
 
 
 def test_a_task_with_missing_trials_is_left_out_with_the_reason(tmp_path):
     folder = write_study(tmp_path / "study", fake_archives()[:2], missing=3)
-    table, left_out = results.curves_of_studies(folder)
+    table, left_out = curve_files.curves_of_studies(folder)
     assert table["task"].unique().to_list() == [TASKS[1]]
     assert [item.reason for item in left_out] == ["3 of 40 trials are not run yet"]
 
@@ -272,7 +273,7 @@ def test_costs_are_normalised_over_all_sets_of_a_task(tmp_path):
     first = fake_archives()[:2]
     second = [dataclasses.replace(a, optimizer_set="better", ys=a.ys / 2) for a in first]
     for archive in (*first, *second):
-        results.write_archive(tmp_path, archive)
+        curve_files.write_archive(tmp_path, archive)
     by_name = {c.optimizer_set: c for c in lists.task_costs(results.read_curves(tmp_path))}
     losses = first[0].losses("valid_outer").astype(np.float64)
     low = np.nanmin(losses) / 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from submissions.points import Point
-from submissions.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace, read_space, write_space
+from submissions.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace, read_space
 
 BOUND = st.floats(1e-6, 1e6)
 DIMENSION = st.one_of(
@@ -26,7 +26,7 @@ POINT = Point("3", {name: dimension.at(0.5) for name, dimension in MEDAPATI_TABL
 @given(space=SPACE)
 def test_a_space_survives_the_file(tmp_path_factory, space):
     path = tmp_path_factory.mktemp("space") / "tuning_search_space.json"
-    write_space(path, space)
+    path.write_text(json.dumps(space.to_json()))
     assert read_space(path) == space  # with the order of its dimensions
 
 
@@ -42,7 +42,7 @@ def test_every_coordinate_gives_a_point_of_the_space(space, u):
 def test_a_list_of_points_survives_the_file_and_gets_its_positions_as_ids(tmp_path_factory, names, rows):
     points = tuple(Point(str(i), dict.fromkeys(names, value)) for i, value in enumerate(rows))
     path = tmp_path_factory.mktemp("points") / "tuning_search_space.json"
-    write_space(path, points)
+    path.write_text(json.dumps([dict(point.hyperparameters) for point in points]))
     assert read_space(path) == points
 
 
@@ -146,14 +146,6 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path):
         FileNotFoundError, match=r"nowhere.json: no such file; give a tuning_search_space.json"
     ):
         read_space(tmp_path / "nowhere.json")
-
-
-def test_points_that_cannot_be_listed_leave_the_file_as_it_was(tmp_path):
-    path = tmp_path / "tuning_search_space.json"
-    write_space(path, [Point("0", {"a": 1})])
-    with pytest.raises(ValueError, match="point 1: a is missing"):
-        write_space(path, [Point("0", {"a": 1}), Point("1", {"b": 1})])
-    assert read_space(path) == (Point("0", {"a": 1}),)
 
 
 def test_points_survive_json_and_pickle_and_cannot_be_changed():

@@ -203,7 +203,7 @@ def test_our_reader_reads_every_number_back(run, tmp_path):
     assert results.left_out == ()
     (trial,) = results.trials.to_dicts()
     assert trial["workload"] == "algoperf/mnist"  # ours, never AlgoPerf's own name
-    assert (trial["study"], trial["trial"], json.loads(trial["hyperparameters"])) == (0, 2, {"stop": -1})
+    assert (trial["repeat"], trial["trial"], json.loads(trial["hyperparameters"])) == (0, 2, {"stop": -1})
     assert (trial["metric"], trial["validation_target"], trial["step_hint"]) == ("accuracy", 0.99, 50)
     assert (trial["benchmark"], trial["max_runtime_seconds"]) == (None, 1e4)
     assert trial["data"].startswith("embedded: ")

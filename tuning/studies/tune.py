@@ -15,7 +15,7 @@ import polars as pl
 
 import submissions
 import workloads
-from results import studies
+from results import best_value, studies
 from results.studies import StudySpec
 from submissions import environment
 from submissions.points import Point
@@ -255,8 +255,8 @@ def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told
     for point in points:
         rows = trials.filter(pl.col("point") == point.id)
         metric, minimize = rows["metric"][0], bool(rows["minimize"][0])
-        curves = rows.filter(pl.col("status") == "done")[f"validation/{metric}"].list
-        best = (curves.min() if minimize else curves.max()).drop_nulls()
+        done = rows.filter(pl.col("status") == "done")
+        best = done.select(best_value(f"validation/{metric}", minimize)).to_series().drop_nulls()
         complete = len(best) == len(rows)
         told.append(strategies.Told(point, float(np.median(best.to_numpy())) if complete else None, minimize))
     return told

@@ -18,6 +18,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from results import reached
+
 BAND_METHOD = "ld_equal_tailed"  # within 1-2 % of the tightest bands, and several times cheaper
 
 # The support of a metric keeps a band finite where few trials say nothing about the tail.
@@ -174,8 +176,7 @@ def equal_budget(curve: pl.DataFrame, result: float, *, minimize: bool) -> Equal
     optimistic, pessimistic = ("lower", "upper") if minimize else ("upper", "lower")
 
     def first(column: str) -> int | None:
-        reached = pl.col(column) <= result if minimize else pl.col(column) >= result
-        return curve.filter(reached)["trials"].min()  # type: ignore[return-value]
+        return curve.filter(reached(column, result, minimize))["trials"].min()  # type: ignore[return-value]
 
     return EqualBudget(first("median"), first(optimistic), first(pessimistic), curve.height)
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from reports.page._words import clean
+import polars as pl
+
+from reports._words import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +32,17 @@ OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1a1a1a")
 MARKERS = (("s", 6.2), ("^", 7.4), ("D", 6.0), ("v", 7.4), ("P", 7.4), ("X", 7.4))
 
 TEXT, SMALL_TEXT, TITLE = 9.0, 8.0, 10.0  # points
+
+
+def check_columns(df: pl.DataFrame, columns: set[str], function: str) -> None:
+    """Raises ValueError unless a table has these columns and a row."""
+    missing = sorted(columns - set(df.columns))
+    if missing:
+        raise ValueError(
+            f"{function}: no column {missing[0]!r}; needs {', '.join(sorted(columns))}, got {df.columns}"
+        )
+    if df.is_empty():
+        raise ValueError(f"{function}: the table has no rows, so there is nothing to draw")
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -1,0 +1,83 @@
+"""What `docs/json.md` says of `--json` is what the commands print."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shortlist import cli
+from submissions import environment
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/json.md"
+SWEEP = PAGE.parent / "taskset_sweep/nadamw_62_tasks.parquet"
+
+
+def printed(*arguments: object) -> dict:
+    result = CliRunner().invoke(cli.app, [*map(str, arguments), "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def section(command: str) -> str:
+    """The part of the page on a command."""
+    return re.split(r"^## ", PAGE.read_text().split(f"## `shortlist {command}", 1)[1], flags=re.MULTILINE)[0]
+
+
+def keys(table: str) -> set[str]:
+    """What the first column of a table names."""
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("|")]
+    return set(re.findall(r"`(\w+)`", "".join(rows)))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "fractions.csv"
+    path.write_text("point,workload,fraction\na,one,0.5\na,two,inf\nb,one,inf\nb,two,0.5\n")
+    return path
+
+
+def test_build_list_prints_what_the_page_names(table):
+    assert set(printed("build-list", table, "--size", 1)) == keys(section("build-list"))
+
+
+def test_leave_one_out_prints_what_the_page_names(table):
+    named = keys(section("leave-one-out"))
+    assert set(printed("leave-one-out", table, "--size", 1)) == named
+
+
+def test_score_prints_what_the_page_names(shared):
+    said = printed("score", shared / "data/algoperf_logs", "--benchmark", "v0.5")
+    (one,) = said.pop("scores")
+    assert set(one) == keys(section("score"))
+    assert all(f"`{key}`" in section("score") for key in said)
+
+
+def test_tune_prints_what_the_page_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "use_compilation_cache", lambda: None)  # it would outlive this test
+    arguments = ("taskset/TwoD_Bowl10", "--budget", 1, "--steps", 2, "--study", tmp_path / "study")
+    said = printed("tune", *arguments)
+    of_study, of_workload = section("tune").split("| key of a workload")
+    assert set(said) == keys(of_study)
+    assert set(said["workloads"][0]) == keys(of_workload)
+    assert all(f"`{key}`" in of_study for key in said["runs"][0])
+
+
+def test_workloads_print_what_the_page_names():
+    without, with_filters, with_names = section("workloads").split("\n* ")[1:]
+    said = printed("workloads")
+    assert all(f"`{key}`" in without for key in (*said, *said["families"]["mlp_family"]))
+    (row,) = printed("workloads", "--family", "digits")["workloads"]
+    assert set(row) == set(re.findall(r"`(\w+)`", with_filters)) - {
+        *("workloads", "null", "parameters", "flops_per_step")  # the last two where a filter asks for them
+    }
+    (row,) = printed("workloads", "digits/conv")["workloads"]
+    assert all(f"`{key}`" in with_filters + with_names for key in row)
+
+
+def test_curves_list_prints_what_the_page_names():
+    (of_list,) = re.findall(r"^\| `list` \|(.*)\|$", section("curves"), re.MULTILINE)
+    assert set(printed("curves", "list", SWEEP, "--size", 2)) == set(re.findall(r"`(\w+)`", of_list))
