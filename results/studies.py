@@ -24,10 +24,10 @@ import msgspec
 import polars as pl
 
 from submissions.points import Point
+from submissions.statuses import STATUSES as STATUSES
 
 FORMAT = 1
 ROLES = ("candidates", "baseline", "leave-one-out", "final-list")
-STATUSES = ("done", "diverged", "timeout", "interrupted", "not_run")
 
 
 @dataclasses.dataclass(frozen=True)

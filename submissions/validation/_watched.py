@@ -1,20 +1,21 @@
 """A few steps of a submission on one workload, watched: in the dry run's process only, for it needs JAX.
 
-The calls, their order and the random numbers are those of AlgoPerf's training loop, evaluations left out.
+What trains is AlgoPerf's loop of `submissions.api`, evaluations left out. What watches stands around the submission's
+functions, so that the loop knows nothing of it.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 
 from submissions.api.loading import Submission
+from submissions.api.training import Training
 from submissions.validation._trees import alive, arrays, described_as, difference, equal, on_host
 
 SEED = 20250305
@@ -36,12 +37,16 @@ class Step:
 
 @dataclasses.dataclass
 class Watched:
-    """One run of a few steps; faults are (code, message) in the order they were met."""
+    """One run of a few steps; faults are (code, message) in the order they were met.
+
+    Attributes:
+      moved: whether any step has changed a parameter.
+      params, state: at the end; None if a fault ended the run before.
+    """
 
     steps: list[Step] = dataclasses.field(default_factory=list)
     faults: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    first_params: Any = None
-    moved: bool = False  # whether any step has changed a parameter
+    moved: bool = False
     params: Any = None
     state: Any = None
 
@@ -74,11 +79,6 @@ class Compilations:
         return self.seen[mark:]
 
 
-def hyperparameters(point: Mapping[str, Any] | None) -> Any:
-    """A point as AlgoPerf passes it: a namedtuple, or None."""
-    return None if point is None else collections.namedtuple("Hyperparameters", list(point))(**point)
-
-
 def run(
     submission: Submission,
     workload: Any,
@@ -92,92 +92,136 @@ def run(
     Raises:
       CallFailed: a function of the submission raised.
     """
-    watched = Watched()
-    key = jax.random.PRNGKey(SEED)
-    if point is not None:  # as AlgoPerf: only the external ruleset splits here
-        key, _ = jax.random.split(key, 2)
-    data_key, optimizer_key, model_key, key = jax.random.split(key, 4)
-    queue = workload._build_input_queue(data_key, "train", None, batch_size)
-    params, model_state = workload.init_model_fn(model_key)
-    watched.first_params = on_host(params)
-    shape_of_params, shape_of_model_state = described_as(params), jax.tree.structure(model_state)
-    values = hyperparameters(point)
-    with _calling("init_optimizer_state", None):
-        optimizer = submission.init_optimizer_state(workload, params, model_state, values, optimizer_key)
-    if not _check_optimizer(watched, optimizer, "init_optimizer_state"):
-        return watched
-    described = described_as(optimizer[0])
-    train_state = _train_state()
-    for step in range(steps):
-        _, update_key, prepare_key, _ = jax.random.split(jax.random.fold_in(key, step), 4)
-        start = time.perf_counter()
-        with _calling("data_selection", step):
-            batch = submission.data_selection(
-                workload, queue, optimizer, params, model_state, values, step, update_key
-            )
+    watch = _Watch(submission, compilations)
+    try:
+        training = Training(watch.around(), workload, point, seed=SEED, batch_size=batch_size)
+        for step in range(steps):
+            training.step()
+            # AlgoPerf evaluates after the first step; the last one stands for all later evaluations.
+            if step in (0, steps - 1):
+                training.prepare_for_eval(training.pause_keys()[0])
+    except _CannotGoOn:
+        return watch.seen
+    watch.seen.params = on_host(training.params)
+    watch.seen.state = on_host(arrays(training.optimizer_state[0]))
+    return watch.seen
+
+
+class _CannotGoOn(Exception):
+    """What a function returned is of no use; the fault has been noted."""
+
+
+class _Watch:
+    """The functions of a submission, with a look at what goes in and comes out of each."""
+
+    def __init__(self, submission: Submission, compilations: Compilations) -> None:
+        self.seen = Watched()
+        self._submission, self._compilations = submission, compilations
+        self._mark, self._start = 0, 0.0
+
+    def around(self) -> Submission:
+        """The submission, watched."""
+        return dataclasses.replace(
+            self._submission,
+            init_optimizer_state=self._init_optimizer_state,
+            data_selection=self._data_selection,
+            update_params=self._update_params,
+            prepare_for_eval=self._prepare_for_eval if self._submission.prepare_for_eval else None,
+        )
+
+    def _init_optimizer_state(self, workload: Any, params: Any, model_state: Any, *others: Any) -> Any:
+        self._first_params = on_host(params)
+        self._params_like, self._model_state_like = described_as(params), jax.tree.structure(model_state)
+        with _calling("init_optimizer_state", None):
+            optimizer = self._submission.init_optimizer_state(workload, params, model_state, *others)
+        self._check_optimizer(optimizer, "init_optimizer_state")
+        self._described = described_as(optimizer[0])
+        return optimizer
+
+    def _data_selection(self, *given: Any) -> Any:
+        self._start = time.perf_counter()
+        with _calling("data_selection", given[-2]):
+            batch = self._submission.data_selection(*given)
         if not isinstance(batch, Mapping) or not jax.tree.leaves(dict(batch)):
-            watched.fault("D615", f"returned {type(batch).__name__}")
-            return watched
-        mark = len(compilations.seen)
-        arguments = {
-            "workload": workload,
-            "current_param_container": params,
-            "current_params_types": workload.model_params_types,
-            "model_state": model_state,
-            "hyperparameters": values,
-            "loss_type": workload.loss_type,
-            "optimizer_state": optimizer,
-            "eval_results": [],
-            "global_step": step,
-        }
-        given = {**arguments, "batch": batch, "rng": update_key}
-        if submission.wants_train_state:
-            given["train_state"] = train_state
-        with _calling("update_params", step):
-            result = submission.update_params(**given)
-            optimizer, params, model_state = _three(result)
-            jax.block_until_ready(alive(params))
-        seconds = time.perf_counter() - start
-        watched.steps.append(Step(seconds, tuple(compilations.since(mark))))
-        if not _check(
-            watched, "update_params", optimizer, params, model_state, shape_of_params, shape_of_model_state
-        ):
-            return watched
+            self._give_up("D615", f"returned {type(batch).__name__}")
+        self._mark = len(self._compilations.seen)
+        return batch
+
+    def _update_params(self, **given: Any) -> Any:
+        step = given["global_step"]
+        optimizer, params, model_state = self._three(
+            "update_params", step, self._submission.update_params, given
+        )
+        seconds = time.perf_counter() - self._start
+        self.seen.steps.append(Step(seconds, tuple(self._compilations.since(self._mark))))
+        self._check("update_params", optimizer, params, model_state)
         # Only until it has: a later evaluation may show other parameters, such as averages.
-        watched.moved = watched.moved or not equal(watched.first_params, on_host(params))
+        self.seen.moved = self.seen.moved or not equal(self._first_params, on_host(params))
         now = described_as(optimizer[0])
-        if now != described:
-            watched.fault("D607", f"update_params at step {step}: {difference(described, now)}")
-            described = now
-        # AlgoPerf evaluates after the first step; the last one stands for all later evaluations.
-        if submission.prepare_for_eval is not None and step in (0, steps - 1):
-            with _calling("prepare_for_eval", step):
-                result = submission.prepare_for_eval(
-                    **dict(
-                        arguments,
-                        current_param_container=params,
-                        model_state=model_state,
-                        optimizer_state=optimizer,
-                        global_step=step + 1,
-                        rng=prepare_key,
-                    )
+        if now != self._described:
+            self.seen.fault("D607", f"update_params at step {step}: {difference(self._described, now)}")
+            self._described = now
+        return optimizer, params, model_state
+
+    def _prepare_for_eval(self, **given: Any) -> Any:
+        assert self._submission.prepare_for_eval is not None
+        optimizer, params, model_state = self._three(
+            "prepare_for_eval", given["global_step"] - 1, self._submission.prepare_for_eval, given
+        )
+        self._check("prepare_for_eval", optimizer, params, model_state)
+        self._described = described_as(optimizer[0])
+        return optimizer, params, model_state
+
+    def _three(self, name: str, step: int, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+        """What the function returns, computed."""
+        with _calling(name, step):
+            result = function(**given)
+            if not isinstance(result, (tuple, list)) or len(result) != 3:
+                raise TypeError(
+                    f"returned {type(result).__name__}, not the three (optimizer_state, parameters, model_state)"
                 )
-                optimizer, params, model_state = _three(result)
-                jax.block_until_ready(alive(params))
-            if not _check(
-                watched,
-                "prepare_for_eval",
-                optimizer,
-                params,
-                model_state,
-                shape_of_params,
-                shape_of_model_state,
-            ):
-                return watched
-            described = described_as(optimizer[0])
-        params = workload.project_params(params)
-    watched.params, watched.state = on_host(params), on_host(arrays(optimizer[0]))
-    return watched
+            jax.block_until_ready(alive(result[1]))
+        return result
+
+    def _check(self, function: str, optimizer: Any, params: Any, model_state: Any) -> None:
+        """Checks what a function returned.
+
+        Raises:
+          _CannotGoOn: training cannot go on with it.
+        """
+        structure, leaves = described_as(params)
+        found = structure, tuple(leaf.removesuffix(" (weak)") for leaf in leaves)
+        if found != self._params_like:
+            self._give_up("D605", f"{function}: {difference(self._params_like, found)}")
+        wanted, got = self._model_state_like, jax.tree.structure(model_state)
+        if got != wanted:
+            self.seen.fault("D606", f"{function}: {wanted} became {got}")
+            if wanted.num_leaves != got.num_leaves:
+                raise _CannotGoOn
+        returned = (("parameters", params), ("model_state", model_state), ("optimizer_state", optimizer))
+        for name, tree in returned:
+            if len(alive(tree)) != len(arrays(tree)):
+                self._give_up("D612", f"{function} returns {name} that it has donated")
+        self._check_optimizer(optimizer, function)
+
+    def _check_optimizer(self, optimizer: Any, function: str) -> None:
+        if not isinstance(optimizer, (tuple, list)) or len(optimizer) != 2:
+            size = f" of {len(optimizer)}" if isinstance(optimizer, (tuple, list)) else ""
+            kind = type(optimizer).__name__
+            self._give_up("D604", f"{function} returned a {kind}{size} for optimizer_state")
+        lost = arrays(optimizer[1])
+        if lost:
+            message = f"{function}: optimizer_state[1] holds {len(lost)} arrays, which no checkpoint keeps"
+            self.seen.fault("D604", message)
+            return
+        for path, leaf in jax.tree_util.tree_leaves_with_path(optimizer[0]):
+            if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, int, float, complex)):
+                where = jax.tree_util.keystr(path)
+                self.seen.fault("D613", f"{function}: optimizer_state[0]{where} is a {type(leaf).__name__}")
+
+    def _give_up(self, code: str, message: str) -> NoReturn:
+        self.seen.fault(code, message)
+        raise _CannotGoOn
 
 
 class _calling:
@@ -192,70 +236,3 @@ class _calling:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
             raise CallFailed(self.function, self.step) from error
-
-
-def _three(result: Any) -> Any:
-    if not isinstance(result, (tuple, list)) or len(result) != 3:
-        raise TypeError(
-            f"returned {type(result).__name__}, not the three (optimizer_state, parameters, model_state)"
-        )
-    return result
-
-
-def _check(
-    watched: Watched,
-    function: str,
-    optimizer: Any,
-    params: Any,
-    model_state: Any,
-    wanted: Any,
-    structure: Any,
-) -> bool:
-    """Checks what a function returned; whether training can go on."""
-    structure_now, leaves_now = described_as(params)
-    found = structure_now, tuple(leaf.removesuffix(" (weak)") for leaf in leaves_now)
-    if found != wanted:
-        watched.fault("D605", f"{function}: {difference(wanted, found)}")
-        return False
-    if jax.tree.structure(model_state) != structure:
-        message = f"{function}: {structure} became {jax.tree.structure(model_state)}"
-        watched.fault("D606", message)
-        if structure.num_leaves != len(jax.tree.leaves(model_state)):
-            return False
-    for name, tree in (("parameters", params), ("model_state", model_state), ("optimizer_state", optimizer)):
-        if len(alive(tree)) != len(arrays(tree)):
-            watched.fault("D612", f"{function} returns {name} that it has donated")
-            return False
-    return _check_optimizer(watched, optimizer, function)
-
-
-def _check_optimizer(watched: Watched, optimizer: Any, function: str) -> bool:
-    if not isinstance(optimizer, (tuple, list)) or len(optimizer) != 2:
-        size = f" of {len(optimizer)}" if isinstance(optimizer, (tuple, list)) else ""
-        watched.fault("D604", f"{function} returned a {type(optimizer).__name__}{size} for optimizer_state")
-        return False
-    lost = arrays(optimizer[1])
-    if lost:
-        watched.fault(
-            "D604", f"{function}: optimizer_state[1] holds {len(lost)} arrays, which no checkpoint keeps"
-        )
-        return True
-    for path, leaf in jax.tree_util.tree_leaves_with_path(optimizer[0]):
-        if not isinstance(leaf, (jax.Array, np.ndarray, np.generic, int, float, complex)):
-            where = jax.tree_util.keystr(path)
-            watched.fault("D613", f"{function}: optimizer_state[0]{where} is a {type(leaf).__name__}")
-    return True
-
-
-def _train_state() -> dict[str, Any]:
-    return {
-        "validation_goal_reached": False,
-        "test_goal_reached": False,
-        "is_time_remaining": True,
-        "last_eval_time": 0.0,
-        "training_complete": False,
-        "accumulated_submission_time": 0.0,
-        "accumulated_eval_time": 0.0,
-        "accumulated_logging_time": 0.0,
-        "last_step_end_time": 0.0,
-    }
