@@ -14,7 +14,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
+import workloads
+from submissions import api
 from submissions.api import _inputs as _run_inputs
 from tuning.execution.run import run
 
@@ -85,11 +88,24 @@ TIMES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def processes_share_what_they_compile(tmp_path_factory):
+def trials_share_what_they_compile(tmp_path_factory):
+    """In this process and in those that it starts."""
+    options = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+    mnist = api.view(workloads.load("algoperf/mnist"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        patch.setattr(api, "algoperf_workload", lambda *_: mnist)
+        for name, value in options.items():
+            patch.setenv(name.upper(), str(value))
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # it looks at its folder only once
         yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 def written(folder):
