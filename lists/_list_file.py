@@ -19,7 +19,6 @@ A list file is JSON. All keys are required, no others are allowed:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import keyword
 import math
@@ -31,6 +30,8 @@ from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
+
+from workloads.spelling import did_you_mean
 
 FORMAT = 1
 METHODS = ("greedy", "exact", "given")
@@ -317,8 +318,7 @@ def _plain(message: str) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         allowed = (_PointInFile if place else _ListInFile).__struct_fields__
-        near = difflib.get_close_matches(unknown[1], allowed, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(unknown[1], allowed)
         text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import resources
 
 from lists._list_file import HyperparameterList, parse_list
+from workloads.spelling import did_you_mean
 
 # Metz' list exists in two orders, and "its first 5 points" means different points in each: 743, 342, ...
 # in the paper, 251, 611, ... in the package that was released.
@@ -37,8 +37,7 @@ def published(name: str) -> HyperparameterList:
       ['173', '170', '197', '43', '104']
     """
     if name not in PUBLISHED:
-        near = difflib.get_close_matches(name, PUBLISHED, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, PUBLISHED)
         raise ValueError(f"no published list '{name}'{hint} (published: {', '.join(PUBLISHED)})")
     file = resources.files("lists").joinpath("published", *f"{name}.json".split("/"))
     return parse_list(file.read_bytes(), where=str(file))
