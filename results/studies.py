@@ -13,7 +13,6 @@ most the batch in flight. Nothing here needs JAX.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -24,11 +23,12 @@ import msgspec
 import polars as pl
 
 from submissions.points import Point
+from submissions.statuses import STATUSES as STATUSES
+from workloads.spelling import did_you_mean
 
 FORMAT = 1
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
-STATUSES = ("done", "diverged", "timeout", "interrupted")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,8 +182,7 @@ def read_spec(folder: Path) -> StudySpec:
     known = [field.name for field in dataclasses.fields(StudySpec)]
     for key in raw:
         if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(key, known)
             raise ValueError(f"{path}: unknown key {key!r}{hint} (allowed: {', '.join(known)})")
     try:
         # Made anew, as msgspec leaves out what an older file does not name.

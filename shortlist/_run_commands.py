@@ -82,8 +82,10 @@ def run(
         ),
     ] = None,
     tuning_ruleset: Annotated[
-        Literal["external", "self"],
-        typer.Option(help="self: without hyperparameters, 1.5 times the runtime."),
+        Literal["external", "self-tuning", "self"],
+        typer.Option(
+            help="self-tuning, or self as AlgoPerf spells it: without hyperparameters, 1.5 times the runtime."
+        ),
     ] = "external",
     tuning_search_space: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON: a list of points, or ranges.")
@@ -154,7 +156,7 @@ def run(
 ) -> None:
     """Run an AlgoPerf submission on a workload, by AlgoPerf's rules, with AlgoPerf's flags and logs.
 
-    Exit status 1 if a trial failed; the others ran all the same.
+    Exit status 1 if a trial crashed; the others ran all the same.
 
     Example: shortlist run --submission-path nadamw_list --tuning-search-space nadamw_list/tuning_search_space.json
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
@@ -223,7 +225,7 @@ def run(
             for one in outcomes
         ]
         print_table(f"{workload}: {outcomes[0].folder.rpartition('/')[0]}", columns, rows)
-    if any(one.status == "failed" for one in outcomes):
+    if any(one.status == "crashed" for one in outcomes):
         raise typer.Exit(1)
 
 

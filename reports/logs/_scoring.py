@@ -297,5 +297,5 @@ def _caps(results: Results, base: tuple[str, ...], by: By) -> Float[np.ndarray, 
     if by == "steps":
         return np.array([defined.workloads[name].step_hint for name in base], dtype=float)
     self_tuning = (results.trials["hyperparameters"] == "{}").all() and results.trials["trial"].max() == 1
-    factor = defined.rulesets["self" if self_tuning else "external"].runtime_factor
+    factor = defined.rulesets["self-tuning" if self_tuning else "external"].runtime_factor
     return factor * np.array([defined.workloads[name].speedup_cap_seconds for name in base])

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from submissions import api
 from submissions.api import _old_jax
+from submissions.api._install import PROVIDED, ROOTS, install
+from workloads.installed import is_installed
 
 _PACKAGE = "_shortlist_submission_"
 _COUNTER = itertools.count()
@@ -34,7 +35,7 @@ def import_file(file: Path, tree: ast.Module) -> ModuleType:
     Raises:
       ImportError: an import is not found.
     """
-    api.install()
+    install()
     folder = file.parent
     _FINDER.forget()
     sources = local_sources(file, tree)
@@ -156,7 +157,7 @@ def _local_files(node: ast.AST, path: Path, folder: Path) -> Iterator[Path]:
 def _leading_to(name: str, beside: Path, folder: Path) -> list[tuple[str, Path | None]]:
     """What the finder must know for an absolute import: (module, its place), the outermost first."""
     parts = name.split(".")
-    if parts[0] in api.ROOTS:
+    if parts[0] in ROOTS:
         return []
     if not _is_found(parts[0]):
         for root in dict.fromkeys((beside, folder, *folder.parents)):
@@ -252,9 +253,9 @@ def _run(name: str, file: Path) -> ModuleType:
 def _why(error: ImportError, folder: Path) -> str:
     """What is missing, and what to do."""
     root = (error.name or "").partition(".")[0]
-    if root in api.ROOTS and not api.is_installed():
+    if root in ROOTS and not is_installed():
         return (
-            f"{error}; without an installed AlgoPerf there are {', '.join(api.PROVIDED)}. Install AlgoPerf, "
+            f"{error}; without an installed AlgoPerf there are {', '.join(PROVIDED)}. Install AlgoPerf, "
             "or leave the import out"
         )
     if isinstance(error, ModuleNotFoundError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from submissions import api
+from workloads.installed import PREFIX
 
 # Names of variants begin with those of what they vary (AlgoPerf 0.6 and 1.0).
 BASE_WORKLOADS = (
@@ -22,12 +23,16 @@ KEYS_AT_ONCE = 16  # steps whose random keys are derived by one call; more take 
 class CountingQueue:
     """The input queue, which knows how many batches were taken: a resumed trial goes on with the next."""
 
-    def __init__(self, batches: Iterator[Any], taken: int) -> None:
-        self._batches, self.taken = batches, taken
-        if hasattr(batches, "seek"):
-            batches.seek(taken)  # type: ignore[attr-defined]
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self._batches, self.taken = batches, 0
+
+    def skip_to(self, taken: int) -> None:
+        """Goes on as if so many batches had been taken; now, none have been."""
+        self.taken = taken
+        if hasattr(self._batches, "seek"):
+            self._batches.seek(taken)  # type: ignore[attr-defined]
         else:
-            collections.deque((next(batches) for _ in range(taken)), maxlen=0)
+            collections.deque(itertools.islice(self._batches, taken), maxlen=0)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -39,7 +44,7 @@ class CountingQueue:
 
 def base_workload(name: str) -> str | None:
     """The base workload that a variant of AlgoPerf's is named after; None for a base workload and for ours."""
-    plain = name.removeprefix(api.INSTALLED)
+    plain = name.removeprefix(PREFIX)
     if plain == name:
         return None
     return next((base for base in BASE_WORKLOADS if base in plain and base != plain), None)

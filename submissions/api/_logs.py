@@ -1,6 +1,6 @@
 """A trial's logs, in AlgoPerf's layout and with its column names.
 
-    <experiment_dir>/<experiment_name>/<workload>_<framework>/trial_<i>/
+    <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>/
         hparams.json  meta_data_<p>.json  flags_<p>.json  eval_measurements.csv  measurements.csv
 
 p counts how often the trial was resumed. AlgoPerf's scoring reads the evaluations, and step hint and budget from the
@@ -54,9 +54,8 @@ class TrialLogs:
         ]
         self.preemption_count = max(earlier, default=-1) + 1 if resume else 0
 
-    def begin(self, spec: TrialSpec, workload: Any, global_step: int) -> None:
+    def begin(self, spec: TrialSpec, workload: Any) -> None:
         """Writes down what is about to be done, and on what."""
-        del global_step
         self.folder.mkdir(parents=True, exist_ok=True)
         if spec.hyperparameters is not None:
             self._json("hparams.json", dict(spec.hyperparameters), indent=2)

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from submissions.statuses import Status
 from workloads.installed import PREFIX
 
-Ruleset = Literal["external", "self"]
+Ruleset = Literal["external", "self-tuning"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +22,7 @@ class TrialSpec:
       folder: where its logs go.
       trial: from 1.
       seed: of this trial.
-      ruleset: "external", or "self" without hyperparameters.
-      hyperparameters: a point; None under "self".
+      hyperparameters: a point; None under the self-tuning ruleset.
       data_dir: of real data.
       max_global_steps: at most so many steps; None: a workload without a clock ends at its step hint.
       eval_period_steps: steps between evaluations; None: by the workload's clock, or its own period if it has none.
@@ -31,7 +31,6 @@ class TrialSpec:
       save_checkpoints: after every evaluation, and at the end.
       save_intermediate_checkpoints: keep all of them, not only the last.
       resume: go on from the last checkpoint.
-      framework: of the folder's name.
       imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
       flags: what was asked for, to be written down.
     """
@@ -41,7 +40,6 @@ class TrialSpec:
     folder: str
     trial: int
     seed: int
-    ruleset: Ruleset = "external"
     hyperparameters: Mapping[str, Any] | None = None
     data_dir: str | None = None
     max_global_steps: int | None = None
@@ -51,9 +49,13 @@ class TrialSpec:
     save_checkpoints: bool = True
     save_intermediate_checkpoints: bool = False
     resume: bool = False
-    framework: str = "jax"
     imagenet_v2_data_dir: str | None = None
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """AlgoPerf's: with hyperparameters, or without."""
+        return "self-tuning" if self.hyperparameters is None else "external"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ class TrialOutcome:
     Attributes:
       trial: from 1.
       folder: with its logs.
-      status: `done`; `failed` if it raised or its process died.
+      status: see `submissions.statuses`.
       reason: why it stopped, for people.
       global_step: steps made.
       score: seconds of submission time.
@@ -74,7 +76,7 @@ class TrialOutcome:
 
     trial: int
     folder: str
-    status: Literal["done", "failed"]
+    status: Status
     reason: str
     global_step: int = 0
     score: float = 0.0
@@ -83,13 +85,13 @@ class TrialOutcome:
     seconds_per_step: float | None = None
 
 
-def workload_folder(workload: str, framework: str) -> str:
+def workload_folder(workload: str) -> str:
     """Name of the folder with a workload's trials: AlgoPerf's own for its own workloads.
 
     Ours keep their family in front, so that nobody takes `algoperf.mnist_jax`, on whatever data, for an official run.
 
     Example:
-      >>> workload_folder("algoperf-installed/mnist", "jax"), workload_folder("algoperf/mnist", "jax")
+      >>> workload_folder("algoperf-installed/mnist"), workload_folder("algoperf/mnist")
       ('mnist_jax', 'algoperf.mnist_jax')
     """
-    return f"{workload.removeprefix(PREFIX).replace('/', '.')}_{framework}"
+    return f"{workload.removeprefix(PREFIX).replace('/', '.')}_jax"

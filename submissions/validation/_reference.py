@@ -11,7 +11,7 @@ import optax
 
 from submissions import api
 from submissions.api import _jax_sharding_utils as sharding
-from submissions.validation._trial import SEED
+from submissions.validation._watched import SEED
 
 
 def plain_adam(workload: Any, batch_size: int, steps: int) -> list[float]:

@@ -18,7 +18,7 @@ import numpy as np
 from submissions import api
 from submissions.api import loading
 from submissions.api.loading import Submission
-from submissions.validation import _trial
+from submissions.validation import _watched
 from submissions.validation._audit import Audit
 from submissions.validation._files import required_packages
 from submissions.validation._reference import plain_adam
@@ -37,7 +37,7 @@ def main(request_file: str, answers_file: str) -> None:
     answers = Answers(Path(answers_file))
     path = Path(request["submission"])
     api.install()
-    compilations, audit = _trial.Compilations(), Audit(path.parent)
+    compilations, audit = _watched.Compilations(), Audit(path.parent)
     try:
         submission = loading.load(path)
     except Exception as error:
@@ -135,7 +135,7 @@ def dry_run(
     name: str,
     point: dict[str, Any] | None,
     steps: int,
-    compilations: _trial.Compilations,
+    compilations: _watched.Compilations,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Findings of one workload, and figures: seconds per step, beside plain Adam's."""
     folder = submission.path.parent
@@ -145,11 +145,11 @@ def dry_run(
     except ValueError as error:
         return [_failure("A205", "get_batch_size", error, folder, name)], figures
     size = max(min(size, BATCH_SIZE) // jax.device_count(), 1) * jax.device_count()
-    runs: list[_trial.Watched] = []
+    runs: list[_watched.Watched] = []
     for _ in range(2):
         try:
-            runs.append(_trial.run(submission, workload, point, size, steps, compilations))
-        except _trial.CallFailed as failed:
+            runs.append(_watched.run(submission, workload, point, size, steps, compilations))
+        except _watched.CallFailed as failed:
             cause = failed.__cause__ or failed
             deleted = "deleted" in str(cause) or "donated" in str(cause)
             code = "D612" if deleted else "D602"
@@ -182,7 +182,7 @@ def dry_run(
     return findings, figures
 
 
-def _numbers(runs: list[_trial.Watched], name: str) -> list[dict[str, Any]]:
+def _numbers(runs: list[_watched.Watched], name: str) -> list[dict[str, Any]]:
     findings, (first, second) = [], runs
     bad = sum(int(np.sum(~np.isfinite(x))) for x in first.params if np.issubdtype(x.dtype, np.floating))
     if bad:
@@ -211,7 +211,7 @@ def _same_bits(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     )
 
 
-def _recompilations(steps: list[_trial.Step], name: str) -> list[dict[str, Any]]:
+def _recompilations(steps: list[_watched.Step], name: str) -> list[dict[str, Any]]:
     """Whether the step itself, not some small operation beside it, is compiled after the first one too."""
     if not steps:
         return []

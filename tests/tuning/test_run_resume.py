@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +14,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
+import workloads
+from submissions import api
 from submissions.api import _inputs as _run_inputs
 from tuning.execution.run import run
 
@@ -22,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPS, PERIOD = 60, 10
 
 SUBMISSION = """
-import functools, os, pathlib, signal
+import fcntl, functools, os, pathlib, signal, time
 import jax, jax.numpy as jnp
 from algoperf import spec
 
@@ -51,6 +54,11 @@ def update_params(workload, current_param_container, current_params_types, model
     if (here / f"crash_{global_step}").exists():
         (here / f"crash_{global_step}").unlink()
         raise FloatingPointError("made to crash")
+    if (here / f"wait_{global_step}").exists():
+        lock = (here / "alive").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as long as this process lives
+        (here / "waiting").touch()
+        time.sleep(600)
     if getattr(hyperparameters, "dies", "no") == "yes":
         os.kill(os.getpid(), signal.SIGKILL)
     state, function = optimizer_state
@@ -79,15 +87,47 @@ TIMES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def submission(tmp_path):
-    folder = tmp_path / "submission"
+@pytest.fixture(scope="module", autouse=True)
+def trials_share_what_they_compile(tmp_path_factory):
+    """In this process and in those that it starts."""
+    options = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in options}
+    mnist = api.view(workloads.load("algoperf/mnist"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "algoperf_workload", lambda *_: mnist)
+        for name, value in options.items():
+            patch.setenv(name.upper(), str(value))
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # it looks at its folder only once
+        yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+def written(folder):
     folder.mkdir()
     (folder / "submission.py").write_text(SUBMISSION)
     (folder / "space.json").write_text(
         '[{"rate": 0.01, "dies": "no"}, {"rate": 0.02, "dies": "yes"}, {"rate": 0.03, "dies": "no"}]'
     )
     return folder
+
+
+@pytest.fixture
+def submission(tmp_path):
+    return written(tmp_path / "submission")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The first trial, undisturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    (outcome,) = run(**arguments(written(folder / "submission"), folder, "whole"))
+    return outcome
 
 
 def arguments(submission, tmp_path, name, **others):
@@ -109,8 +149,14 @@ def same_numbers(one, other):
         assert numbers(one, file) == numbers(other, file), file
 
 
-def test_a_crashed_trial_resumes_with_the_undisturbed_numbers_and_logs(submission, tmp_path):
-    (whole,) = run(**arguments(submission, tmp_path, "whole"))
+def within(seconds, happens):
+    deadline = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_crashed_trial_resumes_with_the_undisturbed_numbers_and_logs(submission, tmp_path, whole):
     # 30 is an evaluation's step, and the step after it logs: neither row may be there twice.
     (submission / "crash_37").touch()
     with pytest.raises(FloatingPointError):
@@ -122,33 +168,29 @@ def test_a_crashed_trial_resumes_with_the_undisturbed_numbers_and_logs(submissio
     assert numbers(resumed.folder, "measurements.csv")[-1]["global_step"] == str(STEPS)
 
 
-def test_a_trial_that_crashed_before_its_first_checkpoint_begins_anew(submission, tmp_path):
-    (whole,) = run(**arguments(submission, tmp_path, "whole", max_global_steps=12))
+def test_a_trial_that_crashed_before_its_first_checkpoint_begins_anew(submission, tmp_path, whole):
     (submission / "crash_0").touch()
     with pytest.raises(FloatingPointError):
-        run(**arguments(submission, tmp_path, "crashed", max_global_steps=12))
-    (resumed,) = run(**arguments(submission, tmp_path, "crashed", max_global_steps=12, resume=True))
+        run(**arguments(submission, tmp_path, "crashed"))
+    (resumed,) = run(**arguments(submission, tmp_path, "crashed", resume=True))
     same_numbers(whole.folder, resumed.folder)
 
 
 def test_self_tuning_resumes_with_the_seed_that_was_drawn(submission, tmp_path):
     given = arguments(
-        submission,
-        tmp_path,
-        "self",
-        tuning_ruleset="self",
-        tuning_search_space=None,
-        rng_seed=None,
-        isolated=True,
+        submission, tmp_path, "alone", tuning_ruleset="self-tuning", tuning_search_space=None, rng_seed=None
     )
     (submission / "crash_20").touch()
-    (failed,) = run(**given)
-    assert failed.status == "failed"
-    assert "made to crash" in failed.reason
-    seed = json.loads((Path(failed.folder) / "trial.json").read_text())["seed"]
+    (crashed,) = run(**given | {"isolated": True})
+    assert crashed.status == "crashed"
+    assert "made to crash" in crashed.reason
     (resumed,) = run(**given, resume=True)
     assert resumed.status == "done"
-    assert json.loads((Path(failed.folder) / "trial.json").read_text())["seed"] == seed
+    first, second = (
+        json.loads((Path(crashed.folder) / f"meta_data_{time}.json").read_text()) for time in (0, 1)
+    )
+    assert first["rng_seed"] == second["rng_seed"]
+    assert second["shortlist.tuning_ruleset"] == "self-tuning"
 
 
 def test_a_killed_trial_is_recorded_and_the_next_goes_on(submission, tmp_path):
@@ -162,39 +204,38 @@ def test_a_killed_trial_is_recorded_and_the_next_goes_on(submission, tmp_path):
         isolated=True,
     )
     died, done = run(**given)
-    assert (died.trial, died.status) == (2, "failed")
+    assert (died.trial, died.status) == (2, "crashed")
     assert "SIGKILL" in died.reason
     assert (done.trial, done.status, done.global_step) == (3, "done", 3)
     assert not (Path(done.folder).parent / "trial_1").exists()
 
 
-def test_a_run_that_is_killed_resumes_with_the_undisturbed_numbers(submission, tmp_path):
-    given = arguments(
-        submission, tmp_path, "whole", isolated=True, max_global_steps=3000, eval_period_steps=100
-    )
-    (whole,) = run(**given)
-    given["experiment_name"] = "killed"
+def test_a_trial_dies_with_the_run_that_is_killed_and_resumes_with_the_undisturbed_numbers(
+    submission, tmp_path, whole
+):
+    given = arguments(submission, tmp_path, "killed")
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-    program = f"from tuning.execution.run import run; run(**{plain!r})"
+    program = f"from tuning.execution.run import run; run(**{plain | {'isolated': True}!r})"
+    (submission / "wait_37").touch()
     process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    folder = Path(str(whole.folder).replace("whole", "killed"))
-    deadline = time.monotonic() + 300
-    while (
-        process.poll() is None
-        and time.monotonic() < deadline
-        and len(list(folder.glob("checkpoint_[1-9]00.npz"))) == 0
-    ):
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)  # the trial's process is in the same group
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert not (folder / "outcome.json").exists()
+    within(300, (submission / "waiting").exists)
+    process.kill()  # the run's own process, not the trial's
+    process.wait()
+    with (submission / "alive").open() as lock:
+
+        def is_free():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        within(60, is_free)
+    (submission / "wait_37").unlink()
     (resumed,) = run(**given, resume=True)
-    assert resumed.global_step == 3000
+    assert (resumed.status, resumed.global_step) == ("done", STEPS)
     same_numbers(whole.folder, resumed.folder)
 
 

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 import workloads
 from results import read_algoperf_logs
+from results.studies import STATUSES
 from shortlist import _run_commands
 from submissions import api
 from submissions.api import _inputs as _run_inputs
 from submissions.api import _logs as _run_logs
-from submissions.api import checkpoints as _run_checkpoints
+from submissions.api import checkpoints
 from submissions.spaces import SearchSpace
 from tuning.execution import _run_points
 from tuning.execution import run as runner
@@ -132,7 +133,7 @@ def test_a_list_holds_whatever_json_can_say(tmp_path):
 
 
 def test_only_trial_1_has_the_studys_seed():
-    seeds = [runner.trial_seed(5, trial) for trial in range(1, 101)]
+    seeds = [runner.seed_of_trial(5, trial) for trial in range(1, 101)]
     assert seeds[0] == 5
     assert len(set(seeds)) == 100
     assert all(0 <= seed < 2**32 for seed in seeds)
@@ -150,7 +151,7 @@ def test_a_slice_takes_its_own_trials_and_points(run, tmp_path):
 
 def test_a_submission_that_completes_its_training_gets_a_last_evaluation(run):
     (outcome,) = run("completes")
-    assert outcome.reason == "the submission ended its training"
+    assert (outcome.status, outcome.reason) == ("stopped", "the submission ended its training")
     assert [row["global_step"] for row in rows(outcome)] == ["1", "8"]  # the step that raises counts
 
 
@@ -161,7 +162,7 @@ def test_without_a_clock_training_ends_at_the_step_hint(run):
 
 
 @pytest.mark.parametrize("skip_evals", [False, True])
-@pytest.mark.parametrize(("ruleset", "budget"), [("external", 0.4), ("self", 0.6)])
+@pytest.mark.parametrize(("ruleset", "budget"), [("external", 0.4), ("self-tuning", 0.6)])
 def test_a_budget_ends_a_trial(run, ruleset, budget, skip_evals):
     facts = {"max_runtime_seconds": 0.4, "eval_period_seconds": 0.05}
     given = {"tuning_ruleset": ruleset, "skip_evals": skip_evals}
@@ -171,12 +172,41 @@ def test_a_budget_ends_a_trial(run, ruleset, budget, skip_evals):
         else {"tuning_search_space": None}
     )
     (outcome,) = run("budget", facts, **given)
+    assert outcome.status == "timeout"
     assert "budget" in outcome.reason
     assert outcome.score >= budget
     if skip_evals:
         assert not outcome.metrics
     else:  # beyond the budget nothing is evaluated
         assert all(float(row["score"]) < budget for row in rows(outcome))
+
+
+def test_a_trial_whose_last_evaluation_is_not_finite_has_diverged(run, monkeypatch, mnist):
+    real = type(mnist).eval_model
+    monkeypatch.setattr(
+        mnist, "eval_model", lambda *given: real(mnist, *given) | {"validation/loss": float("nan")}
+    )
+    (outcome,) = run("diverges", max_global_steps=3)
+    assert outcome.status == "diverged"
+    assert outcome.reason == "all 3 steps are made; validation/loss is nan at the last evaluation"
+    assert outcome.status in STATUSES
+
+
+def test_a_budget_used_up_behind_the_target_is_no_timeout(run):
+    facts = {"max_runtime_seconds": 0.4, "eval_period_seconds": 0.05, "validation_target": 0.001}
+    given = {"num_tuning_trials": 2, "hparam_start_index": 1, "stop_at_targets": False}
+    (outcome,) = run("behind", facts, **given)
+    assert (outcome.status, outcome.reached) == ("done", True)
+    assert "budget" in outcome.reason
+
+
+def test_algoperfs_spelling_of_self_tuning_is_taken(run, tmp_path):
+    (outcome,) = run("alone", tuning_ruleset="self", tuning_search_space=None, max_global_steps=2)
+    assert json.loads((Path(outcome.folder) / "flags_0.json").read_text())["tuning_ruleset"] == "self"
+    with pytest.raises(
+        ValueError, match=r"allowed: external, self-tuning \(or self, as AlgoPerf spells it\)"
+    ):
+        run("other", tuning_ruleset="selftuning", tuning_search_space=None)
 
 
 def test_targets_end_a_trial_unless_told_to_go_on(run):
@@ -236,16 +266,16 @@ def test_a_new_column_keeps_the_rows_and_half_a_line_is_dropped(tmp_path):
 
 
 def test_a_checkpoint_of_another_state_is_refused(tmp_path):
-    file = _run_checkpoints.save(tmp_path, 3, {"w": np.ones(2)}, {"step": 3}, keep_others=False)
-    arrays, kept = _run_checkpoints.restore(file, {"w": np.zeros(2)})
+    file = checkpoints.save(tmp_path, 3, {"w": np.ones(2)}, {"step": 3}, keep_others=False)
+    arrays, kept = checkpoints.restore(file, {"w": np.zeros(2)})
     assert arrays["w"].tolist() == [1, 1]
     assert kept == {"step": 3}
     with pytest.raises(ValueError, match="saved another state"):
-        _run_checkpoints.restore(file, {"v": np.zeros(2)})
+        checkpoints.restore(file, {"v": np.zeros(2)})
     with pytest.raises(ValueError, match="shape"):
-        _run_checkpoints.restore(file, {"w": np.zeros(3)})
+        checkpoints.restore(file, {"w": np.zeros(3)})
     with pytest.raises(ValueError, match="only arrays and numbers can be saved"):
-        _run_checkpoints.check_savable(({"f": print}, None))
+        checkpoints.check_savable(({"f": print}, None))
 
 
 def test_variants_of_algoperf_know_their_base():

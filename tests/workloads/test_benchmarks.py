@@ -102,9 +102,12 @@ def test_held_out_workloads_are_one_per_data_set_and_only_in_v05():
 )
 def test_rules(version, studies, self_factor):
     rules = benchmark(version).rulesets
-    assert [(r.studies, r.trials) for r in (rules["external"], rules["self"])] == [(studies, 5), (studies, 1)]
+    assert [(r.studies, r.trials) for r in (rules["external"], rules["self-tuning"])] == [
+        (studies, 5),
+        (studies, 1),
+    ]
     assert rules["external"].runtime_factor == 1.0
-    assert rules["self"].runtime_factor == self_factor
+    assert rules["self-tuning"].runtime_factor == self_factor
 
 
 def test_the_direction_of_every_metric_agrees_with_the_rule_by_name():

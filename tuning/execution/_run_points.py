@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from submissions.spaces import SearchSpace
 from tuning.strategies import halton
-from workloads.data.files import write_atomically
+from workloads.data.files import write_once
 
 NAME = "points.json"
 
@@ -43,7 +37,8 @@ def points(folder: Path, search_space: Path, trials: int, seed: int) -> list[dic
     file = folder / NAME
     if not file.exists():
         drawn = _draw(search_space, trials, seed)
-        _write_once(file, {"asked": asked, "points": drawn})
+        content = json.dumps({"asked": asked, "points": drawn}, indent=1)
+        write_once(file, content.encode() + b"\n")  # of several machines, the first; all then read the same
     stored = json.loads(file.read_text(encoding="utf-8"))
     differing = [name for name, value in asked.items() if stored["asked"].get(name) != value]
     if differing:
@@ -73,11 +68,17 @@ def _draw(search_space: Path, trials: int, seed: int) -> list[dict[str, Any]]:
         raise ValueError(
             f"{search_space}: must be a list of points, or an object of dimensions; neither may be empty"
         )
-    dimensions = [_values(search_space, name, entry) for name, entry in data.items()]
-    order = list(range(trials))
-    np.random.RandomState(seed).shuffle(order)
-    rows = halton.coordinates(len(dimensions), trials).tolist()
-    return [{name: at(u) for name, at, u in zip(data, dimensions, rows[row], strict=True)} for row in order]
+    # Choices may be anything that JSON can say, as in AlgoPerf; points hold numbers, so their positions are drawn.
+    choices = {name: entry["feasible_points"] for name, entry in data.items() if _has_choices(entry)}
+    numbered = {name: {"feasible_points": list(range(len(values)))} for name, values in choices.items()}
+    space = SearchSpace.from_json(data | numbered, str(search_space))
+    return [
+        {
+            name: choices[name][int(value)] if name in choices else value
+            for name, value in point.hyperparameters.items()
+        }
+        for point in halton.points(space, trials, order_seed=seed)
+    ]
 
 
 def _listed(search_space: Path, data: list[Any], trials: int) -> list[dict[str, Any]]:
@@ -94,22 +95,9 @@ def _listed(search_space: Path, data: list[Any], trials: int) -> list[dict[str, 
     return data[:trials]
 
 
-def _values(search_space: Path, name: str, entry: Any) -> Callable[[float], Any]:
-    """Coordinate in [0, 1) -> value of a dimension."""
-    choices = entry.get("feasible_points") if isinstance(entry, dict) else None
-    if isinstance(choices, list) and choices and set(entry) == {"feasible_points"}:
-        return lambda u: choices[math.floor(u * len(choices))]  # anything that JSON can say, as in AlgoPerf
-    space = SearchSpace.from_json({name: entry}, str(search_space))
-    return space.dimensions[0][1].at
-
-
-def _write_once(file: Path, content: dict[str, Any]) -> None:
-    """Writes a file unless another machine was faster; all of them then read the same."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.{time.time_ns()}")
-    write_atomically(beside, json.dumps(content, indent=1).encode() + b"\n")
-    try:
-        os.link(beside, file)  # fails if it exists, where a rename would replace it
-    except FileExistsError:
-        pass
-    finally:
-        beside.unlink()
+def _has_choices(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and set(entry) == {"feasible_points"}
+        and isinstance(entry["feasible_points"], list)
+    )

@@ -1,7 +1,7 @@
 """A submission on a workload: the trials of one study, each in a process of its own, with AlgoPerf's logs.
 
 The second of the two engines: where `tuning.engine` trains many points of an optimizer as one program, this one runs
- any AlgoPerf submission as AlgoPerf would.
+any AlgoPerf submission as AlgoPerf would.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import hashlib
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import submissions.api.loading as loading
 from submissions.api import TrialOutcome, TrialSpec, train, workload_folder
+from submissions.statuses import STATUSES
 from tuning.execution import _run_points
 from workloads.data.files import write_atomically
 
@@ -28,6 +31,7 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 OUTCOME, SPEC, CONSOLE = "outcome.json", "trial.json", "console.log"
 SEEDS = 2**32  # JAX takes and NumPy demands seeds below
+TO_BE_RESUMED = ("crashed", "interrupted")  # statuses of trials that --resume goes on with
 
 
 def run(
@@ -36,7 +40,7 @@ def run(
     workload: str,
     experiment_dir: str | os.PathLike[str],
     experiment_name: str,
-    tuning_ruleset: Literal["external", "self"] = "external",
+    tuning_ruleset: Literal["external", "self-tuning", "self"] = "external",
     tuning_search_space: str | os.PathLike[str] | None = None,
     num_tuning_trials: int = 1,
     hparam_start_index: int | None = None,
@@ -58,15 +62,15 @@ def run(
 ) -> list[TrialOutcome]:
     """Runs a submission's trials on a workload, one after the other.
 
-    A trial that fails is recorded with its reason, and the next one goes on. Trials that ended are not run again under
-    `resume`.
+    A trial that crashes is recorded with its reason, and the next one goes on. Trials that ended otherwise are not run
+    again under `resume`.
 
     Args:
       submission_path: of submission.py or its folder.
       workload: name, see `workloads.load`, or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
-      tuning_ruleset: "external", with a search space, or "self", without one.
+      tuning_ruleset: "external", with a search space, or "self-tuning", without one, which AlgoPerf spells "self".
       tuning_search_space: JSON file, a list of points or ranges.
       num_tuning_trials: of the study; several machines may each run a slice of them.
       hparam_start_index, hparam_end_index: the slice, from 0, without its end.
@@ -94,18 +98,21 @@ def run(
       ValueError: arguments that contradict each other, or a submission that cannot be called.
     """
     given = {name: value for name, value in locals().items() if name not in ("progress", "flags")}
-    _check(
-        tuning_ruleset, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume
-    )
+    self_tuning = tuning_ruleset in ("self-tuning", "self")
+    if not self_tuning and tuning_ruleset != "external":
+        raise ValueError(
+            f"tuning_ruleset is {tuning_ruleset!r}; allowed: external, self-tuning (or self, as AlgoPerf spells it)"
+        )
+    _check(self_tuning, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume)
     submission = loading.submission_file(submission_path)
-    folder = Path(experiment_dir).expanduser() / experiment_name / workload_folder(workload, "jax")
-    first, end = _slice(tuning_ruleset, num_tuning_trials, hparam_start_index, hparam_end_index)
+    folder = Path(experiment_dir).expanduser() / experiment_name / workload_folder(workload)
+    first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
     folders = {trial: folder / f"trial_{trial}" for trial in range(first + 1, end + 1)}
     _make_room(folder, folders, overwrite, resume, whole=(first, end) == (0, num_tuning_trials))
     seed = rng_seed
     if seed is None:
         seed = _run_points.stored_seed(folder)
-    if seed is None and resume and tuning_ruleset == "self":
+    if seed is None and resume and self_tuning:
         seed = _earlier_seed(folders[1])  # there are no points to be written beside
     if seed is None:
         seed = secrets.randbelow(SEEDS)
@@ -119,7 +126,7 @@ def run(
     outcomes = []
     for trial, trial_folder in folders.items():
         ended = _outcome(trial_folder) if resume else None
-        if ended is not None and ended.status == "done":
+        if ended is not None and ended.status in set(STATUSES) - set(TO_BE_RESUMED):
             outcomes.append(ended)
             continue
         spec = TrialSpec(
@@ -127,8 +134,7 @@ def run(
             workload=workload,
             folder=str(trial_folder),
             trial=trial,
-            seed=trial_seed(seed, trial),
-            ruleset=tuning_ruleset,
+            seed=seed_of_trial(seed, trial),
             hyperparameters=None if points is None else points[trial - 1],
             data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
             max_global_steps=max_global_steps,
@@ -148,14 +154,14 @@ def run(
     return outcomes
 
 
-def trial_seed(seed: int, trial: int) -> int:
+def seed_of_trial(seed: int, trial: int) -> int:
     """The seed of a trial: the study's for trial 1, a hash of it and the number for all others.
 
     AlgoPerf gives all trials of a process the study's seed, and so one initialisation and one order of the data; its
     first trial and ours are alike.
 
     Example:
-      >>> trial_seed(1, 1), trial_seed(1, 2) == trial_seed(1, 3)
+      >>> seed_of_trial(1, 1), seed_of_trial(1, 2) == seed_of_trial(1, 3)
       (1, False)
     """
     if trial == 1:
@@ -163,12 +169,14 @@ def trial_seed(seed: int, trial: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/trial_{trial}".encode()).digest()[:4], "big")
 
 
-def _check(ruleset: str, space: Any, trials: int, seed: int | None, steps: int | None, *modes: bool) -> None:
-    if ruleset not in ("external", "self"):
-        raise ValueError(f"tuning_ruleset is {ruleset!r}; allowed: external, self")
-    if ruleset == "external" and space is None:
-        raise ValueError("the external ruleset needs a tuning_search_space; or choose tuning_ruleset self")
-    if ruleset == "self" and space is not None:
+def _check(
+    self_tuning: bool, space: Any, trials: int, seed: int | None, steps: int | None, *modes: bool
+) -> None:
+    if not self_tuning and space is None:
+        raise ValueError(
+            "the external ruleset needs a tuning_search_space; or choose the tuning_ruleset self-tuning"
+        )
+    if self_tuning and space is not None:
         raise ValueError("the self-tuning ruleset passes no hyperparameters: leave tuning_search_space out")
     if trials < 1:
         raise ValueError(f"num_tuning_trials is {trials}; must be at least 1")
@@ -180,8 +188,8 @@ def _check(ruleset: str, space: Any, trials: int, seed: int | None, steps: int |
         raise ValueError("overwrite and resume were both asked for; choose one")
 
 
-def _slice(ruleset: str, trials: int, start: int | None, end: int | None) -> tuple[int, int]:
-    if ruleset == "self":
+def _slice(self_tuning: bool, trials: int, start: int | None, end: int | None) -> tuple[int, int]:
+    if self_tuning:
         if trials != 1 or start is not None or end is not None:
             raise ValueError(
                 "the self-tuning ruleset has one trial; leave num_tuning_trials and the slice out"
@@ -236,13 +244,15 @@ def _in_own_process(spec: TrialSpec, what: str, progress: Progress | None) -> Tr
                 if progress:
                     progress(what, done, total or 0)
         status = process.wait()
-    except BaseException:  # Ctrl-C, above all: the trial shall not go on alone
+    except BaseException as error:  # Ctrl-C, above all: the trial shall not go on alone
         process.kill()
         process.wait()
+        if isinstance(error, KeyboardInterrupt):
+            _write_outcome(TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard"))
         raise
     outcome = _outcome(folder)
     if outcome is None:
-        outcome = TrialOutcome(spec.trial, spec.folder, "failed", _cause(status, folder / CONSOLE))
+        outcome = TrialOutcome(spec.trial, spec.folder, "crashed", _cause(status, folder / CONSOLE))
         _write_outcome(outcome)
     return outcome
 
@@ -276,8 +286,17 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
+def _die_with_reader(pipe: int) -> None:
+    """Ends this process when the one that reads its pipe is gone, however that ended: nobody waits for the trial."""
+    poll = select.poll()
+    poll.register(pipe, 0)  # no events asked for: what is left is that the other end was closed
+    poll.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _main(spec_file: str, pipe: str) -> None:
     """What the process of a trial does."""
+    threading.Thread(target=_die_with_reader, args=(int(pipe),), daemon=True).start()
     spec = TrialSpec(**json.loads(Path(spec_file).read_text(encoding="utf-8")))
     with os.fdopen(int(pipe), "w") as lines:
 

@@ -19,7 +19,7 @@ import numpy as np
 
 BENCHMARKS = ("v0.5", "v0.6", "v1.0")
 
-Ruleset = Literal["external", "self"]
+Ruleset = Literal["external", "self-tuning"]
 
 # Which way a metric improves, by name, for workloads that no benchmark defines.
 MINIMIZED_METRICS = ("ce_loss", "error_rate", "ctc_loss", "wer", "l1_loss", "loss", "ppl")
@@ -86,7 +86,7 @@ class Benchmark:
       base: names of the scored workloads, sorted.
       held_out: names of the held-out variants, sorted; empty after v0.5.
       held_out_rule: whether a base workload only counts where its held-out variant was trained too.
-      rulesets: "external" and "self".
+      rulesets: "external" and "self-tuning".
       taus: grid of performance ratios on which profiles are integrated.
       max_ratio: times beyond so many times the best are infinite.
       sources: topic -> where those numbers come from.
@@ -165,7 +165,7 @@ def decode(content: bytes, name: str) -> Benchmark:
         raise ValueError(f"{name}: {rows} rows but {len(workloads)} different workload names")
     if undefined := set(file.held_out) - {row.name for row in file.variants}:
         raise ValueError(f"{name}: held_out: no variant named {', '.join(sorted(undefined))}")
-    if missing := {"external", "self"} - set(file.rulesets):
+    if missing := {"external", "self-tuning"} - set(file.rulesets):
         raise ValueError(f"{name}: rulesets: missing {', '.join(sorted(missing))}")
     grid = np.linspace(file.profile.first_tau, file.profile.last_tau, file.profile.points)
     return Benchmark(

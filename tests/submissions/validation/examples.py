@@ -264,7 +264,7 @@ DRY: dict[str, Break] = {
     "D609": in_step("if global_step == 1:", "    jax.clear_caches()"),
     "D610": code("step(momentum, params, model_state, batch, rng)",
                  "jax.jit(lambda *a: step(*a))(momentum, params, model_state, batch, rng)"),
-    "D611": in_step("import time", "time.sleep(0.3)"),
+    "D611": in_step("import time", "time.sleep(0.1)"),
     "D612": code("    return (momentum, step), params, model_state",
                  "    return (momentum, step), current_param_container, model_state"),
     "D613": both(

@@ -117,7 +117,7 @@ def test_a_slow_step_is_found_beside_plain_adam(folder):
     DRY["D611"](folder)
     checked = inspect(folder, workloads=CHEAP, steps=4)
     assert codes(checked.findings) == {"D611"}
-    assert checked.figures[0].step_seconds > 0.3  # it sleeps so long
+    assert checked.figures[0].step_seconds > 0.1  # it sleeps so long
     assert checked.passed  # a warning
 
 
