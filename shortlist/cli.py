@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print(
-            "shortlist: interrupted; finished batches are kept, run the same command to go on",
+            "shortlist: interrupted; finished cohorts are kept, run the same command to go on",
             file=sys.stderr,
         )
         sys.exit(130)

@@ -59,8 +59,8 @@ def demo(
 
         tune(folder / spec.name, spec, progress=of_study, populations=populations)
 
-    # One width for all studies, so that one program per workload and update rule serves them all.
-    everywhere = {"workloads": WORKLOADS, "seed": seed, "width": size}
+    # One size of cohorts for all studies, so that one program per workload and update rule serves them all.
+    everywhere = {"workloads": WORKLOADS, "seed": seed, "cohort_size": size}
     search = plan(name="quasirandom", strategy="medapati-candidates", budget=candidates, **everywhere)
     run(search)
     baseline = {**everywhere, "budget": size, "repeats": repeats}
@@ -90,7 +90,7 @@ def demo(
     run(
         plan_leave_one_out(
             name="leave-one-out", points=chosen, candidates=search.name, optimizer=search.optimizer,
-            repeats=repeats, seed=seed + FRESH, width=size,
+            repeats=repeats, seed=seed + FRESH, cohort_size=size,
         )
     )  # fmt: skip
     return reports.report(folder, out / "report", overwrite=True, progress=progress)

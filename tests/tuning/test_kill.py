@@ -1,4 +1,4 @@
-"""kill -9 at any moment: at most the batch in flight is lost, and no number changes."""
+"""kill -9 at any moment: at most the cohorts in flight are lost, and no number changes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from polars.testing import assert_frame_equal
 from results import studies
 
 WORKLOAD = "clicks/mlp"
-BATCHES = 12
+COHORTS = 12
 
 
 def command(folder):
     return [
         sys.executable, "-m", "shortlist.cli", "tune", WORKLOAD, "--study", str(folder),
-        "--strategy", "quasirandom", "--budget", str(2 * BATCHES), "--width", "2", "--steps", "200",
+        "--strategy", "quasirandom", "--budget", str(2 * COHORTS), "--cohort-size", "2", "--steps", "200",
     ]  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def finished(folder):
 
 
 def start_and_kill(folder, environment, after):
-    """Kills the study as soon as `after` batches are on disk; the next is in flight then."""
+    """Kills the study as soon as `after` cohorts are on disk; the next is in flight then."""
     process = subprocess.Popen(
         command(folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -49,7 +49,7 @@ def test_a_study_killed_several_times_ends_with_the_undisturbed_numbers(tmp_path
         assert finished(killed) >= after
     subprocess.run(command(killed), env=environment, check=True, capture_output=True)
     whole, resumed = studies.read_trials(tmp_path / "whole"), studies.read_trials(killed)
-    assert len(whole) == 2 * BATCHES
-    told_apart = ("batch_seconds", "command")  # the clock, and the folder that the command names
+    assert len(whole) == 2 * COHORTS
+    told_apart = ("cohort_seconds", "command")  # the clock, and the folder that the command names
     assert_frame_equal(whole.drop(told_apart), resumed.drop(told_apart), check_exact=True)
     assert set(whole["command"]) == {f"shortlist {' '.join(command(tmp_path / 'whole')[3:])}"}

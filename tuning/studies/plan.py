@@ -54,7 +54,7 @@ def plan(
     protocol: str | None = None,
     repeats: int | None = None,
     seed: int = 0,
-    width: int | None = None,
+    cohort_size: int | None = None,
     shared_batches: bool = True,
     steps: int | None = None,
     eval_period: int | None = None,
@@ -77,7 +77,7 @@ def plan(
       order_seed: for "quasirandom", AlgoPerf's shuffle.
       grid: for "taskset-grid", a name of `submissions.taskset_grids.GRIDS`.
       protocol: a name of `PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces its own.
-      repeats, seed, width, shared_batches, steps, eval_period, eval_batches, eval_at_start: see `StudySpec`.
+      repeats, seed, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see `StudySpec`.
       title: how reports call it; made from the strategy by default.
 
     Raises:
@@ -152,7 +152,7 @@ def plan(
         points=None if drawn is None else dict.fromkeys(workloads, drawn),
         workloads=tuple(workloads),
         seed=seed,
-        width=width,
+        cohort_size=cohort_size,
         shared_batches=shared_batches,
         **dataclasses.asdict(agreed),
     )
@@ -166,7 +166,7 @@ def plan_leave_one_out(
     optimizer: str,
     repeats: int,
     seed: int,
-    width: int | None = None,
+    cohort_size: int | None = None,
     steps: int | None = None,
     title: str = "leave-one-out list",
 ) -> StudySpec:
@@ -179,7 +179,7 @@ def plan_leave_one_out(
       optimizer: that study's.
       repeats: trainings of every point, for medians.
       seed: must differ from that study's, so that nothing that chose a list also judges it.
-      width, steps: that study's.
+      cohort_size, steps: that study's.
     """
     return StudySpec(
         name=name,
@@ -191,7 +191,7 @@ def plan_leave_one_out(
         workloads=tuple(points),
         repeats=repeats,
         seed=seed,
-        width=width,
+        cohort_size=cohort_size,
         steps=steps,
     )
 
