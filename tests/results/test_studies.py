@@ -11,6 +11,7 @@ import pytest
 from results import studies
 from results.studies import StudySpec
 from submissions.points import Point
+from tests.results.old_studies import as_format_1
 from workloads.data.files import write_once
 
 NAME = "toy/linear"
@@ -139,18 +140,6 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
 def test_impossible_specifications_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SPEC, **change)
-
-
-def as_format_1(folder):
-    """Turns a study into what the first format wrote: other names, and programs that stood nowhere."""
-    path = folder / "study.json"
-    raw = json.loads(path.read_text())
-    raw["width"], raw["widths"] = raw.pop("cohort_size"), raw.pop("cohort_sizes")
-    del raw["programs"]
-    path.write_text(json.dumps(raw | {"format": 1}, indent=1))
-    for file in folder.rglob("*.parquet"):
-        trials = pl.read_parquet(file).rename({"cohort": "batch", "cohort_seconds": "batch_seconds"})
-        trials.write_parquet(file)
 
 
 def test_a_study_of_format_1_reads_in_todays_words_and_is_written_anew_once_its_programs_are_known(tmp_path):

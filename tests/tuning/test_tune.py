@@ -14,6 +14,7 @@ import workloads
 from results import studies
 from results.studies import StudySpec
 from submissions.points import Point
+from tests.results.old_studies import as_format_1
 from tests.tuning.toy import toy_workload
 from tuning import strategies
 from tuning.engine import _lanes
@@ -120,6 +121,29 @@ def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, mon
     monkeypatch.setattr(_lanes, "batch_width", lambda family: 1)  # another machine, another table
     again = tune(folder, spec(cohort_size=None), populations=populations)
     assert studies.read_spec(folder).cohort_sizes == widths
+    assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
+
+
+def test_a_study_of_format_1_goes_on_with_the_same_cohorts_and_numbers(tmp_path, populations):
+    folder = tmp_path / "s"
+    whole = tune(folder, spec(cohort_size=None), populations=populations)
+    as_format_1(folder)
+    assert_frame_equal(studies.read_trials(folder), whole, check_exact=True)
+    studies.cohort_path(folder, NAME, 0).unlink()
+    again = tune(folder, spec(cohort_size=None), populations=populations)
+    assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
+    assert json.loads((folder / "study.json").read_text())["format"] == studies.FORMAT
+
+
+def test_programs_are_decided_when_the_study_begins(tmp_path, populations, monkeypatch):
+    folder = tmp_path / "s"
+    whole = tune(folder, spec(cohort_size=6), populations=populations)
+    programs = studies.read_spec(folder).programs
+    assert programs == {NAME: studies.Programs(6, _lanes.places())}  # one cohort, spread over the cores
+    studies.cohort_path(folder, NAME, 0).unlink()
+    monkeypatch.setattr(_lanes, "places", lambda: 7)  # another machine
+    again = tune(folder, spec(cohort_size=6), populations=populations)
+    assert studies.read_spec(folder).programs == programs
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
 
 

@@ -24,8 +24,8 @@ from tuning import strategies
 from tuning.engine import _lanes
 from tuning.engine.population import Population
 from tuning.execution import executors, work
-from tuning.execution._claims import Claims
-from tuning.execution._coordinate import complete
+from tuning.execution.claims import Claims
+from tuning.execution.coordinate import complete
 from tuning.execution.jobs import Done, Job
 from workloads.data.files import write_once
 

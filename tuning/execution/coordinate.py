@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 from results import studies
-from tuning.execution._claims import Claims
+from tuning.execution.claims import Claims
 from tuning.execution.executors import Executor, WorkerLost
 from tuning.execution.jobs import Done, Job
 
