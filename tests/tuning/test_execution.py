@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from polars.testing import assert_frame_equal
 from results import studies
 from results.studies import Cohort
 from submissions.points import Point
+from tuning import strategies
 from tuning.execution import work
 from tuning.execution.claims import Claims
 from tuning.execution.executors import EXECUTORS, executor
@@ -56,9 +58,15 @@ def optimizer_file(folder, name, first):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def populations():
+    """What this process has compiled."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, populations):
     folder = tmp_path_factory.mktemp("whole") / "s"
-    return tune(folder, study(folder))
+    return tune(folder, study(folder), populations=populations)
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
@@ -73,6 +81,30 @@ def test_every_executor_gives_the_same_numbers_bit_for_bit(name, tmp_path, whole
     assert run.trials == 6
 
 
+class Bisection:
+    """A sequential strategy: asks for one point, and moves its learning rate by what became of it."""
+
+    budget = 3
+
+    def ask(self, told):
+        if len(told) == self.budget:
+            return ()
+        rate = 0.001 * (1 + 1 / (1 + told[-1].value)) if told else 0.001
+        return (Point(str(len(told)), {"learning_rate": rate}),)
+
+
+def test_only_training_travels_of_a_sequential_strategy(tmp_path, monkeypatch, populations):
+    asked = dataclasses.replace(study(tmp_path / "s"), points=None, strategy={"name": "bisection"})
+    monkeypatch.setattr(strategies, "from_spec", lambda spec: Bisection())
+    trials = {
+        name: tune(tmp_path / name, asked, executor=name, workers=1, populations=populations)
+        for name in EXECUTORS
+    }
+    assert trials["threads"]["hyperparameters"].n_unique() == 3
+    processes, threads = (trials[name].drop("cohort_seconds") for name in ("processes", "threads"))
+    assert_frame_equal(processes, threads, check_exact=True)
+
+
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_an_error_of_the_users_is_raised_and_nothing_is_tried_again(name, tmp_path):
     tried = tmp_path / "tried"
@@ -85,7 +117,7 @@ def test_an_error_of_the_users_is_raised_and_nothing_is_tried_again(name, tmp_pa
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
-def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, whole):
+def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, whole, populations):
     folder = tmp_path / "s"
 
     def interrupt(workload, done, total):
@@ -93,10 +125,10 @@ def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, w
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tune(folder, study(folder), executor=name, workers=1, progress=interrupt)
+        tune(folder, study(folder), executor=name, workers=1, progress=interrupt, populations=populations)
     assert len(studies.read_trials(folder)) == 2
     assert not [path for path in (folder / "claims").rglob("*") if path.is_file()]
-    trials = tune(folder, study(folder))
+    trials = tune(folder, study(folder), populations=populations)
     assert_frame_equal(trials.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
 
 
@@ -133,13 +165,13 @@ def test_a_job_is_plain_json():
     assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
-def test_the_bytes_of_a_cohort_are_made_without_writing_anything(tmp_path, whole):
+def test_the_bytes_of_a_cohort_are_made_without_writing_anything(tmp_path, populations):
     folder = tmp_path / "s"
-    tune(folder, study(folder))
+    tune(folder, study(folder), populations=populations)
     before = sorted(folder.rglob("*"))
     spec = studies.read_spec(folder)
     (job, *_) = [Job(str(folder), WORKLOAD, cohort) for cohort in spec.cohorts(POINTS, WORKLOAD)]
-    content, done = work.train(job, spec, work.Kept())
+    content, done = work.train(job, spec, work.Kept(populations))
     assert done.trials == 2
     assert sorted(folder.rglob("*")) == before
     # A late result of a worker that was given up: the first is kept.
@@ -165,8 +197,8 @@ def test_a_users_optimizer_travels_with_the_study(tmp_path):
         work.work(Job(str(folder), WORKLOAD, cohort, source=source), work.Kept())
 
 
-def test_two_threads_on_one_study_do_no_work_twice(tmp_path, whole):
-    folder, populations = tmp_path / "s", {}
+def test_two_threads_on_one_study_do_no_work_twice(tmp_path, whole, populations):
+    folder = tmp_path / "s"
     results = []
     both = [
         threading.Thread(target=lambda: results.append(tune(folder, study(folder), populations=populations)))

@@ -43,20 +43,18 @@ def complete(
       RuntimeError: a cohort lost its worker again and again.
       Exception: what a job raised; jobs that have begun are left to the executor.
     """
-    waiting, elsewhere = deque[Job](), deque[Job]()
-    for job in jobs:
-        written(job) if _is_written(job) else waiting.append(job)
+    waiting, elsewhere = deque(jobs), deque[Job]()
     flying: dict[Future[Done], Job] = {}
     losses: Counter[tuple[str, int]] = Counter()
     done = []
     while (waiting or elsewhere or flying) and not stop.is_set():
         while waiting and len(flying) < executor.workers:
             job = waiting.popleft()
-            if _is_written(job):
+            if is_written(job):
                 written(job)
             elif not claims.take(job.workload, job.cohort.number):
                 elsewhere.append(job)
-            elif _is_written(job):  # between the two looks
+            elif is_written(job):  # between the two looks
                 claims.give_back(job.workload, job.cohort.number)
                 written(job)
             else:
@@ -91,5 +89,6 @@ def complete(
     return done
 
 
-def _is_written(job: Job) -> bool:
+def is_written(job: Job) -> bool:
+    """Whether the cohort of a job is in the study's folder."""
     return studies.cohort_path(Path(job.study), job.workload, job.cohort.number).exists()

@@ -135,7 +135,7 @@ class _Worker:
     def _start(self) -> subprocess.Popen[bytes]:
         variables = environment.for_workers()
         return subprocess.Popen(
-            [sys.executable, "-m", "tuning.execution._worker", *map(str, self._cores)],
+            [sys.executable, "-P", "-m", "tuning.execution._worker", *map(str, self._cores)],
             env=os.environ | variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -25,7 +25,7 @@ from tuning.engine import _lanes
 from tuning.engine.population import Population
 from tuning.execution import executors, work
 from tuning.execution.claims import Claims
-from tuning.execution.coordinate import complete
+from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
 from workloads.data.files import write_once
 
@@ -156,8 +156,13 @@ def _complete_all(
     """Has everything done that is missing of a study. Returns what was done here."""
     stop = threading.Event()
     if spec.points is not None:
-        counts = {n: _Count(progress, n, len(spec.points[n]) * spec.repeats) for n in spec.workloads}
-        return complete(_jobs(spec, job), executor, claims, lambda job: counts[job.workload].add(job), stop)
+        jobs = [one for one in _jobs(spec, job) if not is_written(one)]
+        counts = {}
+        for name in spec.workloads:
+            total = len(spec.points[name]) * spec.repeats
+            missing = sum(len(one.cohort.points) for one in jobs if one.workload == name)
+            counts[name] = _Count(progress, name, total, total - missing)
+        return complete(jobs, executor, claims, lambda one: counts[one.workload].add(one), stop)
     asking = ThreadPoolExecutor(executor.workers)
     try:
         futures = []
@@ -210,8 +215,8 @@ def _ask_and_train(
 class _Count:
     """Trials done of one workload, counted by several threads."""
 
-    def __init__(self, progress: Progress | None, what: str, total: int) -> None:
-        self._progress, self._what, self._total, self._done = progress, what, total, 0
+    def __init__(self, progress: Progress | None, what: str, total: int, done: int = 0) -> None:
+        self._progress, self._what, self._total, self._done = progress, what, total, done
         self._lock = threading.Lock()
         self._add(0)
 
