@@ -5,7 +5,7 @@
 | `tuning.strategies` | where points come from: ask and tell; Halton points, Vizier |
 | `tuning.engine` | many trials as one compiled program |
 | `tuning.studies` | a study planned, and what is missing of it trained |
-| `tuning.execution` | trials of submissions, a process each |
+| `tuning.execution` | who trains: jobs, executors, claims; trials of submissions, a process each |
 | `tuning.targets` | the procedure that sets validation targets |
 
 Modules are imported by name: the engine, `tuning.studies.tune` and `tuning.targets` need JAX, and planning must not.

@@ -38,7 +38,7 @@ class Kept:
         them can tell which it compiled."""
         count, seconds = 0, 0.0
         with self.lock:
-            for key, engine in self.populations.items():
+            for key, engine in list(self.populations.items()):
                 now, before = _compiled(engine), self._counted.get(key, (0, 0.0))
                 self._counted[key] = now
                 count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
@@ -117,7 +117,7 @@ def population(
 
 def load(name: str, data_dir: str | None, kept: Kept) -> workloads.Workload:
     """The workload of that name, with the data that an engine may have of it already."""
-    for key, engine in kept.populations.items():
+    for key, engine in list(kept.populations.items()):
         if key[:2] == (name, data_dir):
             return engine.workload
     return workloads.load(name, None if data_dir is None else Path(data_dir))
