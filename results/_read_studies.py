@@ -100,7 +100,7 @@ def _evals(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[str, object]:
-    batches = rows.unique(["workload", "batch"]) if len(rows) else rows
+    cohorts = rows.unique(["workload", "cohort"]) if len(rows) else rows
     return {
         "role": spec.role,
         "title": spec.title,
@@ -115,6 +115,6 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "commands": "\n".join(rows["command"].drop_nulls().unique(maintain_order=True))
         if len(rows)
         else None,
-        "seconds": float(batches["batch_seconds"].sum()) if len(rows) else 0.0,
+        "seconds": float(cohorts["cohort_seconds"].sum()) if len(rows) else 0.0,
         "folder": folder.name,
     }

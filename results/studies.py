@@ -2,12 +2,14 @@
 
 A study is a folder:
 
-    study.json                          the specification: everything that determines the numbers
-    trials/<workload>/<batch>.parquet   one file per finished batch of trials, one row per trial
-    runs.jsonl                          what every run of the study cost, one line each
+    study.json                           the specification: everything that determines the numbers
+    optimizer.py                         a user's own optimizer, as it was when the study began
+    trials/<workload>/<cohort>.parquet   one file per finished cohort, one row per trial
+    claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
+    runs.jsonl                           what every run of the study cost, one line each
 
-Files are written beside their place and renamed, so a reader never sees half of one, and a kill at any moment loses at
-most the batch in flight. Nothing here needs JAX.
+Files appear whole or not at all, so a reader never sees half of one, and a kill at any moment loses at most the cohorts
+in flight. Several processes may work on a study: of two that write one cohort, the first wins. Nothing here needs JAX.
 """
 
 from __future__ import annotations
@@ -24,11 +26,45 @@ import polars as pl
 
 from submissions.points import Point
 from submissions.statuses import STATUSES as STATUSES
+from workloads.data.files import write_atomically, write_once
 from workloads.spelling import did_you_mean
 
-FORMAT = 1
+FORMAT = 2
+# Format 1 called a cohort a batch, and the trials of a file a width; everything else was as it is.
+_NAMES_SINCE_1 = {"width": "cohort_size", "widths": "cohort_sizes"}
+_COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """Trials of one workload that are trained together and written as one file.
+
+    Attributes:
+      number: names the file.
+      repeat: of all its trials.
+      points: one per trial.
+      size: trials of the largest cohort beside it; smaller ones are filled up, so that one program serves all.
+    """
+
+    number: int
+    repeat: int
+    points: tuple[Point, ...]
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """How the trials of a cohort are spread over programs, which decides the order of sums.
+
+    Attributes:
+      width: at most so many trials in one program.
+      side_by_side: programs that share the trials at a time.
+    """
+
+    width: int
+    side_by_side: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +81,12 @@ class StudySpec:
       workloads: names, in the order they are trained.
       repeats: independent trainings of every point.
       seed: of the whole study; trial seeds are hashed from (seed, workload, point, repeat).
-      width: at most so many trials form one batch, trained as one program where it fits into memory; None: as many
-        per batch and per program as serve each workload best on the machine that begins the study.
-      widths: workload -> the width that was chosen so; `tune` fills it in, as a batch must stay what it was.
-      shared_batches: the trials of a batch see the same examples at every step.
+      cohort_size: at most so many trials form one cohort, trained as one program where it fits into memory; None: as
+        many per cohort and per program as serve each workload best on the machine that begins the study.
+      cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
+      programs: workload -> how its cohorts are spread over programs; `tune` fills it in, so that whoever goes on with
+        the study, on whatever machine, sums in the same order.
+      shared_batches: the trials of a cohort see the same examples at every step.
       steps: steps of every trial and end of its schedule; None means the workload's step hint.
       eval_period: steps between evaluations; None means the workload's own, scaled as the steps are.
       eval_batches: evaluate on so many fresh minibatches of each split, see `tuning.engine.population.Evaluation`; None
@@ -68,7 +106,7 @@ class StudySpec:
     workloads: tuple[str, ...]
     repeats: int = 1
     seed: int = 0
-    width: int | None = None
+    cohort_size: int | None = None
     shared_batches: bool = True
     steps: int | None = None
     eval_period: int | None = None
@@ -76,7 +114,8 @@ class StudySpec:
     eval_at_start: bool = False
     draws: str | None = None
     data: Mapping[str, str] | None = None
-    widths: Mapping[str, int] | None = None
+    cohort_sizes: Mapping[str, int] | None = None
+    programs: Mapping[str, Programs] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -90,7 +129,7 @@ class StudySpec:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         if self.repeats < 1:
             raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
-        for field in ("width", "steps", "eval_period", "eval_batches"):
+        for field in ("cohort_size", "steps", "eval_period", "eval_batches"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"study {self.name!r}: {field} is {value}, must be at least 1 or None")
@@ -100,64 +139,64 @@ class StudySpec:
                 f"workloads are {sorted(self.workloads)}"
             )
 
-    def width_of(self, workload: str) -> int:
-        """At most so many trials of a workload form one batch.
+    def cohort_size_of(self, workload: str) -> int:
+        """At most so many trials of a workload form one cohort.
 
         Raises:
           ValueError: nobody has chosen yet.
         """
-        if self.width is not None:
-            return self.width
-        if self.widths is None:
-            raise ValueError(f"study {self.name!r}: width is None; tune chooses one per workload")
-        return self.widths[workload]
+        if self.cohort_size is not None:
+            return self.cohort_size
+        if self.cohort_sizes is None:
+            raise ValueError(f"study {self.name!r}: cohort_size is None; tune chooses one per workload")
+        return self.cohort_sizes[workload]
 
-    def batches(self, points: Sequence[Point], workload: str) -> tuple[tuple[int, tuple[Point, ...]], ...]:
-        """The study's work on one workload as (repeat, points of one population).
+    def cohorts(self, points: Sequence[Point], workload: str, first: int = 0) -> tuple[Cohort, ...]:
+        """The study's work on points of one workload, numbered from `first`.
 
-        A fixed partition, whatever is already done: resuming then trains the very same populations again. Trials of
-        one repeat share an order of examples, so populations never mix repeats. Sizes are as equal as they can be,
+        A fixed partition, whatever is already done: resuming then trains the very same cohorts again. Trials of
+        one repeat share an order of examples, so cohorts never mix repeats. Sizes are as equal as they can be,
         so that one program serves them all.
         """
-        count = -(-len(points) // self.width_of(workload))
+        count = -(-len(points) // self.cohort_size_of(workload))
         size = -(-len(points) // count) if count else 0
         chunks = [tuple(points[i : i + size]) for i in range(0, len(points), size)] if size else []
-        return tuple((repeat, chunk) for repeat in range(self.repeats) for chunk in chunks)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file beside its place, flushes it to disk, and renames it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+        parts = [(repeat, chunk) for repeat in range(self.repeats) for chunk in chunks]
+        return tuple(Cohort(first + i, repeat, chunk, size) for i, (repeat, chunk) in enumerate(parts))
 
 
 def write_spec(folder: Path, spec: StudySpec) -> None:
     """Writes study.json, or accepts the one that is there if it asks for the same.
+
+    Of several processes that begin a study at once one writes it, and the others find it there. A study of format 1 is
+    written anew in today's words, with the programs that it is trained by from now on.
 
     Raises:
       ValueError: the folder holds another study; nothing is overwritten.
       FileExistsError: the folder holds something that is not a study.
     """
     path = folder / "study.json"
-    if path.exists():
-        there, asked = _plain(read_spec(folder)), _plain(spec)
-        # Points last: whatever changed them, another workload or budget, says it better.
-        for key in sorted(asked, key=lambda key: key == "points"):
-            old, new = there[key], asked[key]
-            if old != new and not (key == "draws" and old is None):  # older studies do not say it
-                raise ValueError(
-                    f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
-                    "choose another folder, or ask for the same"
-                )
-        return
-    if folder.exists() and any(folder.iterdir()):
+    # Another process may be about to put its own in place.
+    others = [n for n in os.listdir(folder) if not n.startswith(".study.json.")] if folder.exists() else []
+    if others and not path.exists():  # in this order: study.json is the first file of a study
         raise FileExistsError(f"{folder}: not empty and not a study (no study.json); choose another folder")
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(_plain(spec)), indent=1) + b"\n")
+    content = msgspec.json.format(msgspec.json.encode(_plain(spec)), indent=1) + b"\n"
+    if write_once(path, content):
+        return
+    begun = read_spec(folder)
+    undecided = begun.programs is None and spec.programs is not None
+    there = _plain(dataclasses.replace(begun, programs=spec.programs) if undecided else begun)
+    asked = _plain(spec)
+    # Points last: whatever changed them, another workload or budget, says it better.
+    for key in sorted(asked, key=lambda key: key == "points"):
+        old, new = there[key], asked[key]
+        if old != new and not (key == "draws" and old is None):  # older studies do not say it
+            raise ValueError(
+                f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
+                "choose another folder, or ask for the same"
+            )
+    if undecided:
+        write_atomically(path, content)
 
 
 def read_spec(folder: Path) -> StudySpec:
@@ -176,9 +215,13 @@ def read_spec(folder: Path) -> StudySpec:
         ) from None
     except msgspec.DecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if not isinstance(raw, dict) or raw.get("format") not in (1, FORMAT):
         got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
-        raise ValueError(f"{path}: study format {got!r}; this version of shortlist reads format {FORMAT}")
+        raise ValueError(
+            f"{path}: study format {got!r}; this version of shortlist reads formats 1 and {FORMAT}"
+        )
+    if raw["format"] == 1:
+        raw = {_NAMES_SINCE_1.get(key, key): value for key, value in raw.items()} | {"format": FORMAT}
     known = [field.name for field in dataclasses.fields(StudySpec)]
     for key in raw:
         if key not in known:
@@ -191,24 +234,35 @@ def read_spec(folder: Path) -> StudySpec:
         raise ValueError(f"{path}: {error}") from None
 
 
-def batch_path(folder: Path, workload: str, batch: int) -> Path:
-    """Where the trials of one batch lie; a workload's slashes become two underscores."""
-    return folder / "trials" / workload.replace("/", "__") / f"{batch:05d}.parquet"
+def cohort_path(folder: Path, workload: str, number: int) -> Path:
+    """Where the trials of one cohort lie; a workload's slashes become two underscores."""
+    return folder / "trials" / workload.replace("/", "__") / f"{number:05d}.parquet"
 
 
-def write_batch(folder: Path, workload: str, batch: int, trials: pl.DataFrame) -> None:
-    """Writes the trials of one finished batch atomically."""
+def as_parquet(trials: pl.DataFrame) -> bytes:
+    """The trials of a finished cohort, as its file holds them."""
     buffer = io.BytesIO()
     trials.write_parquet(buffer)
-    write_atomically(batch_path(folder, workload, batch), buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_cohort(folder: Path, workload: str, number: int, content: bytes) -> bool:
+    """Writes the file of a finished cohort whole, unless there is one; returns whether it did.
+
+    Args:
+      folder: of the study.
+      workload, number: of the cohort.
+      content: what `as_parquet` made.
+    """
+    return write_once(cohort_path(folder, workload, number), content)
 
 
 def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
-    """All finished trials of a study, or those of one workload, in the order of its batches.
+    """All finished trials of a study, or those of one workload, in the order of its cohorts.
 
-    Columns: workload, batch, repeat, point, hyperparameters (JSON), status, diverged_step, metric, minimize,
+    Columns: workload, cohort, repeat, point, hyperparameters (JSON), status, diverged_step, metric, minimize,
     validation_target, test_target, step_hint, steps, global_step (list), "<role>/<metric>" (lists over evaluations,
-    null after divergence), batch_seconds, seed, optimizer, data, device, versions (JSON), command.
+    null after divergence), cohort_seconds, seed, optimizer, data, device, versions (JSON), command.
 
     Raises:
       ValueError: a file cannot be read; its name is in the message.
@@ -216,13 +270,13 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     spec = read_spec(folder)
     frames = []
     for name in (workload,) if workload else spec.workloads:
-        for path in sorted(batch_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
+        for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
             try:
-                frames.append(pl.read_parquet(path))
+                frames.append(pl.read_parquet(path).rename(_COLUMNS_SINCE_1, strict=False))
             except (pl.exceptions.PolarsError, OSError) as error:
                 reason = str(error).splitlines()[0]
                 raise ValueError(
-                    f"{path}: unreadable ({reason}); delete it and run the study again to train this batch anew"
+                    f"{path}: unreadable ({reason}); delete it and run the study again to train this cohort anew"
                 ) from None
     # Workloads report different metrics: their columns are united, absent ones are null.
     return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
@@ -252,7 +306,8 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Adds a run to runs.jsonl."""
-    with (folder / "runs.jsonl").open("ab") as file:
+    # Unbuffered and in one call, so that the lines of two processes never mix.
+    with (folder / "runs.jsonl").open("ab", buffering=0) as file:
         file.write(msgspec.json.encode(run) + b"\n")
 
 

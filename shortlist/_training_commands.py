@@ -81,17 +81,24 @@ def tune(
         bool | None,
         typer.Option("--eval-at-start/--no-eval-at-start", help="Evaluate before the first step too."),
     ] = None,
-    width: Annotated[
+    cohort_size: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="At most so many trials in one batch; default: what serves each workload best.",
+            help="At most so many trials in one cohort; default: what serves each workload best.",
         ),
     ] = None,
+    width: Annotated[
+        int | None, typer.Option(metavar="N", min=1, hidden=True, help="Former name of --cohort-size.")
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="threads, or processes: a process per core; it changes no number."),
+    ] = "threads",
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Populations at a time; default: one per core on a CPU."),
+        typer.Option(metavar="N", min=1, help="Cohorts at a time; default: one per core on a CPU."),
     ] = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
@@ -115,12 +122,12 @@ def tune(
     spec = plan(
         name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
         protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
-        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps, width=width,
+        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps, cohort_size=cohort_size or width,
         shared_batches=not own_batches, **options,
     )  # fmt: skip
     use_compilation_cache()
     with progress_display() as progress:
-        trials = run(study, spec, data_dir=data_dir, workers=workers, progress=progress)
+        trials = run(study, spec, data_dir=data_dir, executor=executor, workers=workers, progress=progress)
     _print_trials(study, trials, studies.read_runs(study), json)
 
 

@@ -50,9 +50,11 @@ def main() -> None:
             message = f"{error.filename}: {error.strerror}"
         print(f"shortlist: {message}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 130:  # which Typer makes of Ctrl-C
+            raise
         print(
-            "shortlist: interrupted; finished batches are kept, run the same command to go on",
+            "shortlist: interrupted; finished cohorts are kept, run the same command to go on",
             file=sys.stderr,
         )
         sys.exit(130)

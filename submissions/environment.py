@@ -41,6 +41,19 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def for_workers() -> dict[str, str]:
+    """Environment variables with which another Python process finds what this one finds, compiled programs too."""
+    import os
+
+    import jax
+
+    variables = {"PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in sys.path)}
+    for name in ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"):
+        if (value := getattr(jax.config, name)) is not None:
+            variables[name.upper()] = str(value)
+    return variables
+
+
 def command() -> str | None:
     """The command line that this process runs, such as `shortlist demo --out demo`; None under Python of one's own."""
     called = Path(sys.argv[0])

@@ -6,7 +6,7 @@
 | `tuning.engine` | many trials as one compiled program |
 | `tuning.studies` | a study planned, and what is missing of it trained |
 | `tuning.protocols` | papers' protocols: stages at a scale |
-| `tuning.execution` | trials of submissions, a process each |
+| `tuning.execution` | who trains: jobs, executors, claims; trials of submissions, a process each |
 | `tuning.targets` | the procedure that sets validation targets |
 
 Modules are imported by name: the engine, `tuning.studies.tune`, `tuning.protocols.run` and `tuning.targets`

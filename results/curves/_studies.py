@@ -120,7 +120,7 @@ def _curves(rows: pl.DataFrame, study: str, task: str, parameters: int | None) -
         update_rule="optimizer",
         provenance=pl.format("study {}, trained here; data: {}", pl.lit(study), pl.col("data")),
         parameters=pl.lit(parameters, pl.Int64),
-        seconds=pl.col("batch_seconds").cast(pl.Float64) / pl.len().over("batch"),
+        seconds=pl.col("cohort_seconds").cast(pl.Float64) / pl.len().over("cohort"),
     ).select(list(SCHEMA))
 
 

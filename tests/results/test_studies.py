@@ -11,12 +11,14 @@ import pytest
 from results import studies
 from results.studies import StudySpec
 from submissions.points import Point
+from tests.results.old_studies import as_format_1
+from workloads.data.files import write_once
 
 NAME = "toy/linear"
 POINTS = tuple(Point(str(i), {"learning_rate": 0.1 * (i + 1)}) for i in range(7))
 SPEC = StudySpec(
     name="s", title="a study", role="candidates", optimizer="nadamw_optax",
-    strategy={"name": "list", "arguments": {}}, points={"toy/linear": POINTS}, workloads=("toy/linear",), width=3,
+    strategy={"name": "list", "arguments": {}}, points={"toy/linear": POINTS}, workloads=("toy/linear",), cohort_size=3,
 )  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def test_a_specification_from_before_evaluation_had_options_reads_as_their_defau
     studies.write_spec(tmp_path, SPEC)
     path = tmp_path / "study.json"
     raw = json.loads(path.read_text())
-    for key in ("eval_period", "eval_batches", "eval_at_start", "widths"):
+    for key in ("eval_period", "eval_batches", "eval_at_start", "cohort_sizes", "programs"):
         del raw[key]
     path.write_text(json.dumps(raw))
     assert studies.read_spec(tmp_path) == SPEC
@@ -64,11 +66,11 @@ def test_runs_are_read_in_the_order_they_were_written(tmp_path):
         studies.read_runs(tmp_path)
 
 
-def test_nobody_knows_the_width_of_a_batch_before_it_is_chosen():
-    with pytest.raises(ValueError, match="width is None; tune chooses one per workload"):
-        dataclasses.replace(SPEC, width=None).batches(POINTS, NAME)
-    chosen = dataclasses.replace(SPEC, width=None, widths={NAME: 4})
-    assert [len(chunk) for _, chunk in chosen.batches(POINTS, NAME)] == [4, 3]
+def test_nobody_knows_the_size_of_a_cohort_before_it_is_chosen():
+    with pytest.raises(ValueError, match="cohort_size is None; tune chooses one per workload"):
+        dataclasses.replace(SPEC, cohort_size=None).cohorts(POINTS, NAME)
+    chosen = dataclasses.replace(SPEC, cohort_size=None, cohort_sizes={NAME: 4})
+    assert [len(cohort.points) for cohort in chosen.cohorts(POINTS, NAME)] == [4, 3]
 
 
 def test_another_study_in_the_same_folder_is_refused_and_nothing_overwritten(tmp_path):
@@ -89,10 +91,10 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 1, "na', "not valid JSON"),
+        ('{"format": 2, "na', "not valid JSON"),
         ("[]", "study format 'list'"),
-        ('{"format": 2}', "study format 2; this version of shortlist reads format 1"),
-        ('{"format": 1, "seeed": 3}', "unknown key 'seeed'; did you mean 'seed'"),
+        ('{"format": 3}', "study format 3; this version of shortlist reads formats 1 and 2"),
+        ('{"format": 2, "seeed": 3}', "unknown key 'seeed'; did you mean 'seed'"),
         ('{"format": 1}', "missing required field `name`"),
     ],
 )
@@ -108,24 +110,25 @@ def test_a_missing_study_says_how_to_make_one(tmp_path):
         studies.read_spec(tmp_path)
 
 
-def test_batches_cover_every_trial_once_and_never_mix_repeats():
+def test_cohorts_cover_every_trial_once_and_never_mix_repeats():
     spec = dataclasses.replace(SPEC, repeats=2)
-    batches = spec.batches(POINTS, NAME)
-    assert [(repeat, [p.id for p in chunk]) for repeat, chunk in batches] == [
-        (0, ["0", "1", "2"]), (0, ["3", "4", "5"]), (0, ["6"]),
-        (1, ["0", "1", "2"]), (1, ["3", "4", "5"]), (1, ["6"]),
+    cohorts = spec.cohorts(POINTS, NAME, first=8)
+    assert [(cohort.number, cohort.repeat, [p.id for p in cohort.points]) for cohort in cohorts] == [
+        (8, 0, ["0", "1", "2"]), (9, 0, ["3", "4", "5"]), (10, 0, ["6"]),
+        (11, 1, ["0", "1", "2"]), (12, 1, ["3", "4", "5"]), (13, 1, ["6"]),
     ]  # fmt: skip
+    assert {cohort.size for cohort in cohorts} == {3}
 
 
-def test_batches_are_as_equal_as_they_can_be():
-    sizes = [len(chunk) for _, chunk in dataclasses.replace(SPEC, width=6).batches(POINTS, NAME)]
+def test_cohorts_are_as_equal_as_they_can_be():
+    sizes = [len(c.points) for c in dataclasses.replace(SPEC, cohort_size=6).cohorts(POINTS, NAME)]
     assert sizes == [4, 3]
 
 
 def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
     studies.write_spec(tmp_path, SPEC)
-    studies.write_batch(tmp_path, "toy/linear", 0, pl.DataFrame({"point": ["0"]}))
-    folder = studies.batch_path(tmp_path, "toy/linear", 0).parent
+    studies.write_cohort(tmp_path, "toy/linear", 0, studies.as_parquet(pl.DataFrame({"point": ["0"]})))
+    folder = studies.cohort_path(tmp_path, "toy/linear", 0).parent
     (folder / ".00001.parquet.99.tmp").write_bytes(b"half")
     assert len(studies.read_trials(tmp_path)) == 1
     (folder / "00002.parquet").write_bytes(b"PAR1 but no more")
@@ -147,6 +150,44 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
 def test_impossible_specifications_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SPEC, **change)
+
+
+def test_a_study_of_format_1_reads_in_todays_words_and_is_written_anew_once_its_programs_are_known(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    trials = pl.DataFrame({"cohort": [0], "cohort_seconds": [1.5], "point": ["0"]})
+    studies.write_cohort(tmp_path, NAME, 0, studies.as_parquet(trials))
+    as_format_1(tmp_path)
+    before = (tmp_path / "study.json").read_bytes()
+    assert studies.read_spec(tmp_path) == SPEC
+    assert studies.read_trials(tmp_path).equals(trials)
+    studies.write_spec(tmp_path, SPEC)
+    assert (
+        tmp_path / "study.json"
+    ).read_bytes() == before  # reading and asking for the same rewrites nothing
+    with pytest.raises(ValueError, match="cohort_size = 3, asked for 4"):
+        studies.write_spec(tmp_path, dataclasses.replace(SPEC, cohort_size=4))
+    decided = dataclasses.replace(SPEC, programs={NAME: studies.Programs(3, 1)})
+    studies.write_spec(tmp_path, decided)
+    assert json.loads((tmp_path / "study.json").read_text())["format"] == 2
+    assert studies.read_spec(tmp_path) == decided
+
+
+def test_of_two_who_begin_a_study_at_once_one_writes_it_and_the_other_compares(tmp_path, monkeypatch):
+    def at_once(path, content):
+        write_once(path, content)  # the other one is quicker
+        return write_once(path, content)
+
+    monkeypatch.setattr(studies, "write_once", at_once)
+    studies.write_spec(tmp_path / "s", SPEC)
+    assert studies.read_spec(tmp_path / "s") == SPEC
+    with pytest.raises(ValueError, match="this study has seed = 0, asked for 1"):
+        studies.write_spec(tmp_path / "s", dataclasses.replace(SPEC, seed=1))
+
+
+def test_the_first_result_of_a_cohort_is_kept(tmp_path):
+    assert studies.write_cohort(tmp_path, NAME, 0, b"first")
+    assert not studies.write_cohort(tmp_path, NAME, 0, b"second")
+    assert studies.cohort_path(tmp_path, NAME, 0).read_bytes() == b"first"
 
 
 def test_specification_is_plain_json_that_a_person_can_read(tmp_path):

@@ -208,9 +208,9 @@ def write_study(folder, archives, *, start: int = 0, missing: int = 0):
                 ys = archive.ys[config, repeat, start:].astype(np.float64)
                 rows.append(
                     {
-                        "workload": name, "batch": repeat, "repeat": repeat, "point": point.id,
+                        "workload": name, "cohort": repeat, "repeat": repeat, "point": point.id,
                         "hyperparameters": json.dumps(dict(point.hyperparameters)), "status": "done",
-                        "global_step": archive.xs[start:].tolist(), "batch_seconds": 40.0,
+                        "global_step": archive.xs[start:].tolist(), "cohort_seconds": 40.0,
                         "optimizer": "nadamw_metz_code", "data": "synthetic: of a formula",
                         **{
                             # As studies store it: null where a diverged trial has no value.
@@ -220,7 +220,8 @@ def write_study(folder, archives, *, start: int = 0, missing: int = 0):
                     }
                 )  # fmt: skip
             kept = rows[: len(rows) - missing] if number == 0 and repeat == 1 else rows
-            studies.write_batch(folder, name, repeat, pl.DataFrame(kept, infer_schema_length=None))
+            made = pl.DataFrame(kept, infer_schema_length=None)
+            studies.write_cohort(folder, name, repeat, studies.as_parquet(made))
     return folder
 
 

@@ -14,6 +14,7 @@ import workloads
 from results import studies
 from results.studies import StudySpec
 from submissions.points import Point
+from tests.results.old_studies import as_format_1
 from tests.tuning.toy import toy_workload
 from tuning import strategies
 from tuning.engine import _lanes
@@ -21,7 +22,7 @@ from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import _registry
 
-CLOCK = "batch_seconds"  # the one column that a rerun may change
+CLOCK = "cohort_seconds"  # the one column that a rerun may change
 NAME = "toy/linear"
 
 
@@ -38,7 +39,7 @@ def spec(**changes) -> StudySpec:
     return dataclasses.replace(
         StudySpec(
             name="s", title="s", role="candidates", optimizer="nadamw_optax", strategy={"name": "list", "list": "s"},
-            points={NAME: points}, workloads=(NAME,), width=3,
+            points={NAME: points}, workloads=(NAME,), cohort_size=3,
         ),
         **changes,
     )  # fmt: skip
@@ -70,15 +71,15 @@ def test_running_again_trains_nothing_and_changes_no_file(tmp_path, populations)
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before
 
 
-def test_only_the_missing_batch_is_trained_and_its_numbers_are_the_same(tmp_path, populations):
+def test_only_the_missing_cohort_is_trained_and_its_numbers_are_the_same(tmp_path, populations):
     folder = tmp_path / "s"
     whole = tune(folder, spec(), populations=populations)
-    lost = studies.batch_path(folder, NAME, 1)
-    kept = studies.batch_path(folder, NAME, 0).stat().st_mtime_ns
+    lost = studies.cohort_path(folder, NAME, 1)
+    kept = studies.cohort_path(folder, NAME, 0).stat().st_mtime_ns
     lost.unlink()
     again = tune(folder, spec(), populations=populations)
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
-    assert studies.batch_path(folder, NAME, 0).stat().st_mtime_ns == kept
+    assert studies.cohort_path(folder, NAME, 0).stat().st_mtime_ns == kept
 
 
 def test_repeats_differ_and_share_their_points(tmp_path, populations):
@@ -89,37 +90,60 @@ def test_repeats_differ_and_share_their_points(tmp_path, populations):
 
 
 def test_width_moves_numbers_by_no_more_than_rounding(tmp_path, populations):
-    narrow = tune(tmp_path / "a", spec(width=2), populations=populations)
-    wide = tune(tmp_path / "b", spec(width=6), populations=populations)
+    narrow = tune(tmp_path / "a", spec(cohort_size=2), populations=populations)
+    wide = tune(tmp_path / "b", spec(cohort_size=6), populations=populations)
     # float32, sums over at most 40 terms in another order, 24 steps
     np.testing.assert_allclose(
         np.array(narrow["validation/mse"].to_list()), np.array(wide["validation/mse"].to_list()), rtol=2e-4
     )
 
 
-def test_one_program_serves_all_batches_of_a_study_and_the_study_says_so(tmp_path):
+def test_one_program_serves_all_cohorts_of_a_study_and_the_study_says_so(tmp_path):
     populations: dict = {}
-    tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
+    tune(tmp_path / "s", spec(cohort_size=4, repeats=2), populations=populations)
     assert [population.compilations for population in populations.values()] == [1]
     (run,) = studies.read_runs(tmp_path / "s")
     assert (run.trials, run.compilations) == (12, 1)
     assert 0 < run.compile_seconds <= run.seconds
-    tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
+    tune(tmp_path / "s", spec(cohort_size=4, repeats=2), populations=populations)
     assert len(studies.read_runs(tmp_path / "s")) == 1  # nothing was missing
-    studies.batch_path(tmp_path / "s", NAME, 2).unlink()
-    tune(tmp_path / "s", spec(width=4, repeats=2), populations=populations)
+    studies.cohort_path(tmp_path / "s", NAME, 2).unlink()
+    tune(tmp_path / "s", spec(cohort_size=4, repeats=2), populations=populations)
     assert [(run.trials, run.compilations) for run in studies.read_runs(tmp_path / "s")] == [(12, 1), (3, 0)]
 
 
 def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, monkeypatch):
     folder = tmp_path / "s"
-    whole = tune(folder, spec(width=None), populations=populations)
-    widths = studies.read_spec(folder).widths
+    whole = tune(folder, spec(cohort_size=None), populations=populations)
+    widths = studies.read_spec(folder).cohort_sizes
     assert widths == {NAME: _lanes.batch_width("mlp")}
-    studies.batch_path(folder, NAME, 0).unlink()
+    studies.cohort_path(folder, NAME, 0).unlink()
     monkeypatch.setattr(_lanes, "batch_width", lambda family: 1)  # another machine, another table
-    again = tune(folder, spec(width=None), populations=populations)
-    assert studies.read_spec(folder).widths == widths
+    again = tune(folder, spec(cohort_size=None), populations=populations)
+    assert studies.read_spec(folder).cohort_sizes == widths
+    assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
+
+
+def test_a_study_of_format_1_goes_on_with_the_same_cohorts_and_numbers(tmp_path, populations):
+    folder = tmp_path / "s"
+    whole = tune(folder, spec(cohort_size=None), populations=populations)
+    as_format_1(folder)
+    assert_frame_equal(studies.read_trials(folder), whole, check_exact=True)
+    studies.cohort_path(folder, NAME, 0).unlink()
+    again = tune(folder, spec(cohort_size=None), populations=populations)
+    assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
+    assert json.loads((folder / "study.json").read_text())["format"] == studies.FORMAT
+
+
+def test_programs_are_decided_when_the_study_begins(tmp_path, populations, monkeypatch):
+    folder = tmp_path / "s"
+    whole = tune(folder, spec(cohort_size=6), populations=populations)
+    programs = studies.read_spec(folder).programs
+    assert programs == {NAME: studies.Programs(6, _lanes.places())}  # one cohort, spread over the cores
+    studies.cohort_path(folder, NAME, 0).unlink()
+    monkeypatch.setattr(_lanes, "places", lambda: 7)  # another machine
+    again = tune(folder, spec(cohort_size=6), populations=populations)
+    assert studies.read_spec(folder).programs == programs
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
 
 
@@ -210,7 +234,7 @@ def test_a_sequential_strategy_hears_every_result_and_resumes_from_them(tmp_path
     best = min(whole["validation/mse"][0])
     assert json.loads(whole["hyperparameters"][1])["learning_rate"] == 0.1 * (1 + best) / 2
     tune(tmp_path / "b", sequential, populations=populations)
-    studies.batch_path(tmp_path / "b", NAME, 2).unlink()
+    studies.cohort_path(tmp_path / "b", NAME, 2).unlink()
     again = tune(tmp_path / "b", sequential, populations=populations)
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
 

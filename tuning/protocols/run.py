@@ -98,7 +98,7 @@ def run(
                 search = specs[stage.candidates]
                 lists = plan_leave_one_out(
                     name=stage.study, points=chosen[search.name], candidates=search.name,
-                    optimizer=search.optimizer, repeats=scale.repeats, seed=seed + stage.fresh, width=scale.size,
+                    optimizer=search.optimizer, repeats=scale.repeats, seed=seed + stage.fresh, cohort_size=scale.size,
                 )  # fmt: skip
                 train(lists)
             case Report():
@@ -122,7 +122,7 @@ def _planned(stage: Tune, scale: Scale, seed: int, rooms: Rooms) -> StudySpec:
         optimizer=optimizer,
         seed=seed,
         # One width for all studies, so that one program per workload and update rule serves them all.
-        width=scale.size,
+        cohort_size=scale.size,
         **options,
     )
 

@@ -23,7 +23,7 @@ def plan(
     protocol: str | None = None,
     repeats: int | None = None,
     seed: int = 0,
-    width: int | None = None,
+    cohort_size: int | None = None,
     shared_batches: bool = True,
     steps: int | None = None,
     eval_period: int | None = None,
@@ -42,7 +42,7 @@ def plan(
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
-      repeats, seed, width, shared_batches, steps, eval_period, eval_batches, eval_at_start: see `StudySpec`.
+      repeats, seed, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see `StudySpec`.
       title: how reports call it; the strategy's own by default.
       options: what the strategy's row takes, such as space, weight_decay, grid, points; None is as not given.
 
@@ -82,7 +82,7 @@ def plan(
         points=points,
         workloads=tuple(workloads),
         seed=seed,
-        width=width,
+        cohort_size=cohort_size,
         shared_batches=shared_batches,
         **dataclasses.asdict(agreed),
     )
@@ -96,7 +96,7 @@ def plan_leave_one_out(
     optimizer: str,
     repeats: int,
     seed: int,
-    width: int | None = None,
+    cohort_size: int | None = None,
     steps: int | None = None,
     title: str = "leave-one-out list",
 ) -> StudySpec:
@@ -109,7 +109,7 @@ def plan_leave_one_out(
       optimizer: that study's.
       repeats: trainings of every point, for medians.
       seed: must differ from that study's, so that nothing that chose a list also judges it.
-      width, steps: that study's.
+      cohort_size, steps: that study's.
     """
     called = f"built from {candidates} without the workload it is tried on"
     of_one = strategies.Listed(tuple(next(iter(points.values()))), called)
@@ -124,7 +124,7 @@ def plan_leave_one_out(
         workloads=tuple(points),
         repeats=repeats,
         seed=seed,
-        width=width,
+        cohort_size=cohort_size,
         steps=steps,
     )
 

@@ -6,8 +6,9 @@ import dataclasses
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +17,21 @@ import polars as pl
 import submissions
 import workloads
 from results import best_value, studies
-from results.studies import StudySpec
+from results.studies import Programs, StudySpec
 from submissions import environment
 from submissions.points import Point
 from tuning import strategies
 from tuning.engine import _lanes
-from tuning.engine.population import Evaluation, Population
-from tuning.studies._batches import train_batch
-from workloads.data.files import write_atomically
+from tuning.engine.population import Population
+from tuning.execution import executors, work
+from tuning.execution.claims import Claims
+from tuning.execution.coordinate import complete, is_written
+from tuning.execution.jobs import Done, Job
+from workloads.data.files import write_once
 
 Progress = Callable[[str, int, int], None]
+# Jobs -> what was done here of them, once every cohort is in the study's folder.
+Complete = Callable[[Sequence[Job]], list[Done]]
 
 
 def tune(
@@ -33,6 +39,7 @@ def tune(
     spec: StudySpec,
     *,
     data_dir: Path | None = None,
+    executor: str = "threads",
     workers: int | None = None,
     progress: Progress | None = None,
     populations: dict[tuple[object, ...], Population] | None = None,
@@ -40,77 +47,56 @@ def tune(
     """Trains every trial of a study that is not on disk yet.
 
     Running the same study again does exactly what is missing and nothing else, and gives the same numbers, bit for bit
-    on the same machine, as if it had never stopped.
+    on the same machine, as if it had never stopped. Several processes may run one study at once: each trains what no
+    other does, and all return when everything is there.
 
     Args:
       folder: of the study; made when missing.
       spec: what to train.
       data_dir: where real data sets lie; embedded ones otherwise.
-      workers: populations trained at a time, in threads; by default one per core on a CPU, where small models leave
-        cores idle, and one on anything else. It changes no number.
-      progress: called as (workload, trials done, trials in all), from any of the threads.
+      executor: a name of `tuning.execution.executors.EXECUTORS`; it changes no number. Where it is not "threads",
+        workloads and optimizers must be such that another process finds them by name.
+      workers: cohorts trained at a time; by default one per core on a CPU, where small models leave cores idle, and
+        one on anything else. It changes no number.
+      progress: called as (workload, trials done, trials in all), from any thread.
       populations: compiled engines to share between studies of one process; filled as they are made.
 
     Returns:
       All trials, as `studies.read_trials` does. What the run cost is the last of `studies.read_runs`.
 
     Raises:
-      ValueError: the folder holds another study, a workload or optimizer is unknown, or a point is outside the
-        optimizer's domain. Nothing is written in these cases.
+      ValueError: the folder holds another study, a workload, optimizer or executor is unknown, or a point is outside
+        the optimizer's domain. Nothing is written in these cases.
+      RuntimeError: a cohort lost its worker again and again.
     """
-    populations = {} if populations is None else populations
+    row = executors.executor(executor)
+    kept = work.Kept({} if populations is None else populations)
     optimizer = submissions.optimizer(spec.optimizer)
-    loaded = [_loaded(populations, name, data_dir) for name in spec.workloads]
-    spec = _with_widths(folder, spec, loaded)
-    # Batches that run side by side leave no core to split one of them over. By what the study asks for, not by what
-    # is missing of it: a resumed study trains the same programs again.
-    side_by_side = 1 if _batches(spec) >= _lanes.places() else None
-    engines = []
+    file: Path | None = getattr(optimizer, "file", None)
+    content = None if file is None else file.read_bytes()
+    source = None if content is None else work.sha256(content)
+    where = None if data_dir is None else str(data_dir)
+    loaded = [work.load(name, where, kept) for name in spec.workloads]
+    spec = _decided(folder, spec, loaded)
     for workload in loaded:
-        key = _key(spec, workload.name, data_dir, side_by_side)
-        if key not in populations:
-            steps = spec.steps or workload.step_hint
-            populations[key] = Population(
-                workload,
-                optimizer.lifted,
-                steps,
-                spec.eval_period or _eval_period(workload, steps),
-                spec.shared_batches,
-                Evaluation(spec.eval_batches, spec.eval_at_start),
-                optimizer.applies_constraints,
-                width=spec.width,
-                side_by_side=side_by_side,
-            )
-        engines.append(populations[key])
-    for engine in engines:
-        for point in (spec.points or {}).get(engine.workload.name, ()):
+        engine = work.population(spec, workload, optimizer, where, source, kept)
+        for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
-    data = {engine.workload.name: str(engine.workload.data.provenance) for engine in engines}
-    spec = dataclasses.replace(spec, data=data)
+    spec = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.write_spec(folder, spec)
-    _keep_source(folder, optimizer)
-    if spec.points is None:
-        jobs = [functools.partial(_ask_and_train, folder, spec, engine, progress) for engine in engines]
-    else:
-        jobs = _jobs(folder, spec, engines, progress)
-    began, compiled = time.perf_counter(), _compiled(engines)
-    with ThreadPoolExecutor(workers or _lanes.places()) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            trained = sum(future.result() for future in futures)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    if trained:
-        compilations, compile_seconds = (
-            now - then for now, then in zip(_compiled(engines), compiled, strict=True)
-        )
+    if file is not None and content is not None:
+        _keep_source(folder, file, content)
+    job = functools.partial(Job, str(folder), data_dir=where, source=source, command=environment.command())
+    began = time.perf_counter()
+    with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
+        done = _complete_all(folder, spec, job, started, claims, progress)
+    if done:
         studies.write_run(
             folder,
             studies.Run(
-                trials=trained,
-                compilations=int(compilations),
-                compile_seconds=round(compile_seconds, 3),
+                trials=sum(one.trials for one in done),
+                compilations=sum(one.compilations for one in done),
+                compile_seconds=round(sum(one.compile_seconds for one in done), 3),
                 seconds=round(time.perf_counter() - began, 3),
                 device=environment.device(),
                 versions=environment.versions(),
@@ -120,133 +106,128 @@ def tune(
     return studies.read_trials(folder)
 
 
-def _loaded(
-    populations: Mapping[tuple[object, ...], Population], name: str, data_dir: Path | None
-) -> workloads.Workload:
-    """The workload of that name, with the data that a population may have of it already."""
-    for key, population in populations.items():
-        if key[:2] == (name, str(data_dir)):
-            return population.workload
-    return workloads.load(name, data_dir)
+def _decided(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workload]) -> StudySpec:
+    """The specification with cohort sizes and programs: those that the study began with, or what serves best."""
+    begun = studies.read_spec(folder) if (folder / "study.json").exists() else None
+    if spec.cohort_size is None and spec.cohort_sizes is None:
+        chosen = {workload.name: _lanes.batch_width(workload.cost_class) for workload in loaded}
+        spec = dataclasses.replace(spec, cohort_sizes=(begun and begun.cohort_sizes) or chosen)
+    if spec.programs is None:
+        # Cohorts that are trained at a time leave no core to split one of them over. By what the study asks for, not
+        # by what is missing of it.
+        side_by_side = 1 if _cohorts(spec) >= _lanes.places() else _lanes.places()
+        programs = {
+            workload.name: Programs(spec.cohort_size or _lanes.lane(workload.cost_class).width, side_by_side)
+            for workload in loaded
+        }
+        spec = dataclasses.replace(spec, programs=(begun and begun.programs) or programs)
+    return spec
 
 
-def _key(
-    spec: StudySpec, workload: str, data_dir: Path | None, side_by_side: int | None
-) -> tuple[object, ...]:
-    """What distinguishes engines: everything that is not an array."""
-    evaluation = spec.eval_period, spec.eval_batches, spec.eval_at_start
-    how = spec.shared_batches, spec.width, side_by_side
-    return workload, str(data_dir), spec.optimizer, spec.steps, evaluation, how
-
-
-def _with_widths(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workload]) -> StudySpec:
-    """The specification with a width for every workload: those that the study began with, or this machine's."""
-    if spec.width is not None or spec.widths is not None:
-        return spec
-    there = studies.read_spec(folder).widths if (folder / "study.json").exists() else None
-    chosen = {workload.name: _lanes.batch_width(workload.cost_class) for workload in loaded}
-    return dataclasses.replace(spec, widths=there or chosen)
-
-
-def _batches(spec: StudySpec) -> int:
-    """Batches that may run at a time: all of them, or one per workload where every one waits for the last."""
+def _cohorts(spec: StudySpec) -> int:
+    """Cohorts that may be trained at a time: all of them, or one per workload where every one waits for the last."""
     if spec.points is None:
         return len(spec.workloads)
-    return sum(len(spec.batches(spec.points[name], name)) for name in spec.workloads)
+    return sum(len(spec.cohorts(spec.points[name], name)) for name in spec.workloads)
 
 
-def _keep_source(folder: Path, optimizer: submissions.Optimizer) -> None:
+def _keep_source(folder: Path, file: Path, content: bytes) -> None:
     """Stores the file of a user's own optimizer with the study.
 
     Raises:
       ValueError: the file has changed since the study began, so its trials would be of two optimizers.
     """
-    file = getattr(optimizer, "file", None)
-    if file is None:
-        return
-    content, kept = file.read_bytes(), folder / "optimizer.py"
-    if not kept.exists():
-        write_atomically(kept, content)
-    elif kept.read_bytes() != content:
+    kept = folder / "optimizer.py"
+    if not write_once(kept, content) and kept.read_bytes() != content:
         raise ValueError(
             f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
             "restore the file"
         )
 
 
-def _compiled(engines: Sequence[Population]) -> tuple[int, float]:
-    """Programs compiled so far, and the seconds that they took."""
-    return sum(engine.compilations for engine in engines), sum(engine.compile_seconds for engine in engines)
+def _complete_all(
+    folder: Path,
+    spec: StudySpec,
+    job: Callable[..., Job],
+    executor: executors.Executor,
+    claims: Claims,
+    progress: Progress | None,
+) -> list[Done]:
+    """Has everything done that is missing of a study. Returns what was done here."""
+    stop = threading.Event()
+    if spec.points is not None:
+        jobs = [one for one in _jobs(spec, job) if not is_written(one)]
+        counts = {}
+        for name in spec.workloads:
+            total = len(spec.points[name]) * spec.repeats
+            missing = sum(len(one.cohort.points) for one in jobs if one.workload == name)
+            counts[name] = _Count(progress, name, total, total - missing)
+        return complete(jobs, executor, claims, lambda one: counts[one.workload].add(one), stop)
+    asking = ThreadPoolExecutor(executor.workers)
+    try:
+        futures = []
+        for name in spec.workloads:
+            strategy = strategies.from_spec(spec.strategy)
+            count = _Count(progress, name, strategy.budget * spec.repeats)
+            do = functools.partial(complete, executor=executor, claims=claims, written=count.add, stop=stop)
+            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, stop))
+        wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future.done() and future.exception()]
+        return [one for future in failed or futures for one in future.result()]
+    finally:
+        stop.set()
+        asking.shutdown(cancel_futures=True)
 
 
-def _jobs(
-    folder: Path, spec: StudySpec, engines: Sequence[Population], progress: Progress | None
-) -> list[Callable[[], int]]:
-    """The batches that are missing. Workloads take turns, so that threads compile different programs at once."""
+def _jobs(spec: StudySpec, job: Callable[..., Job]) -> list[Job]:
+    """All cohorts. Workloads take turns, so that different programs are compiled at once."""
     assert spec.points is not None
-    turns: dict[int, list[Callable[[], int]]] = {}
-    for engine in engines:
-        name = engine.workload.name
-        batches = spec.batches(spec.points[name], name)
-        count = _Count(progress, name, len(spec.points[name]) * spec.repeats)
-        width = max((len(chunk) for _, chunk in batches), default=0)
-        for index, (repeat, chunk) in enumerate(batches):
-            if studies.batch_path(folder, name, index).exists():
-                count.add(len(chunk))
-            else:
-                job = functools.partial(_train, folder, spec, engine, count, index, repeat, chunk, width)
-                turns.setdefault(index, []).append(job)
+    turns: dict[int, list[Job]] = {}
+    for name in spec.workloads:
+        for cohort in spec.cohorts(spec.points[name], name):
+            turns.setdefault(cohort.number, []).append(job(name, cohort))
     return [job for turn in sorted(turns) for job in turns[turn]]
 
 
-def _ask_and_train(folder: Path, spec: StudySpec, engine: Population, progress: Progress | None) -> int:
-    # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it.
-    name = engine.workload.name
-    strategy = strategies.from_spec(spec.strategy)
-    count = _Count(progress, name, strategy.budget * spec.repeats)
+def _ask_and_train(
+    folder: Path,
+    spec: StudySpec,
+    name: str,
+    strategy: strategies.Strategy,
+    job: Callable[..., Job],
+    do: Complete,
+    stop: threading.Event,
+) -> list[Done]:
+    # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it. The points
+    # travel with the jobs; asking stays here.
     told: list[strategies.Told] = []
-    index = trained = 0
+    number, done = 0, []
     while points := strategy.ask(told):
-        for repeat, chunk in spec.batches(points, name):
-            if studies.batch_path(folder, name, index).exists():
-                count.add(len(chunk))
-            else:
-                trained += _train(folder, spec, engine, count, index, repeat, chunk, len(chunk))
-            index += 1
+        cohorts = spec.cohorts(points, name, number)
+        done += do([job(name, cohort) for cohort in cohorts])
+        if stop.is_set():
+            break
+        number += len(cohorts)
         told += _told(studies.read_trials(folder, name), points)
-    return trained
+    return done
 
 
 class _Count:
     """Trials done of one workload, counted by several threads."""
 
-    def __init__(self, progress: Progress | None, what: str, total: int) -> None:
-        self._progress, self._what, self._total, self._done = progress, what, total, 0
+    def __init__(self, progress: Progress | None, what: str, total: int, done: int = 0) -> None:
+        self._progress, self._what, self._total, self._done = progress, what, total, done
         self._lock = threading.Lock()
-        self.add(0)
+        self._add(0)
 
-    def add(self, trials: int) -> None:
+    def add(self, job: Job) -> None:
+        self._add(len(job.cohort.points))
+
+    def _add(self, trials: int) -> None:
         with self._lock:
             self._done += trials
             if self._progress:
                 self._progress(self._what, self._done, self._total)
-
-
-def _train(
-    folder: Path,
-    spec: StudySpec,
-    engine: Population,
-    count: _Count,
-    index: int,
-    repeat: int,
-    points: Sequence[Point],
-    width: int,
-) -> int:
-    """Trains one batch, writes it, and returns how many trials it was."""
-    name = engine.workload.name
-    studies.write_batch(folder, name, index, train_batch(spec, engine, index, repeat, points, width))
-    count.add(len(points))
-    return len(points)
 
 
 def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told]:
@@ -260,8 +241,3 @@ def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told
         complete = len(best) == len(rows)
         told.append(strategies.Told(point, float(np.median(best.to_numpy())) if complete else None, minimize))
     return told
-
-
-def _eval_period(workload: workloads.Workload, steps: int) -> int:
-    """The workload's own period at its step hint; scaled with the steps otherwise, so that curves stay comparable."""
-    return max(1, round(workload.eval_period * steps / workload.step_hint))

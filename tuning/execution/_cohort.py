@@ -1,57 +1,63 @@
-"""One batch of a study: a population trained, and its trials as rows."""
+"""One cohort of a study: a population trained, and its trials as rows."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 import submissions
-from results.studies import StudySpec
+from results.studies import Cohort, StudySpec
 from submissions import environment
-from submissions.points import Point
 from tuning.engine.population import Curves, Population, stack, trial_seed
 
 
-def train_batch(
-    spec: StudySpec, population: Population, batch: int, repeat: int, points: Sequence[Point], width: int
+def train_cohort(
+    spec: StudySpec,
+    population: Population,
+    optimizer: submissions.Optimizer,
+    cohort: Cohort,
+    command: str | None,
 ) -> pl.DataFrame:
-    """Trains one population and returns one row per trial.
+    """Trains one cohort and returns one row per trial.
 
-    A batch smaller than `width` is filled up with copies of its last point, whose results are dropped: padding costs
-    less than compiling a second program.
+    A cohort smaller than its `size` is filled up with copies of its last point, whose results are dropped: padding
+    costs less than compiling a second program.
+
+    Args:
+      spec: of the study.
+      population: the workload's, as the study trains it.
+      optimizer: the study's.
+      cohort: what to train.
+      command: what the rows say that they were made by.
     """
-    workload = population.workload
-    optimizer = submissions.optimizer(spec.optimizer)
-    padded = [*points, *[points[-1]] * (width - len(points))]
+    workload, points = population.workload, cohort.points
+    padded = [*points, *[points[-1]] * (cohort.size - len(points))]
     prepared = [
         optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
     ]
-    of_trial = [(spec.seed, workload.name, p.id, repeat) for p in padded]
-    of_batch = [(spec.seed, workload.name, repeat)] if population.shared_batches else of_trial
+    of_trial = [(spec.seed, workload.name, p.id, cohort.repeat) for p in padded]
+    shared = [(spec.seed, workload.name, cohort.repeat)] if population.shared_batches else of_trial
     began = time.perf_counter()
     curves = population.run(
         stack(prepared),
         np.array([trial_seed(*parts, "init") for parts in of_trial], np.uint32),
-        np.array([trial_seed(*parts, "batches") for parts in of_batch], np.uint32),
+        np.array([trial_seed(*parts, "batches") for parts in shared], np.uint32),
     )
-    seconds = time.perf_counter() - began
-    return _rows(spec, population, curves, points, batch, repeat, seconds)
+    return _rows(spec, population, curves, cohort, time.perf_counter() - began, command)
 
 
 def _rows(
     spec: StudySpec,
     population: Population,
     curves: Curves,
-    points: Sequence[Point],
-    batch: int,
-    repeat: int,
+    cohort: Cohort,
     seconds: float,
+    command: str | None,
 ) -> pl.DataFrame:
-    workload, count = population.workload, len(points)
+    workload, points, count = population.workload, cohort.points, len(cohort.points)
     diverged = curves.diverged_step[:count]
     recorded = {name: values[:count].astype(np.float64) for name, values in curves.metrics.items()}
     # A last step can push parameters past the largest float without a loss having shown it.
@@ -59,8 +65,8 @@ def _rows(
     return pl.DataFrame(
         {
             "workload": workload.name,
-            "batch": batch,
-            "repeat": repeat,
+            "cohort": cohort.number,
+            "repeat": cohort.repeat,
             "point": [p.id for p in points],
             "hyperparameters": [json.dumps(dict(p.hyperparameters), sort_keys=True) for p in points],
             "status": np.where(failed, "diverged", "done").tolist(),
@@ -73,13 +79,13 @@ def _rows(
             "steps": population.total_steps,
             "global_step": [curves.global_step.tolist()] * count,
             **{name: _curve_column(values) for name, values in sorted(recorded.items())},
-            "batch_seconds": seconds,
+            "cohort_seconds": seconds,
             "seed": spec.seed,
             "optimizer": spec.optimizer,
             "data": str(workload.data.provenance),
             "device": environment.device(),
             "versions": json.dumps(environment.versions(), sort_keys=True),
-            "command": pl.Series([environment.command()] * count, dtype=pl.String),
+            "command": pl.Series([command] * count, dtype=pl.String),
         }
     )
 

@@ -1,0 +1,165 @@
+"""A job done: the same in a thread of the process that asked, in a worker process, and on another machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import submissions
+import workloads
+from results import studies
+from results.studies import StudySpec
+from submissions.optimizers.own import is_file_form
+from tuning.engine.population import Evaluation, Population
+from tuning.execution._cohort import train_cohort
+from tuning.execution.jobs import Done, Job
+
+
+@dataclasses.dataclass
+class Kept:
+    """What a process keeps from one job to the next.
+
+    Attributes:
+      populations: what distinguishes engines -> the engine, with its data and its compiled programs.
+    """
+
+    populations: dict[tuple[object, ...], Population] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+        self._counted = {key: _compiled(engine) for key, engine in self.populations.items()}
+
+    def compilations(self) -> tuple[int, float]:
+        """Programs compiled since the last call, and the seconds that took. Threads share programs, so that none of
+        them can tell which it compiled."""
+        count, seconds = 0, 0.0
+        with self.lock:
+            for key, engine in list(self.populations.items()):
+                now, before = _compiled(engine), self._counted.get(key, (0, 0.0))
+                self._counted[key] = now
+                count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
+        return count, seconds
+
+
+OF_THIS_PROCESS = Kept()
+
+
+def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Done:
+    """Trains a cohort and writes it into the study's folder, unless somebody else has written it meanwhile.
+
+    Raises:
+      ValueError: the study cannot be trained here as it was begun: other data, or another optimizer.
+    """
+    content, done = train(job, _spec(Path(job.study)), kept)
+    studies.write_cohort(Path(job.study), job.workload, job.cohort.number, content)
+    return done
+
+
+def train(job: Job, spec: StudySpec, kept: Kept = OF_THIS_PROCESS) -> tuple[bytes, Done]:
+    """Trains a cohort. Returns the content of its file, and what it took; writes nothing.
+
+    Raises:
+      ValueError: as `work`.
+    """
+    began = time.perf_counter()
+    optimizer = study_optimizer(spec, Path(job.study), job.source)
+    engine = population(spec, job.workload, optimizer, job.data_dir, job.source, kept)
+    data = str(engine.workload.data.provenance)
+    if spec.data is not None and spec.data.get(job.workload) != data:
+        raise ValueError(
+            f"{job.study}: this study has data = {spec.data.get(job.workload)!r} for {job.workload}, here it is "
+            f"{data!r}; give the same --data-dir"
+        )
+    content = studies.as_parquet(train_cohort(spec, engine, optimizer, job.cohort, job.command))
+    compilations, compile_seconds = kept.compilations()
+    seconds = time.perf_counter() - began
+    return content, Done(len(job.cohort.points), compilations, compile_seconds, seconds)
+
+
+def population(
+    spec: StudySpec,
+    workload: str | workloads.Workload,
+    optimizer: submissions.Optimizer,
+    data_dir: str | None,
+    source: str | None,
+    kept: Kept,
+) -> Population:
+    """The engine of a workload of a study that has its programs; made when this process has none yet."""
+    assert spec.programs is not None
+    name = workload if isinstance(workload, str) else workload.name
+    programs = spec.programs[name]
+    evaluation = spec.eval_period, spec.eval_batches, spec.eval_at_start
+    how = spec.shared_batches, programs.width, programs.side_by_side
+    # Everything that is not an array.
+    key = name, data_dir, spec.optimizer, source, spec.steps, evaluation, how
+    with kept.lock:
+        if key not in kept.populations:
+            loaded = load(name, data_dir, kept) if isinstance(workload, str) else workload
+            steps = spec.steps or loaded.step_hint
+            kept.populations[key] = Population(
+                loaded,
+                optimizer.lifted,
+                steps,
+                spec.eval_period or _eval_period(loaded, steps),
+                spec.shared_batches,
+                Evaluation(spec.eval_batches, spec.eval_at_start),
+                optimizer.applies_constraints,
+                width=programs.width,
+                side_by_side=programs.side_by_side,
+            )
+        return kept.populations[key]
+
+
+def load(name: str, data_dir: str | None, kept: Kept) -> workloads.Workload:
+    """The workload of that name, with the data that an engine may have of it already."""
+    for key, engine in list(kept.populations.items()):
+        if key[:2] == (name, data_dir):
+            return engine.workload
+    return workloads.load(name, None if data_dir is None else Path(data_dir))
+
+
+def study_optimizer(spec: StudySpec, folder: Path, source: str | None) -> submissions.Optimizer:
+    """The optimizer of a study; a user's own from its file, or where that is not the one, from the study's copy.
+
+    Raises:
+      ValueError: neither is what the study began with.
+    """
+    if source is None or not is_file_form(spec.optimizer):
+        return submissions.optimizer(spec.optimizer)
+    path, _, function = spec.optimizer.rpartition(":")
+    for file in (Path(path), folder / "optimizer.py"):
+        if file.is_file() and sha256(file.read_bytes()) == source:
+            return submissions.optimizer(f"{file}:{function}")
+    raise ValueError(
+        f"{folder}: neither {path} nor optimizer.py of the study is the optimizer that the study began with; "
+        "restore the file"
+    )
+
+
+def sha256(content: bytes) -> str:
+    """Of a file's content, as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _spec(folder: Path) -> StudySpec:
+    return _read_spec(folder, (folder / "study.json").stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_spec(folder: Path, written: int) -> StudySpec:
+    """Read once for all jobs of a study, whose points may be thousands."""
+    del written
+    return studies.read_spec(folder)
+
+
+def _compiled(engine: Population) -> tuple[int, float]:
+    return engine.compilations, engine.compile_seconds
+
+
+def _eval_period(workload: workloads.Workload, steps: int) -> int:
+    """The workload's own period at its step hint; scaled with the steps otherwise, so that curves stay comparable."""
+    return max(1, round(workload.eval_period * steps / workload.step_hint))
