@@ -22,7 +22,7 @@ class Case:
     Attributes:
       make: the workload.
       trials: in the population.
-      widths: trials per program that `--lanes` tries.
+      widths: trials per program that `--write-widths` tries.
       sketch: times the plain loop that a naive vmap in a scan reached on two cores, where that was measured: the floor.
       aim: times the plain loop that we aim for on two cores.
       aim_of_peak: share of the matrix-multiply peak that we aim for.

@@ -1,13 +1,13 @@
 """The population engine against the loops a user would write, in the same run.
 
     python -m benchmarks.population [CASE]... [--rounds N] [--seconds X] [--widths 1,2,4,...] [--out FILE]
-    python -m benchmarks.population --lanes
+    python -m benchmarks.population --write-widths
 
 Per case: trial-steps per second of the engine, of a plain jitted Optax step called from Python for one trial, and of
 `lax.scan` over one trial; their ratios to the plain loop; the share of the matrix-multiply peak; and compile times.
 Ways take turns and a ratio is the median of the ratios within a round, so that a busy moment hits them all. The
-default takes 8 minutes on two cores. With `--lanes` it tries several numbers of trials per program too, as many
-programs at a time as the machine has cores, and writes the best of each cost class into tuning/engine/lanes.json,
+default takes 8 minutes on two cores. With `--write-widths` it tries several numbers of trials per program too, as many
+programs at a time as the machine has cores, and writes the best of each cost class into tuning/engine/widths.json,
 which the engine reads.
 """
 
@@ -27,9 +27,9 @@ import workloads
 from benchmarks import _population_ways as ways
 from benchmarks._population_cases import CASES, Case
 from submissions import environment
-from tuning.engine import _lanes
+from tuning.engine import _spread
 
-LANES = Path(__file__).resolve().parents[1] / "tuning" / "engine" / "lanes.json"
+WIDTHS = Path(__file__).resolve().parents[1] / "tuning" / "engine" / "widths.json"
 
 
 def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, ...]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, 
     populations = {}
     for width in widths:
         name = "engine" if width is None else f"engine, {width} per program"
-        trials = case.trials if width is None else width * _lanes.places()
+        trials = case.trials if width is None else width * _spread.places()
         runs[name], populations[name], its_steps = ways.long_engine(workload, trials, width, duration)
         trial_steps[name] = trials * its_steps
     first_call = {name: ways.seconds(run) for name, run in runs.items()}
@@ -71,13 +71,13 @@ def measure(case: Case, rounds: int, duration: float, widths: tuple[int | None, 
         "workload": workload.name,
         "cost_class": workload.cost_class,
         "flops_per_trial_step": flops,
-        "peak_gflops": _spread([peak / 1e9 for peak in peaks]),
-        "trial_steps_per_second": {name: _spread(values) for name, values in rates.items()},
+        "peak_gflops": _range([peak / 1e9 for peak in peaks]),
+        "trial_steps_per_second": {name: _range(values) for name, values in rates.items()},
         "ratio_to_plain_loop": {
-            name: _spread(_ratios(values, rates["plain loop"])) for name, values in rates.items()
+            name: _range(_ratios(values, rates["plain loop"])) for name, values in rates.items()
         },
         "share_of_peak": {
-            name: _spread(_ratios([flops * rate for rate in values], peaks)) for name, values in rates.items()
+            name: _range(_ratios([flops * rate for rate in values], peaks)) for name, values in rates.items()
         },
         "compile_seconds": {
             name: round(populations[name].compile_seconds if name in populations else seconds, 2)
@@ -91,7 +91,7 @@ def _ratios(values: list[float], others: list[float]) -> list[float]:
     return [value / other for value, other in zip(values, others, strict=True)]
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def _range(values: list[float]) -> dict[str, float]:
     """Median, lowest and highest, to three digits."""
     found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
     return {name: float(f"{value:.3g}") for name, value in found.items()}
@@ -101,7 +101,7 @@ def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     return {
         "device": environment.device(),
-        "cores": _lanes.cores(),
+        "cores": _spread.cores(),
         "load_before": round(os.getloadavg()[0], 1),
         "versions": environment.versions(),
     }
@@ -124,7 +124,7 @@ def best_width(cases: list[dict[int, float]]) -> int:
     return min(width for width, score in scores.items() if score > 0.97 * max(scores.values()))
 
 
-def write_lanes(results: dict[str, dict[str, Any]], path: Path = LANES) -> None:
+def write_widths(results: dict[str, dict[str, Any]], path: Path = WIDTHS) -> None:
     """Writes the best width of every cost class that was measured, for this kind of device."""
     best: dict[str, list[dict[int, float]]] = {}
     for result in results.values():
@@ -138,7 +138,7 @@ def write_lanes(results: dict[str, dict[str, Any]], path: Path = LANES) -> None:
     table = json.loads(path.read_text())
     kind = jax.local_devices()[0].device_kind
     measured = {name: best_width(cases) for name, cases in best.items()}
-    table["trials_per_program"].setdefault(kind, {_lanes.OTHER: min(measured.values())}).update(measured)
+    table["trials_per_program"].setdefault(kind, {_spread.OTHER: min(measured.values())}).update(measured)
     path.write_text(json.dumps(table, indent=1) + "\n")
 
 
@@ -153,7 +153,7 @@ def main() -> None:
         "--widths", metavar="N,...", help="trials per program to try besides the engine's choice"
     )
     parser.add_argument(
-        "--lanes", action="store_true", help="measure widths and write tuning/engine/lanes.json"
+        "--write-widths", action="store_true", help="measure widths and write tuning/engine/widths.json"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
     arguments = parser.parse_args()
@@ -166,11 +166,11 @@ def main() -> None:
     began = time.perf_counter()
     for name in arguments.cases or CASES:
         case = CASES[name]
-        widths = given or (case.widths if arguments.lanes else ())
+        widths = given or (case.widths if arguments.write_widths else ())
         report["results"][name] = measure(case, arguments.rounds, arguments.seconds, (None, *widths))
     report["seconds"] = round(time.perf_counter() - began)
-    if arguments.lanes:
-        write_lanes(report["results"])
+    if arguments.write_widths:
+        write_widths(report["results"])
     text = json.dumps(report, indent=1)
     print(text)
     if arguments.out:

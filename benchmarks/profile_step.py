@@ -22,7 +22,7 @@ import jax
 
 from benchmarks import _population_ways as ways
 from benchmarks._population_cases import CASES
-from tuning.engine import _lanes
+from tuning.engine import _spread
 
 
 def durations(run: ways.Run) -> dict[str, list[float]]:
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="to take (default: 40)")
     arguments = parser.parse_args()
     workload = CASES[arguments.case].make()
-    width = arguments.width or _lanes.lane(workload.cost_class).width
+    width = arguments.width or _spread.spread(workload.cost_class).width
     run, population = ways.engine(workload, arguments.steps, width, width)
     run()
     rows = step_of(population.programs[0].call.as_text(), durations(run))

@@ -15,7 +15,7 @@ from workloads import ForeignMeasure, ResidentData, StreamedData, Workload
 
 RATES = {"learning_rate": np.array([0.3, 0.1, 0.03])}
 SEEDS = np.array([11, 12, 13], np.uint32)
-# The two lanes compile different programs, whose sums may be ordered differently: some float32 roundings of errors
+# The two ways compile different programs, whose sums may be ordered differently: some float32 roundings of errors
 # that are 1 to 10.
 ROUNDING = 1e-5
 

@@ -17,7 +17,7 @@ from submissions.points import Point
 from tests.results.old_studies import as_format_1
 from tests.tuning.toy import toy_workload
 from tuning import strategies
-from tuning.engine import _lanes
+from tuning.engine import _spread
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import _registry
@@ -116,9 +116,9 @@ def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, mon
     folder = tmp_path / "s"
     whole = tune(folder, spec(cohort_size=None), populations=populations)
     widths = studies.read_spec(folder).cohort_sizes
-    assert widths == {NAME: _lanes.batch_width("mlp")}
+    assert widths == {NAME: _spread.cohort_size("mlp")}
     studies.cohort_path(folder, NAME, 0).unlink()
-    monkeypatch.setattr(_lanes, "batch_width", lambda family: 1)  # another machine, another table
+    monkeypatch.setattr(_spread, "cohort_size", lambda cost_class: 1)  # another machine, another table
     again = tune(folder, spec(cohort_size=None), populations=populations)
     assert studies.read_spec(folder).cohort_sizes == widths
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
@@ -139,9 +139,9 @@ def test_programs_are_decided_when_the_study_begins(tmp_path, populations, monke
     folder = tmp_path / "s"
     whole = tune(folder, spec(cohort_size=6), populations=populations)
     programs = studies.read_spec(folder).programs
-    assert programs == {NAME: studies.Programs(6, _lanes.places())}  # one cohort, spread over the cores
+    assert programs == {NAME: studies.Programs(6, _spread.places())}  # one cohort, spread over the cores
     studies.cohort_path(folder, NAME, 0).unlink()
-    monkeypatch.setattr(_lanes, "places", lambda: 7)  # another machine
+    monkeypatch.setattr(_spread, "places", lambda: 7)  # another machine
     again = tune(folder, spec(cohort_size=6), populations=populations)
     assert studies.read_spec(folder).programs == programs
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)

@@ -4,7 +4,7 @@ Hyperparameters, seeds, batches and a workload's own constants are arrays, so a 
 does another task of the same structure; only another number of trials per program does. A trial that diverges is
 recorded, and costs the others nothing.
 
-How trials are spread follows from the machine (`tuning.engine._lanes`): over all devices where there are several; on a
+How trials are spread follows from the machine (`tuning.engine._spread`): over all devices where there are several; on a
 CPU over programs side by side, one per core, because small models leave a second core idle; and in turns where they do
 not fit into memory together. None of it changes a number by more than the order of sums.
 
@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from submissions import Rule
-from tuning.engine import _evaluation, _lanes, _memory, _programs
+from tuning.engine import _evaluation, _memory, _programs, _spread
 from tuning.engine._evaluation import Evaluation
 from tuning.engine._stepwise import Stepwise
 from tuning.engine._training import Training
@@ -194,15 +194,15 @@ class Population:
                 data,
             )
 
-        lane = _lanes.lane(self.workload.cost_class, self.width, self.side_by_side)
+        spread = _spread.spread(self.workload.cost_class, self.width, self.side_by_side)
         if not self.workload.data.on_device:
-            lane = dataclasses.replace(lane, side_by_side=1)
+            spread = dataclasses.replace(spread, side_by_side=1)
         way = self._way(training)
-        parts = lane.parts(trials)
+        parts = spread.parts(trials)
         program = way.program(inputs(parts[0]))
-        while len(parts[0]) > 1 and (fits := self._fitting(program, len(parts[0]), lane)) < len(parts[0]):
-            lane = dataclasses.replace(lane, width=fits)
-            parts = lane.parts(trials)
+        while len(parts[0]) > 1 and (fits := self._fitting(program, len(parts[0]), spread)) < len(parts[0]):
+            spread = dataclasses.replace(spread, width=fits)
+            parts = spread.parts(trials)
             program = way.program(inputs(parts[0]))
 
         def run(numbered: tuple[int, np.ndarray]) -> Any:
@@ -212,7 +212,7 @@ class Population:
 
         if checkpoint is None:
             run = lambda numbered: way.run(inputs(numbered[1]))  # noqa: E731
-        with ThreadPoolExecutor(lane.side_by_side) as pool:
+        with ThreadPoolExecutor(spread.side_by_side) as pool:
             made = list(pool.map(run, enumerate(parts)))
         return Curves(
             global_step=made[0][0],
@@ -257,10 +257,10 @@ class Population:
             self._compiled.append(program)
         return program
 
-    def _fitting(self, program: _programs.Program, width: int, lane: _lanes.Lane) -> int:
+    def _fitting(self, program: _programs.Program, width: int, spread: _spread.Spread) -> int:
         """How many trials per program fit into memory, given what a program of `width` takes."""
         limit = self.memory or _memory.available()
-        return _memory.fitting(program.call, width, limit // lane.side_by_side)
+        return _memory.fitting(program.call, width, limit // spread.side_by_side)
 
 
 def stack(points: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:

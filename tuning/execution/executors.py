@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 from submissions import environment
-from tuning.engine import _lanes
+from tuning.engine import _spread
 from tuning.execution.jobs import Done, Job
 from tuning.execution.work import Kept, work
 from workloads.spelling import did_you_mean
@@ -173,8 +173,8 @@ class Row:
 
 
 EXECUTORS = {
-    "threads": Row(Threads, "one machine; programs are compiled once", _lanes.places),
-    "processes": Row(Processes, "the cores of one machine; a crash costs one cohort", _lanes.cores),
+    "threads": Row(Threads, "one machine; programs are compiled once", _spread.places),
+    "processes": Row(Processes, "the cores of one machine; a crash costs one cohort", _spread.cores),
 }
 
 

@@ -21,7 +21,7 @@ from results.studies import Programs, StudySpec
 from submissions import environment
 from submissions.points import Point
 from tuning import strategies
-from tuning.engine import _lanes
+from tuning.engine import _spread
 from tuning.engine.population import Population
 from tuning.execution import executors, work
 from tuning.execution.claims import Claims
@@ -110,14 +110,16 @@ def _decided(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workload]
     """The specification with cohort sizes and programs: those that the study began with, or what serves best."""
     begun = studies.read_spec(folder) if (folder / "study.json").exists() else None
     if spec.cohort_size is None and spec.cohort_sizes is None:
-        chosen = {workload.name: _lanes.batch_width(workload.cost_class) for workload in loaded}
+        chosen = {workload.name: _spread.cohort_size(workload.cost_class) for workload in loaded}
         spec = dataclasses.replace(spec, cohort_sizes=(begun and begun.cohort_sizes) or chosen)
     if spec.programs is None:
         # Cohorts that are trained at a time leave no core to split one of them over. By what the study asks for, not
         # by what is missing of it.
-        side_by_side = 1 if _cohorts(spec) >= _lanes.places() else _lanes.places()
+        side_by_side = 1 if _cohorts(spec) >= _spread.places() else _spread.places()
         programs = {
-            workload.name: Programs(spec.cohort_size or _lanes.lane(workload.cost_class).width, side_by_side)
+            workload.name: Programs(
+                spec.cohort_size or _spread.spread(workload.cost_class).width, side_by_side
+            )
             for workload in loaded
         }
         spec = dataclasses.replace(spec, programs=(begun and begun.programs) or programs)

@@ -42,7 +42,7 @@ def image_shape(dataset: list) -> tuple[int, int, int]:
 def sampled_task(
     name: str,
     family: str,
-    lane: str,
+    cost_class: str,
     config: Mapping[str, Any],
     net: tuple[Init, Callable[[Params, jax.Array], jax.Array]],
     summary: str,
@@ -54,7 +54,7 @@ def sampled_task(
     Args:
       name: of the workload.
       family: of TaskSet, such as `mlp_family`.
-      lane: `Workload.family`.
+      cost_class: `Workload.cost_class`.
       config: with `dataset` and `center_data`; without its data set, it determines the net.
       net: init, and (params, images, centred where the config says so) -> logits.
       summary: what the net is, to be followed by the data set.
@@ -78,7 +78,7 @@ def sampled_task(
     }
     return _task.task(
         name,
-        lane,
+        cost_class,
         f"TaskSet {summary} on {dataset}{', augmented' if augmentation else ''}",
         made,
         _images.load(config["dataset"], data_dir, quirks),
@@ -90,7 +90,7 @@ def sampled_task(
 
 def fixed_task(
     name: str,
-    lane: str,
+    cost_class: str,
     config: Mapping[str, Any],
     made: Functions,
     loss_type: str,
@@ -102,7 +102,7 @@ def fixed_task(
 
     Args:
       name: of the workload.
-      lane: `Workload.family`.
+      cost_class: `Workload.cost_class`.
       config: of `fixed.json`; without its data set, it determines the functions.
       made: its functions.
       loss_type: see `Workload`.
@@ -119,7 +119,7 @@ def fixed_task(
     }
     return _task.task(
         name,
-        lane,
+        cost_class,
         f"TaskSet fixed {summary} on {dataset}",
         made,
         _images.load_fixed(dataset, config["num_per_valid"], data_dir),

@@ -80,7 +80,7 @@ class Model:
     """What a task is but for its images.
 
     Attributes:
-      lane: `Workload.family`.
+      cost_class: `Workload.cost_class`.
       summary: what the net is, to be followed by the data set.
       loss_type: see `Workload`.
       bind: see `SharedProgram`.
@@ -89,7 +89,7 @@ class Model:
       constraint: see `Workload`.
     """
 
-    lane: str
+    cost_class: str
     summary: str
     loss_type: str
     bind: Bind
@@ -171,7 +171,7 @@ def _task_of(
     )
     return _task.task(
         name,
-        model.lane,
+        model.cost_class,
         summary,
         made,
         data if model.noise is None else then(data, model.noise),

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from benchmarks import population as benchmark
-from tuning.engine import _lanes, _memory
-from tuning.engine._lanes import Lane
+from tuning.engine import _memory, _spread
+from tuning.engine._spread import Spread
 
 
 @pytest.mark.parametrize(
     ("trials", "width", "places", "devices"), [*itertools.product((1, 5, 32, 33), (1, 4, 16), (1, 2), (1, 3))]
 )
 def test_parts_hold_every_trial_and_are_of_one_size(trials, width, places, devices):
-    parts = Lane(width, places, devices).parts(trials)
+    parts = Spread(width, places, devices).parts(trials)
     (size,) = {len(part) for part in parts}
     assert size % devices == 0
     assert size <= max(width, devices) + devices - 1
@@ -28,25 +28,25 @@ def test_parts_hold_every_trial_and_are_of_one_size(trials, width, places, devic
 
 
 def test_every_place_has_a_program_while_there_are_trials_for_it():
-    assert [len(Lane(16, 2).parts(trials)) for trials in (1, 2, 32, 33, 64)] == [1, 2, 2, 4, 4]
+    assert [len(Spread(16, 2).parts(trials)) for trials in (1, 2, 32, 33, 64)] == [1, 2, 2, 4, 4]
 
 
-def test_a_lane_of_nothing_is_refused():
+def test_a_spread_of_nothing_is_refused():
     with pytest.raises(ValueError, match="width is 0, must be at least 1"):
-        Lane(0, 1)
+        Spread(0, 1)
 
 
 def test_what_is_asked_for_replaces_what_was_measured():
-    measured = _lanes.lane("mlp")
-    assert _lanes.lane("mlp", width=3) == Lane(3, measured.side_by_side, measured.devices)
-    assert _lanes.lane("mlp", side_by_side=7).side_by_side == 7
-    assert _lanes.lane("a family of one's own").width == _lanes.lane("other").width
+    measured = _spread.spread("mlp")
+    assert _spread.spread("mlp", width=3) == Spread(3, measured.side_by_side, measured.devices)
+    assert _spread.spread("mlp", side_by_side=7).side_by_side == 7
+    assert _spread.spread("a class of one's own").width == _spread.spread("other").width
 
 
-@pytest.mark.parametrize("family", ["mlp", "conv", "rnn", "flow", "objective", "other"])
-def test_a_study_writes_no_file_for_every_trial(family):
-    assert _lanes.batch_width(family) >= 8
-    assert _lanes.batch_width(family) % _lanes.lane(family).width == 0
+@pytest.mark.parametrize("cost_class", ["mlp", "conv", "rnn", "flow", "objective", "other"])
+def test_a_study_writes_no_file_for_every_trial(cost_class):
+    assert _spread.cohort_size(cost_class) >= 8
+    assert _spread.cohort_size(cost_class) % _spread.spread(cost_class).width == 0
 
 
 def compiled(temporary: int, output: int):
@@ -68,19 +68,22 @@ def test_memory_that_may_be_taken_is_a_part_of_what_the_machine_has():
 
 
 def test_the_benchmark_writes_the_table_that_the_engine_reads(tmp_path):
-    path = tmp_path / "lanes.json"
+    path = tmp_path / "widths.json"
     path.write_text(json.dumps({"trials_per_program": {"cpu": {"mlp": 1, "rnn": 3, "other": 2}}}))
 
-    def result(family, **rates):
+    def result(cost_class, **rates):
         spreads = {f"engine, {name[1:]} per program": {"median": rate} for name, rate in rates.items()}
-        return {"cost_class": family, "trial_steps_per_second": {"plain loop": {"median": 1e9}, **spreads}}
+        return {
+            "cost_class": cost_class,
+            "trial_steps_per_second": {"plain loop": {"median": 1e9}, **spreads},
+        }
 
     results = {
         "a": result("mlp", w8=50.0, w16=100.0),
         "b": result("mlp", w8=3.0, w16=2.9),
         "c": result("conv", w1=7),
     }
-    benchmark.write_lanes(results, path)
+    benchmark.write_widths(results, path)
     # Relative to the fastest of each case, 8 trials reach (.5, 1) and 16 trials (1, .97).
     assert json.loads(path.read_text())["trials_per_program"]["cpu"] == {
         "mlp": 16,

@@ -1,9 +1,10 @@
-"""How the trials of a population are spread over programs: measured per device and family, not guessed.
+"""How the trials of a population are spread over programs: measured per device and cost class, not guessed.
 
 On a CPU the programs of a population run side by side, one per core: XLA spreads large matrix products over cores, but
 nothing else, so that one program of a small model leaves the others idle most of the time. How many trials one program
-holds depends on the family: perceptrons gain from one large product for many trials, convolutions and recurrences from
-working sets that fit into a core's cache. `lanes.json` holds what `python -m benchmarks.population --lanes` measured.
+holds depends on the cost class: perceptrons gain from one large product for many trials, convolutions and recurrences
+from working sets that fit into a core's cache. `widths.json` holds what
+`python -m benchmarks.population --write-widths` measured.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from importlib import resources
 import jax
 import numpy as np
 
-LEAST_BATCH = 8  # trials; a file for each would be many
-OTHER = "other"  # families that nobody has measured
+LEAST_COHORT = 8  # trials; a file for each would be many
+OTHER = "other"  # cost classes that nobody has measured
 
 
 @dataclasses.dataclass(frozen=True)
-class Lane:
+class Spread:
     """How a population is spread.
 
     Attributes:
@@ -46,7 +47,7 @@ class Lane:
         Every place has a program as long as there are trials for it.
 
         Example:
-          >>> [part.tolist() for part in Lane(width=4, side_by_side=2).parts(5)]
+          >>> [part.tolist() for part in Spread(width=4, side_by_side=2).parts(5)]
           [[0, 1, 2], [3, 4, 4]]
         """
         turns = -(-trials // (self.width * self.side_by_side))
@@ -56,27 +57,27 @@ class Lane:
         return tuple(np.minimum(rows, trials - 1).reshape(-1, size))
 
 
-def lane(family: str, width: int | None = None, side_by_side: int | None = None) -> Lane:
-    """The lane of a family on this machine.
+def spread(cost_class: str, width: int | None = None, side_by_side: int | None = None) -> Spread:
+    """How a population of a cost class is spread on this machine.
 
     Args:
-      family: of the workload.
+      cost_class: of the workload.
       width, side_by_side: replace what was measured.
     """
     device = jax.local_devices()[0]
     table = _table()
     widths = table.get(device.device_kind) or table.get(device.platform) or table["cpu"]
-    return Lane(
-        width=width or widths.get(family, widths[OTHER]),
+    return Spread(
+        width=width or widths.get(cost_class, widths[OTHER]),
         side_by_side=side_by_side or places(),
         devices=len(jax.local_devices()),
     )
 
 
-def batch_width(family: str) -> int:
+def cohort_size(cost_class: str) -> int:
     """Trials that a study writes at a time: what one program holds, or several where it holds few."""
-    width = lane(family).width
-    return width * -(-LEAST_BATCH // width)
+    width = spread(cost_class).width
+    return width * -(-LEAST_COHORT // width)
 
 
 def places() -> int:
@@ -92,7 +93,7 @@ def cores() -> int:
 
 @functools.cache
 def _table() -> dict[str, dict[str, int]]:
-    """Kind of device, or platform -> family -> trials per program."""
-    return json.loads(resources.files("tuning.engine").joinpath("lanes.json").read_text())[
+    """Kind of device, or platform -> cost class -> trials per program."""
+    return json.loads(resources.files("tuning.engine").joinpath("widths.json").read_text())[
         "trials_per_program"
     ]
