@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tuning.engine.population import Evaluation, OptimizerRule, Population
+from submissions import from_optax
+from tuning.engine.population import Evaluation, Population
 from workloads import GeneratedData, Regularization, ResidentData, Workload
 
 LEARNING_RATE = 1e-4
@@ -20,13 +21,13 @@ PEAK_SIZE = 2048  # of the square matrices whose product is the peak
 Run = Callable[[], None]
 
 
-def adam(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
+def adam(hyperparameters: Mapping[str, Any], horizon: Any) -> optax.GradientTransformation:
     """`optax.adam` with a learning rate that may be traced."""
-    del total_steps
+    del horizon
     return optax.adam(hyperparameters["learning_rate"])
 
 
-RULE: OptimizerRule = adam
+RULE = from_optax(adam)
 
 
 def peak() -> tuple[Run, int]:
@@ -118,7 +119,7 @@ def seconds(run: Run) -> float:
 
 
 def _step(workload: Workload) -> Callable[..., Any]:
-    optimizer = RULE({"learning_rate": LEARNING_RATE}, 0)
+    optimizer = adam({"learning_rate": LEARNING_RATE}, 0)
 
     def step(state, batch, key):
         params, model_state, opt_state = state
@@ -136,4 +137,4 @@ def _step(workload: Workload) -> Callable[..., Any]:
 
 def _start(workload: Workload) -> Any:
     params, model_state = jax.jit(workload.init)(jax.random.key(0))
-    return params, model_state, RULE({"learning_rate": LEARNING_RATE}, 0).init(params)
+    return params, model_state, adam({"learning_rate": LEARNING_RATE}, 0).init(params)

@@ -7,7 +7,6 @@ or a list of points, such as `[{"beta2": 0.99}, {"beta2": 0.999}]`. Both are rea
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 from submissions.points import Point
 from workloads.data.files import write_atomically
+from workloads.spelling import did_you_mean
 
 # A value that was computed from a bound, by exp and log for instance, may miss it by a few units of roundoff.
 ROUNDING = 1e-12
@@ -228,12 +228,6 @@ def write_space(path: Path, space: SearchSpace | Sequence[Point]) -> None:
         data = [dict(point.hyperparameters) for point in space]
         _points(data, str(path))
     write_atomically(path, json.dumps(data, indent=2, allow_nan=False).encode() + b"\n")
-
-
-def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """ "; did you mean 'x'?" for the closest allowed name, or "" where none is close."""
-    close = difflib.get_close_matches(str(name), list(allowed), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _dimension(entry: Any, where: str) -> Dimension:

@@ -14,12 +14,13 @@ Reference: Metz et al. 2020, arXiv:2002.11887, and the program of TaskSet.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 from collections.abc import Callable
 
 import numpy as np
+
+from workloads.spelling import did_you_mean
 
 Setting = dict[str, float | bool]
 TASKSET_SEEDS = 1000  # its files and curves have seeds 0 to 999 of every sampler
@@ -144,9 +145,7 @@ def grid(name: str) -> Grid:
       ValueError: no such grid.
     """
     if name not in GRIDS:
-        close = difflib.get_close_matches(name, GRIDS, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"unknown grid {name!r}{hint} (allowed: {', '.join(GRIDS)})")
+        raise ValueError(f"unknown grid {name!r}{did_you_mean(name, GRIDS)} (allowed: {', '.join(GRIDS)})")
     return GRIDS[name]
 
 
@@ -221,8 +220,7 @@ def _fixed_point(name: str) -> Setting:
     settings = {key: setting for row in GRIDS.values() for key, setting in row.fixed.items()}
     if name not in settings:
         seeded = [f"{key}_seed0" for key, row in GRIDS.items() if row.sample]
-        close = difflib.get_close_matches(name, [*settings, *seeded], 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, [*settings, *seeded])
         raise ValueError(
             f"unknown setting {name!r}{hint} (such as 'nadamw_grid_seed251' or 'adam_lr_-3.00'; the grids are "
             f"{', '.join(GRIDS)})"

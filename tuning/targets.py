@@ -107,7 +107,7 @@ def set_target(
     report(0)
     shared = Population(
         workload, rule.rule, workload.step_hint, workload.eval_period,
-        constrained=rule.applies_constraints, evaluated_params=rule.evaluated_params,
+        constrained=rule.applies_constraints,
     )  # fmt: skip
     found: list[float] = []
     for chunk in (points[i : i + width] for i in range(0, len(points), width)):

@@ -83,15 +83,12 @@ def exported_space(space: Mapping[str, Mapping[str, Any]], optimizer: Optimizer)
     return {_algoperfs_name(name, optimizer): dict(dimension) for name, dimension in space.items()}
 
 
-def reads(
-    given: Sequence[str] | Point, optimizer: Optimizer, constants: Mapping[str, float]
-) -> dict[str, str]:
+def reads(given: Sequence[str] | Point, optimizer: Optimizer) -> dict[str, str]:
     """The Python expressions with which a submission reads what its rule is run with.
 
     Args:
       given: the names in tuning_search_space.json, read from `point`; or a whole point, written as numbers.
       optimizer: whose hyperparameters they are; those that are not given are its defaults.
-      constants: more names and numbers that the rule reads.
 
     Returns:
       Name that the rule reads -> expression of `point` and `step_hint`.
@@ -100,8 +97,6 @@ def reads(
     for hyperparameter in (*optimizer.hyperparameters, *REGULARIZATION):
         name = hyperparameter.name
         spelling = next((n for n in given if COMPLEMENTS.get(n, ALIASES.get(n, n)) == name), None)
-        if spelling is None and name == "grad_clip":
-            continue
         if spelling is None:
             value = repr(hyperparameter.default)
         elif isinstance(given, Mapping):
@@ -112,7 +107,7 @@ def reads(
     if optimizer.whole_warmup_steps:
         expressions["warmup_steps"] = f"int({expressions.pop('warmup_fraction')} * step_hint)"
     regularization = {h.name: expressions.pop(h.name) for h in REGULARIZATION}
-    return expressions | {name: repr(value) for name, value in constants.items()} | regularization
+    return expressions | regularization
 
 
 def _spelt_as_given(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,27 +15,19 @@ from submissions.optimizers._rule import Rule, Seen
 Make = Callable[[Mapping[str, Any], Any], optax.GradientTransformation]
 
 
-@jax.tree_util.register_pytree_node_class
-class OptaxState:
-    """What a lifted transformation carries: the horizon it was made for, and its own state.
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """A horizon that belongs to the structure of a state, so that a program is compiled for it."""
 
-    Attributes:
-      horizon: a scalar array, which is a leaf; or an int, which belongs to the structure, so that a program is compiled
-        for it.
-      inner: the transformation's.
-    """
+    steps: int
 
-    def __init__(self, horizon: Any, inner: Any) -> None:
-        self.horizon, self.inner = horizon, inner
 
-    def tree_flatten(self) -> tuple[tuple[Any, ...], int | None]:
-        if isinstance(self.horizon, int):
-            return (self.inner,), self.horizon
-        return (self.horizon, self.inner), None
+class OptaxState(NamedTuple):
+    """What a lifted transformation carries."""
 
-    @classmethod
-    def tree_unflatten(cls, static: int | None, children: tuple[Any, ...]) -> OptaxState:
-        return cls(static, *children) if static is not None else cls(*children)
+    horizon: Any  # that it was made for: a scalar array, or `Steps`
+    inner: Any  # its own state
 
 
 def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Sequence[str]) -> Rule:
@@ -42,11 +35,13 @@ def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Seque
 
     def init(weights, hyperparameters, params, key, horizon):
         del weights, key
-        return OptaxState(horizon, make(hyperparameters, horizon).init(params))
+        kept = Steps(horizon) if isinstance(horizon, int) else horizon
+        return OptaxState(kept, make(hyperparameters, horizon).init(params))
 
     def update(weights, hyperparameters, grads, state, params, seen: Seen):
         del weights
-        transformation = optax.with_extra_args_support(make(hyperparameters, state.horizon))
+        horizon = state.horizon.steps if isinstance(state.horizon, Steps) else state.horizon
+        transformation = optax.with_extra_args_support(make(hyperparameters, horizon))
         updates, inner = transformation.update(grads, state.inner, params, value=seen.loss, grad=grads)
         return updates, OptaxState(state.horizon, inner)
 

@@ -10,7 +10,6 @@ carries a score.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib.resources
 import json
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from submissions.package import package
 from submissions.package._rendering import check_free
+from workloads.spelling import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +112,9 @@ def write(name: str, out: Path | str, /, *, authors: str = "Shortlist", **about:
       FileExistsError: as `package`.
     """
     if name not in BUILT_IN:
-        close = difflib.get_close_matches(name, BUILT_IN, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"no built-in submission {name!r}{hint} (there are: {', '.join(BUILT_IN)})")
+        raise ValueError(
+            f"no built-in submission {name!r}{did_you_mean(name, BUILT_IN)} (there are: {', '.join(BUILT_IN)})"
+        )
     return package(out, authors=authors, **(BUILT_IN[name].arguments() | about))
 
 

@@ -376,6 +376,7 @@ def test_the_folder_holds_what_algoperf_wants_and_equal_arguments_give_equal_byt
     assert set(files[0]) == {
         "__init__.py",
         "README.md",
+        "optimizer.py",
         "requirements.txt",
         "submission.py",
         "submission_info.yml",

@@ -1,5 +1,7 @@
 """Optimizers that recommend other parameters than those they train."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,7 @@ def test_what_is_evaluated_is_what_the_optimizer_recommends():
     def nothing(state, params):
         return jax.tree.map(jnp.zeros_like, params)
 
-    population = Population(workload, sgd, 12, 4, evaluated_params=nothing)
+    population = Population(workload, submissions.from_optax(sgd, evaluated=nothing), 12, 4)
     curves = population.run({"learning_rate": np.array([0.1])}, SEED, SEED)
     expected = (workload.data.splits["validation"]["targets"] ** 2).mean()
     np.testing.assert_allclose(
@@ -29,12 +31,11 @@ def test_what_is_evaluated_is_what_the_optimizer_recommends():
 def test_schedule_free_is_trained_at_one_point_and_evaluated_at_another():
     optimizer = submissions.optimizer("schedule_free_adamw_optax")
     point = optimizer.prepare({"learning_rate": 0.3}, 12)
-    curves = {
-        evaluated: Population(toy_workload(), optimizer.rule, 12, 4, evaluated_params=evaluated).run(
-            {name: np.array([value]) for name, value in point.items()}, SEED, SEED
-        )
-        for evaluated in (optimizer.evaluated_params, None)
-    }
-    recommended, trained = (c.metrics["validation/mse"] for c in curves.values())
+    recommended, trained = (
+        Population(toy_workload(), rule, 12, 4)
+        .run({name: np.array([value]) for name, value in point.items()}, SEED, SEED)
+        .metrics["validation/mse"]
+        for rule in (optimizer.rule, dataclasses.replace(optimizer.rule, evaluated=None))
+    )
     assert np.isfinite(recommended).all()
     assert not np.allclose(recommended, trained)

@@ -14,7 +14,8 @@ import numpy as np
 import optax
 import pytest
 
-from tests.tuning.toy import sgd, toy_workload
+from submissions import from_optax
+from tests.tuning.toy import SGD, sgd, toy_workload
 from tuning.engine import _evaluation, _memory
 from tuning.engine._layout import trial_axes
 from tuning.engine.population import Population, stack, trial_seed
@@ -32,7 +33,7 @@ def toy():
 
 
 def train(rates=RATES, seeds=SEEDS, order=ORDER, shared=True, workload=None, **hyperparameters):
-    population = Population(workload or toy_workload(), sgd, 24, 6, shared)
+    population = Population(workload or toy_workload(), SGD, 24, 6, shared)
     return population.run({"learning_rate": rates, **hyperparameters}, seeds, order)
 
 
@@ -118,7 +119,7 @@ def test_a_trial_does_not_depend_on_its_companions(toy):
 
 
 def test_new_points_and_seeds_compile_nothing():
-    population = Population(toy_workload(), sgd, 24, 6)
+    population = Population(toy_workload(), SGD, 24, 6)
     for shift in range(3):
         population.run(
             {"learning_rate": RATES * (1 + shift)}, SEEDS + np.uint32(shift), ORDER + np.uint32(shift)
@@ -146,16 +147,15 @@ def of_structure(seed):
 
 def test_tasks_of_one_structure_share_one_program():
     workloads = [of_structure(seed) for seed in range(3)]
-    populations = [
-        Population(workload, functools.partial(scaled_sgd, scale=1.0), 24, 6) for workload in workloads
-    ]
+    rule = from_optax(functools.partial(scaled_sgd, scale=1.0))
+    populations = [Population(workload, rule, 24, 6) for workload in workloads]
     curves = [population.run({"learning_rate": RATES}, SEEDS, ORDER) for population in populations]
     assert [population.compilations for population in populations] == [1, 0, 0]
     assert populations[0].compile_seconds > 0 == populations[1].compile_seconds
     for workload, found in zip(workloads, curves, strict=True):
         expected = plain_loop(workload, RATES[1], SEEDS[1], int(ORDER[0]))
         np.testing.assert_allclose(found.metrics["validation/mse"][1], expected, rtol=2e-4)
-    other_rule = Population(workloads[0], functools.partial(scaled_sgd, scale=0.5), 24, 6)
+    other_rule = Population(workloads[0], from_optax(functools.partial(scaled_sgd, scale=0.5)), 24, 6)
     other_rule.run({"learning_rate": RATES}, SEEDS, ORDER)
     assert other_rule.compilations == 1
 
@@ -168,7 +168,7 @@ def scaled_sgd(hyperparameters, total_steps, *, scale):
 def test_how_trials_are_spread_moves_numbers_by_no_more_than_rounding(toy, width, side_by_side):
     # 5 trials: parts of unequal need are filled up, and what fills them is dropped.
     rates, seeds = np.geomspace(0.01, 0.3, 5), np.arange(5, dtype=np.uint32)
-    population = Population(toy, sgd, 24, 6, width=width, side_by_side=side_by_side)
+    population = Population(toy, SGD, 24, 6, width=width, side_by_side=side_by_side)
     curves = population.run({"learning_rate": rates}, seeds, ORDER)
     assert curves.metrics["validation/mse"].shape == (5, 4)
     for trial in range(5):
@@ -177,7 +177,7 @@ def test_how_trials_are_spread_moves_numbers_by_no_more_than_rounding(toy, width
 
 
 def test_own_batches_go_with_their_trials_into_every_program(toy):
-    own = Population(toy, sgd, 24, 6, shared_batches=False, width=1, side_by_side=2)
+    own = Population(toy, SGD, 24, 6, shared_batches=False, width=1, side_by_side=2)
     curves = own.run({"learning_rate": RATES}, SEEDS, np.array([1, 2, 3], np.uint32))
     expected = plain_loop(toy, RATES[2], SEEDS[2], 3)
     np.testing.assert_allclose(curves.metrics["validation/mse"][2], expected, rtol=2e-4)
@@ -187,10 +187,10 @@ def test_more_than_fits_into_memory_runs_in_turns():
     # Wide enough that parameters are most of what a trial takes.
     workload, rates = toy_workload(features=3000), {"learning_rate": np.geomspace(1e-5, 1e-4, 8)}
     seeds = np.arange(8, dtype=np.uint32)
-    wide = Population(workload, sgd, 6, 6, width=8, side_by_side=1)
+    wide = Population(workload, SGD, 6, 6, width=8, side_by_side=1)
     whole = wide.run(rates, seeds, ORDER)
     (needed,) = map(_memory.needed, calls(wide))
-    tight = Population(workload, sgd, 6, 6, width=8, side_by_side=1, memory=needed // 2)
+    tight = Population(workload, SGD, 6, 6, width=8, side_by_side=1, memory=needed // 2)
     turns = tight.run(rates, seeds, ORDER)
     assert tight.compilations > 0
     assert min(map(_memory.needed, calls(tight))) <= needed // 2
@@ -233,9 +233,9 @@ def test_trials_are_spread_over_all_devices(tmp_path):
     """Two devices that the process is told it has train what one does."""
     code = (
         "import sys, jax, numpy as np\n"
-        "from tests.tuning.toy import sgd, toy_workload\n"
+        "from tests.tuning.toy import SGD, sgd, toy_workload\n"
         "from tuning.engine.population import Population\n"
-        "p = Population(toy_workload(), sgd, 24, 6)\n"
+        "p = Population(toy_workload(), SGD, 24, 6)\n"
         "c = p.run({'learning_rate': np.array([.3, .1, .03])}, np.uint32([11, 12, 13]), np.uint32([7]))\n"
         "print(len(jax.devices()), p.programs[0].call.as_text().count('num_partitions=2'))\n"
         "np.save(sys.argv[1], c.metrics['validation/mse'])\n"
@@ -281,7 +281,7 @@ def test_evaluation_in_chunks_sums_to_the_whole(toy, monkeypatch):
 
 def test_evaluation_period_longer_than_the_run_is_refused():
     with pytest.raises(ValueError, match=r"eval_period 30 must lie in 1\.\.24"):
-        Population(toy_workload(), sgd, 24, 30)
+        Population(toy_workload(), SGD, 24, 30)
 
 
 def test_points_with_different_hyperparameters_are_refused():

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from tests.tuning.toy import sgd, toy_workload
+from submissions import from_optax
+from tests.tuning.toy import SGD, sgd, toy_workload
 from tuning.engine import _streaming
 from tuning.engine.population import Evaluation, Population
 from workloads import ResidentData, StreamedData, Workload
@@ -53,7 +54,7 @@ def test_streamed_data_train_as_resident_data_do(toy, shared):
     hyperparameters = {**RATES, "dropout_rate": np.array([0.0, 0.2, 0.5])}
     evaluation = Evaluation(at_start=True)
     resident, streamed = (
-        Population(workload, sgd, 24, 6, shared, evaluation).run(hyperparameters, SEEDS, order)
+        Population(workload, SGD, 24, 6, shared, evaluation).run(hyperparameters, SEEDS, order)
         for workload in (toy, as_stream(toy))
     )
     np.testing.assert_array_equal(streamed.global_step, [0, 6, 12, 18, 24])
@@ -67,39 +68,38 @@ def test_streamed_data_train_as_resident_data_do(toy, shared):
 def test_recommended_parameters_are_evaluated_and_a_constraint_is_kept(toy):
     # Half of the parameters, none of which may pass 0.1: their starting values do.
     constrained = dataclasses.replace(toy, constraint=lambda p: jax.tree.map(lambda x: x.clip(-0.1, 0.1), p))
+    half = from_optax(sgd, evaluated=lambda state, params: jax.tree.map(lambda x: x / 2, params))
     resident, streamed = (
-        Population(
-            workload, sgd, 24, 6, evaluated_params=lambda state, params: jax.tree.map(lambda x: x / 2, params)
-        ).run(RATES, SEEDS, np.array([7], np.uint32))
+        Population(workload, half, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
         for workload in (constrained, as_stream(constrained))
     )
-    plain = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    plain = Population(as_stream(toy), SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     for name, values in resident.metrics.items():
         np.testing.assert_allclose(streamed.metrics[name], values, rtol=ROUNDING)
         assert not np.allclose(plain.metrics[name], values, rtol=0.01)
 
 
 def test_how_many_steps_a_call_takes_changes_no_number(toy, monkeypatch):
-    whole = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    whole = Population(as_stream(toy), SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     monkeypatch.setattr(_streaming, "CHUNK_STEPS", 4)  # calls of 3 and 3 steps
-    parts = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    parts = Population(as_stream(toy), SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     monkeypatch.setattr(_streaming, "CHUNK_BYTES", 1)  # calls of one step
-    single = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    single = Population(as_stream(toy), SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(parts.metrics[name], values, rtol=ROUNDING)
         np.testing.assert_allclose(single.metrics[name], values, rtol=ROUNDING)
 
 
 def test_trials_that_take_turns_see_the_same_batches(toy):
-    together = Population(as_stream(toy), sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
-    in_turns = Population(as_stream(toy), sgd, 24, 6, width=1).run(RATES, SEEDS, np.array([7], np.uint32))
+    together = Population(as_stream(toy), SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    in_turns = Population(as_stream(toy), SGD, 24, 6, width=1).run(RATES, SEEDS, np.array([7], np.uint32))
     np.testing.assert_allclose(
         in_turns.metrics["validation/mse"], together.metrics["validation/mse"], rtol=ROUNDING
     )
 
 
 def test_a_new_point_compiles_nothing(toy):
-    population = Population(as_stream(toy), sgd, 24, 6)
+    population = Population(as_stream(toy), SGD, 24, 6)
     population.run(RATES, SEEDS, np.array([7], np.uint32))
     # The start, the steps, and the sums over batches of 7, and over the 5, 2 and 6 left of the three splits.
     assert population.compilations == 6
@@ -109,9 +109,9 @@ def test_a_new_point_compiles_nothing(toy):
 
 def test_a_diverged_trial_is_recorded_and_costs_the_others_nothing(toy):
     streamed = as_stream(toy)
-    alone = Population(streamed, sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+    alone = Population(streamed, SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
     wild = {"learning_rate": np.array([0.3, np.nan, 0.03])}
-    curves = Population(streamed, sgd, 24, 6).run(wild, SEEDS, np.array([7], np.uint32))
+    curves = Population(streamed, SGD, 24, 6).run(wild, SEEDS, np.array([7], np.uint32))
     assert curves.diverged_step.tolist() == [-1, 1, -1]
     assert np.isnan(curves.metrics["validation/mse"][1]).all()
     for trial in (0, 2):
@@ -132,7 +132,7 @@ def test_evaluation_on_the_host_sees_every_trial_and_limits_the_training_split(t
         dataclasses.replace(toy, eval_examples=16, step_hint=6), once=None, evaluate=evaluate
     )
     wild = {"learning_rate": np.array([0.3, np.nan, 0.03])}
-    curves = Population(streamed, sgd, 6, 6).run(wild, SEEDS, np.array([7], np.uint32))
+    curves = Population(streamed, SGD, 6, 6).run(wild, SEEDS, np.array([7], np.uint32))
     # Twice each: the trial that has diverged is not evaluated.
     assert asked == [("train", 16)] * 2 + [("validation", 30)] * 2 + [("test", 20)] * 2
     assert curves.metrics["test/mse"].shape == (3, 1)
@@ -143,7 +143,7 @@ def test_evaluation_on_the_host_sees_every_trial_and_limits_the_training_split(t
 def test_when_every_trial_has_diverged_the_metric_is_there_and_empty(toy):
     streamed = as_stream(toy, once=None, evaluate=lambda *_: {"mse": 0.0})
     wild = {"learning_rate": np.array([np.nan])}
-    curves = Population(streamed, sgd, 24, 6).run(wild, SEEDS[:1], np.array([7], np.uint32))
+    curves = Population(streamed, SGD, 24, 6).run(wild, SEEDS[:1], np.array([7], np.uint32))
     assert np.isnan(curves.metrics["validation/mse"]).all()
 
 
@@ -158,7 +158,7 @@ def test_a_stream_that_changes_or_ends_is_refused(toy, sizes, message):
 
     streamed = dataclasses.replace(toy, data=dataclasses.replace(as_stream(toy).data, stream=stream))
     with pytest.raises(ValueError, match=message):
-        Population(streamed, sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+        Population(streamed, SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
 
 
 def test_a_split_smaller_than_its_size_is_refused(toy):
@@ -167,12 +167,12 @@ def test_a_split_smaller_than_its_size_is_refused(toy):
         toy, data=dataclasses.replace(data, sizes={**data.sizes, "validation": 31})
     )
     with pytest.raises(ValueError, match=r"split 'validation' gave 30 examples; its size says 31"):
-        Population(streamed, sgd, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
+        Population(streamed, SGD, 24, 6).run(RATES, SEEDS, np.array([7], np.uint32))
 
 
 def test_random_evaluation_batches_are_refused(toy):
     with pytest.raises(ValueError, match="leave out the 3 random batches"):
-        Population(as_stream(toy), sgd, 24, 6, evaluation=Evaluation(batches=3))
+        Population(as_stream(toy), SGD, 24, 6, evaluation=Evaluation(batches=3))
 
 
 def test_streamed_data_need_one_way_to_be_evaluated(toy):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from submissions import from_optax
 from workloads import Metric, Provenance, ResidentData, Workload
 
 
@@ -47,3 +48,6 @@ def toy_workload(examples: int = 40, features: int = 5, name: str = "toy/linear"
 
 def sgd(hyperparameters, total_steps):
     return optax.sgd(optax.linear_schedule(hyperparameters["learning_rate"], 0.0, total_steps))
+
+
+SGD = from_optax(sgd)

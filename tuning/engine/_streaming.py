@@ -174,7 +174,7 @@ class _StreamedTrials:
         """By "<role>/<metric>": [trial], NaN for trials that have diverged."""
         workload, data = self.training.workload, self._data
         params, model_state, _, diverged_step = state
-        if self.training.evaluated_params:
+        if self.training.rule.evaluated:
             recommend = self._compile("recommend", self._recommended, (state, *self._arrays))
             params = recommend.call(state, *self._arrays)
         measure = self._by_sums if data.evaluate is None else self._on_host

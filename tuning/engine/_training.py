@@ -12,14 +12,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
+from submissions import Rule
 from tuning.engine import _evaluation, _programs, _sharding
 from tuning.engine._evaluation import Evaluation
 from tuning.engine._trials import Trials
 from workloads import Batch, GeneratedData, ResidentData, Workload
-
-OptimizerRule = Callable[[Mapping[str, Any], int], optax.GradientTransformation]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # what makes two of them equal is `key`
@@ -27,13 +25,12 @@ class Training:
     """A training but for its arrays; see `tuning.engine.population.Population` for the attributes."""
 
     workload: Workload
-    rule: OptimizerRule
+    rule: Rule
     total_steps: int
     eval_period: int
     shared_batches: bool
     evaluation: Evaluation
     constrained: bool
-    evaluated_params: Callable[[Any, Any], Any] | None
 
     def key(self) -> Hashable:
         """Everything that determines the program. Trainings of equal keys differ in their arrays alone."""
@@ -43,13 +40,12 @@ class Training:
             workload.batch_size,
             tuple(workload.eval_splits.items()),
             workload.eval_examples,
-            _programs.identity(self.rule),
+            self.rule,
             self.total_steps,
             self.eval_period,
             self.shared_batches,
             self.evaluation,
             self.constrained and workload.constraint is not None,
-            self.evaluated_params and _programs.identity(self.evaluated_params),
         )
 
     def __call__(

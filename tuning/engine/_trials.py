@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from submissions import Seen
 from tuning.engine._layout import trial_axes
 from workloads import Batch, Functions, Regularization, Workload
 from workloads.products import for_populations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tuning.engine._training import Training
 
 REGULARIZATION = Regularization._fields
+OF_RULES = 2  # folded into a trial's key for the random numbers of its update rule
 
 State = tuple[Any, Any, Any, jax.Array]  # params, model state, optimizer state, diverged step
 
@@ -50,14 +52,17 @@ class Trials:
         )
         keys = jax.vmap(jax.random.key)(init_seeds)
         self._init_keys, self._dropout_keys = jax.vmap(lambda k: tuple(jax.random.split(k)))(keys)
+        # No child of `split` above: what initialises and drops out stays as it is.
+        self._rule_keys = jax.vmap(lambda k: jax.random.fold_in(k, OF_RULES))(keys)
         first = {name: values[0] for name, values in self._optimizer.items()}
         self.axes = trial_axes(
-            jax.eval_shape(self._start, first, self._init_keys[0]), training.shared_batches
+            jax.eval_shape(self._start, first, self._init_keys[0], self._rule_keys[0]),
+            training.shared_batches,
         )
 
     def start(self) -> State:
         """Freshly initialised trials."""
-        started = jax.vmap(self._start, out_axes=self.axes)(self._optimizer, self._init_keys)
+        started = jax.vmap(self._start, out_axes=self.axes)(self._optimizer, self._init_keys, self._rule_keys)
         return (*started, jnp.full(self._count, -1, jnp.int32))
 
     def step(self, state: State, batch: Batch, number: jax.Array) -> State:
@@ -77,12 +82,16 @@ class Trials:
             out_axes=((0, of_model), of_params),
         )
         update_all = jax.vmap(
-            self._update, (0, of_params, of_params, of_optimizer), (of_params, of_optimizer)
+            self._update,
+            (0, of_params, of_params, of_optimizer, Seen(loss=0, step=None, key=0)),
+            (of_params, of_optimizer),
         )
         (loss, model_state), grads = gradients(
             params, model_state, batch, self._dropout_keys, self._regularization, number
         )
-        params, opt_state = update_all(self._optimizer, grads, params, opt_state)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(self._rule_keys, number)
+        seen = Seen(loss, number, keys)
+        params, opt_state = update_all(self._optimizer, grads, params, opt_state, seen)
         # A trial that has diverged goes on, on numbers that nobody reads: trials do not touch each other, and
         # holding it still would cost all of them a selection per parameter and step.
         now = (diverged_step < 0) & ~jnp.isfinite(loss)
@@ -91,17 +100,17 @@ class Trials:
     def recommended(self, state: State) -> Any:
         """The parameters that are evaluated."""
         params, _, opt_state, _ = state
-        if not self._training.evaluated_params:
+        evaluated = self._training.rule.evaluated
+        if evaluated is None:
             return params
         of_params, _, of_optimizer = self.axes
-        return jax.vmap(self._training.evaluated_params, (of_optimizer, of_params), of_params)(
-            opt_state, params
-        )
+        return jax.vmap(evaluated, (of_optimizer, of_params), of_params)(opt_state, params)
 
-    def _start(self, hyperparameters, key):
+    def _start(self, hyperparameters, key, rule_key):
         params, model_state = self.functions.init(key)
-        rule = self._training.rule(hyperparameters, self._training.total_steps)
-        return params, model_state, rule.init(params)
+        rule, steps = self._training.rule, self._training.total_steps
+        horizon = steps if rule.static_horizon else jnp.int32(steps)
+        return params, model_state, rule.init(rule.weights, hyperparameters, params, rule_key, horizon)
 
     def _gradient(self, params, model_state, batch, key, regularization, number):
         key = jax.random.fold_in(key, number)
@@ -110,11 +119,10 @@ class Trials:
                 params, model_state, batch, key, True, regularization
             )
 
-    def _update(self, hyperparameters, grads, params, opt_state):
+    def _update(self, hyperparameters, grads, params, opt_state, seen):
         training = self._training
-        updates, opt_state = training.rule(hyperparameters, training.total_steps).update(
-            grads, opt_state, params
-        )
+        rule = training.rule
+        updates, opt_state = rule.update(rule.weights, hyperparameters, grads, opt_state, params, seen)
         params = optax.apply_updates(params, updates)
         if training.constrained and training.workload.constraint:
             params = training.workload.constraint(params)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,13 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from submissions import Rule
 from tuning.engine import _lanes, _memory, _programs, _resident
 from tuning.engine._evaluation import Evaluation
 from tuning.engine._streaming import StreamedWay
-from tuning.engine._training import OptimizerRule, ResidentWay, Training
+from tuning.engine._training import ResidentWay, Training
 from workloads import StreamedData, Workload
 
-__all__ = ["Curves", "Evaluation", "OptimizerRule", "Population", "stack", "trial_seed"]
+__all__ = ["Curves", "Evaluation", "Population", "stack", "trial_seed"]
 
 WHOLE_SPLITS = Evaluation()
 
@@ -65,28 +66,25 @@ class Population:
 
     Attributes:
       workload: what is trained; its data move to the device once.
-      rule: (hyperparameters, total steps) -> gradient transformation; must accept traced hyperparameters.
+      rule: what an optimizer's `rule` is, or `submissions.from_optax` makes of an Optax transformation.
       total_steps: where schedules end; training stops at the last evaluation that fits.
       eval_period: steps between evaluations.
       shared_batches: all trials of a run see the same batches (one large product of the first layer); otherwise
         every trial has an order of its own.
       evaluation: on what, and whether before the first step.
       constrained: apply the workload's constraint, if it has one, after every update.
-      evaluated_params: (optimizer state, parameters) -> the parameters that are evaluated, for optimizers that
-        recommend others than those they train; None: these.
       width: at most so many trials form one program; by default what serves the workload's family best.
       side_by_side: programs run at a time, each on a thread of its own; by default as many as serve the family best.
       memory: bytes that the programs of a run may take together; by default a part of the device's.
     """
 
     workload: Workload
-    rule: OptimizerRule
+    rule: Rule
     total_steps: int
     eval_period: int
     shared_batches: bool = True
     evaluation: Evaluation = WHOLE_SPLITS
     constrained: bool = True
-    evaluated_params: Callable[[Any, Any], Any] | None = None
     width: int | None = None
     side_by_side: int | None = None
     memory: int | None = None
@@ -178,7 +176,7 @@ class Population:
     def _way(self) -> ResidentWay | StreamedWay:
         training = Training(
             self.workload, self.rule, self.total_steps, self.eval_period, self.shared_batches, self.evaluation,
-            self.constrained, self.evaluated_params,
+            self.constrained,
         )  # fmt: skip
         if isinstance(self.workload.data, StreamedData):
             return StreamedWay(training, self._compile)

@@ -78,7 +78,6 @@ def tune(
                 spec.shared_batches,
                 Evaluation(spec.eval_batches, spec.eval_at_start),
                 optimizer.applies_constraints,
-                optimizer.evaluated_params,
                 width=spec.width,
                 side_by_side=side_by_side,
             )

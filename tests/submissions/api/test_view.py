@@ -15,7 +15,7 @@ import optax
 import pytest
 
 import workloads
-from submissions import api
+from submissions import api, from_optax
 from submissions.api import _parameters
 from tests.tuning.toy import toy_workload
 from tuning.engine.population import Population
@@ -298,7 +298,8 @@ def test_a_batch_size_must_be_positive_and_a_split_known(views):
 def test_a_training_through_the_view_is_that_of_the_population_engine():
     workload = toy_workload()
     rate, steps = 0.05, 12
-    population = Population(workload, lambda hp, total: optax.sgd(hp["learning_rate"]), steps, 4)
+    rule = from_optax(lambda hp, horizon: optax.sgd(hp["learning_rate"]))
+    population = Population(workload, rule, steps, 4)
     curves = population.run(
         {"learning_rate": np.array([rate])}, np.array([11], np.uint32), np.array([7], np.uint32)
     )
