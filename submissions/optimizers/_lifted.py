@@ -42,7 +42,9 @@ def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Seque
         del weights
         horizon = state.horizon.steps if isinstance(state.horizon, Steps) else state.horizon
         transformation = optax.with_extra_args_support(make(hyperparameters, horizon))
-        updates, inner = transformation.update(grads, state.inner, params, value=seen.loss, grad=grads)
+        updates, inner = transformation.update(
+            grads, state.inner, params, value=seen.loss, grad=grads, step=seen.step
+        )
         return updates, OptaxState(state.horizon, inner)
 
     return Rule(

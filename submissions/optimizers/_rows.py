@@ -6,7 +6,9 @@ from submissions.optimizers import (
     adafactor,
     adagrad,
     adamw,
+    ademamix,
     lion,
+    mars,
     muon,
     nadamw,
     prodigy,
@@ -14,6 +16,7 @@ from submissions.optimizers import (
     schedule_free,
     sgd,
     shampoo,
+    soap,
     taskset_adam,
     zero,
 )
@@ -32,6 +35,9 @@ _FILES = (
     schedule_free,
     prodigy,
     shampoo,
+    soap,
+    ademamix,
+    mars,
 )
 
 OPTIMIZERS = {row.name: row for file in _FILES for row in file.ROWS}

@@ -227,10 +227,11 @@ def test_prodigy_waits_for_a_gradient(tmp_path, algoperf):
 # What submissions use of Optax, all of it in 0.2.2, AlgoPerf's pin. Trajectories of every rule with JAX 0.7.0 and Optax
 # 0.2.2 were those with JAX 0.10.2 and Optax 0.2.8 to 1e-4 for Shampoo and to 2e-6 for all others (CPU, 14 updates).
 OF_OPTAX = {
-    "EmaState", "EmptyState", "GradientTransformation", "OptState", "ScaleByAdamState", "ScaleByScheduleState",
-    "Schedule", "TraceState", "adagrad", "adamw", "add_decayed_weights", "apply_updates", "chain", "clip_by_block_rms",
-    "ema", "lion", "multi_transform", "nadamw", "rmsprop", "scale", "scale_by_adam", "scale_by_factored_rms",
-    "scale_by_learning_rate", "scale_by_param_block_rms", "scale_by_rss", "scale_by_schedule",
+    "EmaState", "EmptyState", "GradientTransformation", "GradientTransformationExtraArgs", "OptState",
+    "ScaleByAdamState", "ScaleByScheduleState", "Schedule", "TraceState", "adagrad", "adamw",
+    "add_decayed_weights", "apply_updates", "chain", "clip_by_block_rms", "ema", "lion", "multi_transform",
+    "nadamw", "rmsprop", "scale", "scale_by_adam", "scale_by_factored_rms", "scale_by_learning_rate",
+    "scale_by_param_block_rms", "scale_by_rss", "scale_by_schedule",
 }  # fmt: skip
 
 

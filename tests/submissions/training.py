@@ -22,6 +22,7 @@ SHAPES = {"bias": (2,), "kernel": (3, 2), "conv": (2, 1, 3, 4)}
 MORE_SHAPES = {
     "adafactor_optax": {"large": (130, 128)},  # both sides long enough to be factored
     "shampoo_grafted": {"long": (300, 2)},  # one side too long for a root
+    "soap": {"long": (300, 2)},  # one side too long for a basis
 }
 
 
