@@ -58,17 +58,18 @@ def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Seque
 def _needs_an_int(make: Make, names: Sequence[str]) -> bool:
     """Whether `make` fails on a traced horizon, and on a traced one alone."""
 
-    def fails(horizon: Any) -> bool:
-        def made(number, horizon=horizon):
-            make(_AnyName(number, names), horizon)
-
+    def works(given: Callable[[jax.Array], Any]) -> bool:
         try:
-            jax.eval_shape(made, jnp.float32(0.5), *(() if isinstance(horizon, int) else (horizon,)))
-        except TypeError:  # which all errors are that say that a value must be known
-            return True
-        return False
+            jax.eval_shape(
+                lambda number, horizon: make(_AnyName(number, names), given(horizon)) and None,
+                jnp.float32(0.5),
+                jnp.int32(100),
+            )
+        except Exception:  # JAX says that a value must be known, Python that it cannot be a key, and so on
+            return False
+        return True
 
-    return fails(jnp.int32(100)) and not fails(100)
+    return not works(lambda horizon: horizon) and works(lambda horizon: 100)
 
 
 class _AnyName(dict):
@@ -77,6 +78,9 @@ class _AnyName(dict):
     def __init__(self, number: jax.Array, names: Sequence[str]) -> None:
         super().__init__(dict.fromkeys(names, number))
         self._number = number
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
     def __missing__(self, name: str) -> jax.Array:
         return self._number
