@@ -59,12 +59,11 @@ def _needs_an_int(make: Make, names: Sequence[str]) -> bool:
     """Whether `make` fails on a traced horizon, and on a traced one alone."""
 
     def works(given: Callable[[jax.Array], Any]) -> bool:
+        def made(number: jax.Array, horizon: jax.Array) -> None:
+            make(_AnyName(number, names), given(horizon))
+
         try:
-            jax.eval_shape(
-                lambda number, horizon: make(_AnyName(number, names), given(horizon)) and None,
-                jnp.float32(0.5),
-                jnp.int32(100),
-            )
+            jax.eval_shape(made, jnp.float32(0.5), jnp.int32(100))
         except Exception:  # JAX says that a value must be known, Python that it cannot be a key, and so on
             return False
         return True

@@ -468,18 +468,27 @@ LOG = {"min": 1e-4, "max": 1e-2, "scaling": "log"}
     ("space", "message"),
     [
         ({}, "has no dimensions"),
-        ({"learning_rate": 0.1}, "learning_rate is 0.1; it must be an object"),
-        ({"learning_rate": {"min": 0.1, "max": 1}}, "learning_rate has the keys min, max; it needs"),
-        ({"learning_rate": LOG | {"step": 2}}, "keys min, max, scaling, step"),
+        ({"learning_rate": 0.1}, "learning_rate: must be an object with min, .*, not 0.1"),
+        (
+            {"learning_rate": {"min": 0.1, "max": 1}},
+            "learning_rate: has min, max; must be either min, max, scaling",
+        ),
+        ({"learning_rate": LOG | {"step": 2}}, "learning_rate: unknown key 'step'"),
         ({"learning_rate": LOG | {"scaling": "Log"}}, "scaling is 'Log'; allowed: 'log', 'linear'"),
         ({"learning_rate": LOG | {"min": 0.1}}, "min 0.1 is not below max 0.01"),
-        ({"learning_rate": LOG | {"min": 0}}, "min is 0; on a log scale it must be above 0"),
-        ({"learning_rate": LOG | {"max": float("inf")}}, "learning_rate has inf; it must be a finite number"),
-        ({"learning_rate": {"feasible_points": []}}, "at least one number"),
-        ({"learning_rate": {"feasible_points": [0.1, "big"]}}, "has 'big'"),
+        ({"learning_rate": LOG | {"min": 0}}, "min 0.0 has no logarithm"),
+        (
+            {"learning_rate": LOG | {"max": float("inf")}},
+            "learning_rate: max is inf; must be a finite number",
+        ),
+        ({"learning_rate": {"feasible_points": []}}, "feasible_points is empty; give at least one"),
+        (
+            {"learning_rate": {"feasible_points": [0.1, "big"]}},
+            "feasible_points is 'big'; must be a finite number",
+        ),
         (
             {"learning_rate": {"feasible_points": [0.1, -1, 0.2]}},
-            "learning_rate is -1; learning_rate must lie in",
+            "learning_rate is -1.0; learning_rate must lie in",
         ),
         (
             {"learning_rate": LOG, "beta1": {"min": 0.5, "max": 1.0, "scaling": "linear"}},
