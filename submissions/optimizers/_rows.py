@@ -1,4 +1,4 @@
-"""The table of optimizers. A new one is a file beside this, and a line here."""
+"""The table of optimizers. A new one is a file beside this with its rows, and its name here, imported and listed."""
 
 from __future__ import annotations
 
