@@ -5,13 +5,15 @@
     >>> optimizer.prepare({"learning_rate": 0.001, "warmup_fraction": 0.05}, total_steps=1000)["warmup_steps"]
     50.0
 
-| rules | module | what |
-|---|---|---|
-| `nadamw_*` | `_nadamw` | the update rules that are all called NAdamW |
-| `adam1p` to `adam8p`, `adagrad_tf`, `zero` | `_taskset` | TaskSet's other optimizers |
-| `*_optax` | `_optax` | optimizers of Optax, every hyperparameter traced |
-| `shampoo_grafted` | `_shampoo` | Shampoo without LAPACK |
-| yours | `custom` | a function of your own, with `register` |
+Every rule is one file of `submissions.optimizers`: its formula, code, hyperparameters, search space and reference; a
+line of `submissions.optimizers._rows` makes it known. A function of your own becomes an optimizer by `register`, see
+`submissions.optimizers.own`.
+
+| from here | what |
+|---|---|
+| `optimizer`, `OPTIMIZERS`, `register`, `recorded_name` | optimizers by name |
+| `Optimizer`, `Hyperparameter`, `Domain`, `REGULARIZATION` | what one is made of |
+| `Rule`, `Seen`, `from_optax` | what an update may see, and how it is called |
 
 `submissions.taskset_grids` has TaskSet's distributions over hyperparameters, `submissions.package` writes AlgoPerf
 submissions.
@@ -20,12 +22,11 @@ Importing this needs no JAX; calling an optimizer does.
 
 from __future__ import annotations
 
-import difflib
-
 from submissions.optimizers._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions.optimizers._rows import OPTIMIZERS
 from submissions.optimizers._rule import Rule, Seen, from_optax
 from submissions.optimizers.own import REGISTERED, from_file, is_file_form, recorded_name, register
+from workloads.spelling import did_you_mean
 
 __all__ = [
     "OPTIMIZERS",
@@ -57,7 +58,6 @@ def optimizer(name: str) -> Optimizer:
     if name in REGISTERED:
         return REGISTERED[name]
     if name not in OPTIMIZERS:
-        close = difflib.get_close_matches(name, [*OPTIMIZERS, *REGISTERED], 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, [*OPTIMIZERS, *REGISTERED])
         raise ValueError(f"unknown optimizer {name!r}{hint} (allowed: {', '.join(OPTIMIZERS)})")
     return OPTIMIZERS[name]

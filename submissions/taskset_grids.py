@@ -145,8 +145,7 @@ def grid(name: str) -> Grid:
       ValueError: no such grid.
     """
     if name not in GRIDS:
-        hint = did_you_mean(name, GRIDS)
-        raise ValueError(f"unknown grid {name!r}{hint} (allowed: {', '.join(GRIDS)})")
+        raise ValueError(f"unknown grid {name!r}{did_you_mean(name, GRIDS)} (allowed: {', '.join(GRIDS)})")
     return GRIDS[name]
 
 

@@ -106,7 +106,7 @@ def set_target(
 
     report(0)
     shared = Population(
-        workload, rule.lifted, workload.step_hint, workload.eval_period,
+        workload, rule.rule, workload.step_hint, workload.eval_period,
         constrained=rule.applies_constraints,
     )  # fmt: skip
     found: list[float] = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from submissions.optimizers._hyperparameters import ALIASES, COMPLEMENTS, REGULARIZATION, Optimizer
+from submissions.spaces import Dimension, Interval, SearchSpace
 
 Point = dict[str, float]
 Space = dict[str, dict[str, Any]]
@@ -73,25 +74,21 @@ def exported_space(space: Mapping[str, Mapping[str, Any]], optimizer: Optimizer)
     """
     if not space:
         raise ValueError("search_space: has no dimensions; a submission without any gives one point")
-    ends = {name: _ends(name, dimension) for name, dimension in space.items()}
-    for end in range(2):
-        optimizer.canonical({name: both[end] for name, both in ends.items()}, where="search_space")
-    for name, dimension in space.items():
-        for value in dimension.get("feasible_points", ()):
-            corner = {other: both[0] for other, both in ends.items()} | {name: value}
-            optimizer.canonical(corner, where="search_space")
+    dimensions = dict(SearchSpace.from_json(space, "search_space").dimensions)
+    corners = {name: _values(dimension) for name, dimension in dimensions.items()}
+    lowest = {name: values[0] for name, values in corners.items()}
+    for name, values in corners.items():
+        for value in values:
+            optimizer.canonical(lowest | {name: value}, where="search_space")
     return {_algoperfs_name(name, optimizer): dict(dimension) for name, dimension in space.items()}
 
 
-def reads(
-    given: Sequence[str] | Point, optimizer: Optimizer, constants: Mapping[str, float]
-) -> dict[str, str]:
+def reads(given: Sequence[str] | Point, optimizer: Optimizer) -> dict[str, str]:
     """The Python expressions with which a submission reads what its rule is run with.
 
     Args:
       given: the names in tuning_search_space.json, read from `point`; or a whole point, written as numbers.
       optimizer: whose hyperparameters they are; those that are not given are its defaults.
-      constants: more names and numbers that the rule reads.
 
     Returns:
       Name that the rule reads -> expression of `point` and `step_hint`.
@@ -100,8 +97,6 @@ def reads(
     for hyperparameter in (*optimizer.hyperparameters, *REGULARIZATION):
         name = hyperparameter.name
         spelling = next((n for n in given if COMPLEMENTS.get(n, ALIASES.get(n, n)) == name), None)
-        if spelling is None and name == "grad_clip":
-            continue
         if spelling is None:
             value = repr(hyperparameter.default)
         elif isinstance(given, Mapping):
@@ -112,7 +107,7 @@ def reads(
     if optimizer.whole_warmup_steps:
         expressions["warmup_steps"] = f"int({expressions.pop('warmup_fraction')} * step_hint)"
     regularization = {h.name: expressions.pop(h.name) for h in REGULARIZATION}
-    return expressions | {name: repr(value) for name, value in constants.items()} | regularization
+    return expressions | regularization
 
 
 def _spelt_as_given(
@@ -133,35 +128,9 @@ def _algoperfs_name(name: str, optimizer: Optimizer) -> str:
     return "warmup_factor" if name == "warmup_fraction" and optimizer.whole_warmup_steps else name
 
 
-def _ends(name: str, dimension: Mapping[str, Any]) -> tuple[float, float]:
-    where = f"search_space: {name}"
-    if not isinstance(dimension, Mapping):
-        raise ValueError(
-            f"{where} is {dimension!r}; it must be an object with min, max, scaling or feasible_points"
-        )
-    if set(dimension) == {"feasible_points"}:
-        values = dimension["feasible_points"]
-        if not isinstance(values, list | tuple) or not values:
-            raise ValueError(
-                f"{where}: feasible_points is {values!r}; it must be a list with at least one number"
-            )
-    elif set(dimension) == {"min", "max", "scaling"}:
-        values = (dimension["min"], dimension["max"])
-        if dimension["scaling"] not in ("log", "linear"):
-            raise ValueError(f"{where}: scaling is {dimension['scaling']!r}; allowed: 'log', 'linear'")
-    else:
-        raise ValueError(
-            f"{where} has the keys {', '.join(dimension) or 'none'}; it needs min, max and scaling, or "
-            "feasible_points alone"
-        )
-    for value in values:
-        if not _is_finite_number(value):
-            raise ValueError(f"{where} has {value!r}; it must be a finite number")
-    if "min" in dimension and values[0] >= values[1]:
-        raise ValueError(f"{where}: min {values[0]} is not below max {values[1]}")
-    if dimension.get("scaling") == "log" and values[0] <= 0:
-        raise ValueError(f"{where}: min is {values[0]}; on a log scale it must be above 0")
-    return values[0], values[-1]
+def _values(dimension: Dimension) -> tuple[float, ...]:
+    """Those that decide whether all of them lie in a domain, which is an interval or a few values."""
+    return (dimension.min, dimension.max) if isinstance(dimension, Interval) else dimension.feasible_points
 
 
 def _is_finite_number(value: Any) -> bool:

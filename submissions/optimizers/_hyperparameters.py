@@ -6,17 +6,16 @@ Nothing here needs JAX: points are checked on the host, before anything is compi
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
-import importlib
+import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from submissions.optimizers._carried import carried
 from submissions.optimizers._rule import Rule, from_optax
-
-if TYPE_CHECKING:
-    import optax
+from workloads.spelling import did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,50 +62,66 @@ class Optimizer:
 
     Attributes:
       name: as it stands in a study's record.
-      function: "module:function" of the rule, imported when it is first needed.
+      make: (prepared hyperparameters, horizon) -> `optax.GradientTransformation`; a function of a file that a packaged
+        submission carries.
       hyperparameters: what the rule reads; `REGULARIZATION` comes on top.
       reference: where the rule is defined.
-      options: named switches of the rule, as keyword arguments.
+      formula: one update of x; by default what is indented in the docstring of `make`.
+      source: whose rule it is, in sentences for somebody who reads a submission.
+      schedule: of the learning rate, likewise.
+      options: named switches of the rule, as keyword arguments of `make`.
       whole_warmup_steps: the schedule counts warm-up in whole steps: `prepare` adds `warmup_steps`.
       search_space: where points are drawn from when nobody says otherwise, as AlgoPerf's tuning_search_space.json
         data; None: Medapati et al., Table 1, or nothing at all where there are no hyperparameters.
       applies_constraints: a workload's constraint on its parameters is applied again after every update, as
         TensorFlow 1's own optimizers do. TaskSet's custom ones assign their result as it is.
-      evaluated: "module:function" of `evaluated_params`, imported when it is first needed; None: what is trained
-        is what is evaluated.
+      evaluated: (state of the transformation, params) -> what is evaluated; None: what is trained.
+      gradient_at: the inverse of `evaluated`, by which a submission, whose parameters are those that are evaluated,
+        finds where its gradients are taken.
     """
 
     name: str
-    function: str
+    make: Callable[..., Any]
     hyperparameters: tuple[Hyperparameter, ...]
     reference: str
+    formula: str = ""
+    source: str = ""
+    schedule: str = ""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     whole_warmup_steps: bool = True
     search_space: Mapping[str, Mapping[str, Any]] | None = None
     applies_constraints: bool = True
-    evaluated: str | None = None
+    evaluated: Callable[[Any, Any], Any] | None = None
+    gradient_at: Callable[[Any, Any], Any] | None = None
 
-    @property
-    def rule(self) -> Callable[[Mapping[str, Any], int], optax.GradientTransformation]:
-        """(prepared hyperparameters, total steps) -> gradient transformation. Imports JAX."""
-        return functools.partial(_imported(self.function), **self.options)
+    def __post_init__(self) -> None:
+        if not self.formula:
+            object.__setattr__(self, "formula", _formula_in(inspect.getdoc(self.make) or ""))
 
-    @property
-    def lifted(self) -> Rule:
-        """The same as a `Rule`, one object however often it is asked for."""
-        evaluated = self.evaluated_params
-        if self.options:
-            return _lifted(self.rule.func, evaluated, tuple(sorted(self.options.items())))
-        return _lifted(getattr(self.rule, "func", self.rule), evaluated, ())
+    @functools.cached_property
+    def rule(self) -> Rule:
+        """What those who train are given: the same object at every access. Imports JAX."""
+        names = [h.name for h in self.hyperparameters] + ["warmup_steps"] * self.whole_warmup_steps
+        return from_optax(self, self.evaluated, names=names)
 
-    @property
-    def evaluated_params(self) -> Callable[[Any, Any], Any] | None:
-        """(optimizer state, trained parameters) -> the parameters to evaluate; None: the trained ones. Imports JAX."""
-        return None if self.evaluated is None else _imported(self.evaluated)
+    def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
+        """The `optax.GradientTransformation`. Imports JAX.
 
-    def __call__(self, hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
-        """The gradient transformation; as the hyperparameters may be traced, a new point never compiles."""
-        return self.rule(hyperparameters, total_steps)
+        Args:
+          hyperparameters: as `prepare` gives them; they may be traced, so that a new point never compiles.
+          horizon: where the schedule ends; may be traced, unless `rule.static_horizon`. Steps.
+
+        Raises:
+          ValueError: the hyperparameters were not prepared.
+        """
+        if self.whole_warmup_steps and "warmup_steps" not in hyperparameters:
+            raise ValueError("warmup_steps is missing; hyperparameters must come from Optimizer.prepare")
+        return self.make(hyperparameters, horizon, **self.options)
+
+    def carried_source(self) -> str:
+        """The functions of the rule and all that they need, as a packaged folder carries them."""
+        functions = [f.__name__ for f in (self.make, self.evaluated, self.gradient_at) if f]
+        return carried(Path(self.make.__code__.co_filename), functions)
 
     def canonical(self, hyperparameters: Mapping[str, float], *, where: str = "point") -> dict[str, float]:
         """A point's hyperparameters under their one name each, with defaults filled in.
@@ -128,13 +143,14 @@ class Optimizer:
           0.75
         """
         known = {h.name: h for h in (*self.hyperparameters, *REGULARIZATION)}
+        spellings = [*known, *ALIASES, *COMPLEMENTS]
         values: dict[str, float] = {}
         given_as: dict[str, str] = {}
         for given, number in hyperparameters.items():
             name = ALIASES.get(given) or COMPLEMENTS.get(given) or given
             if name not in known:
                 raise ValueError(
-                    f"{where}: {self.name} has no hyperparameter {given!r}{_did_you_mean(given, known)} "
+                    f"{where}: {self.name} has no hyperparameter {given!r}{did_you_mean(given, spellings)} "
                     f"(allowed: {', '.join(known)})"
                 )
             if name in values:
@@ -181,16 +197,7 @@ class Optimizer:
         return prepared
 
 
-@functools.cache
-def _lifted(function: Any, evaluated: Any, options: tuple[tuple[str, Any], ...]) -> Rule:
-    return from_optax(functools.partial(function, **dict(options)), evaluated)
-
-
-def _imported(function: str) -> Callable[..., Any]:
-    module, name = function.split(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, [*known, *ALIASES, *COMPLEMENTS], 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _formula_in(docstring: str) -> str:
+    """The lines that are indented by four before anything else is: the text of arguments is indented by two."""
+    lines = docstring.partition("\nArgs:")[0].splitlines()
+    return "\n".join(line[4:] for line in lines if line.startswith("    "))

@@ -15,19 +15,19 @@ from submissions.optimizers._rule import Rule, Seen
 Make = Callable[[Mapping[str, Any], Any], optax.GradientTransformation]
 
 
-class OptaxState(NamedTuple):
-    """What a lifted transformation carries: the horizon it was made for, and its own state."""
-
-    horizon: Any  # a scalar array, which is a leaf; or `Static`, so that a program is compiled for it
-    inner: Any  # the transformation's
-
-
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
-class Static:
-    """A number that belongs to the structure of a tree."""
+class Steps:
+    """A horizon that belongs to the structure of a state, so that a program is compiled for it."""
 
-    value: int
+    steps: int
+
+
+class OptaxState(NamedTuple):
+    """What a lifted transformation carries."""
+
+    horizon: Any  # that it was made for: a scalar array, or `Steps`
+    inner: Any  # its own state
 
 
 def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Sequence[str]) -> Rule:
@@ -35,14 +35,16 @@ def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Seque
 
     def init(weights, hyperparameters, params, key, horizon):
         del weights, key
-        kept = Static(horizon) if isinstance(horizon, int) else horizon
+        kept = Steps(horizon) if isinstance(horizon, int) else horizon
         return OptaxState(kept, make(hyperparameters, horizon).init(params))
 
     def update(weights, hyperparameters, grads, state, params, seen: Seen):
         del weights
-        horizon = state.horizon.value if isinstance(state.horizon, Static) else state.horizon
+        horizon = state.horizon.steps if isinstance(state.horizon, Steps) else state.horizon
         transformation = optax.with_extra_args_support(make(hyperparameters, horizon))
-        updates, inner = transformation.update(grads, state.inner, params, value=seen.loss, grad=grads)
+        updates, inner = transformation.update(
+            grads, state.inner, params, value=seen.loss, grad=grads, step=seen.step
+        )
         return updates, OptaxState(state.horizon, inner)
 
     return Rule(
@@ -56,17 +58,17 @@ def lifted(make: Make, evaluated: Callable[[Any, Any], Any] | None, names: Seque
 def _needs_an_int(make: Make, names: Sequence[str]) -> bool:
     """Whether `make` fails on a traced horizon, and on a traced one alone."""
 
-    def fails(horizon: Any) -> bool:
-        def made(number, horizon=horizon):
-            make(_AnyName(number, names), horizon)
+    def works(given: Callable[[jax.Array], Any]) -> bool:
+        def made(number: jax.Array, horizon: jax.Array) -> None:
+            make(_AnyName(number, names), given(horizon))
 
         try:
-            jax.eval_shape(made, jnp.float32(0.5), *(() if isinstance(horizon, int) else (horizon,)))
-        except TypeError:  # which all errors are that say that a value must be known
-            return True
-        return False
+            jax.eval_shape(made, jnp.float32(0.5), jnp.int32(100))
+        except Exception:  # JAX says that a value must be known, Python that it cannot be a key, and so on
+            return False
+        return True
 
-    return fails(jnp.int32(100)) and not fails(100)
+    return not works(lambda horizon: horizon) and works(lambda horizon: 100)
 
 
 class _AnyName(dict):
@@ -75,6 +77,9 @@ class _AnyName(dict):
     def __init__(self, number: jax.Array, names: Sequence[str]) -> None:
         super().__init__(dict.fromkeys(names, number))
         self._number = number
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
     def __missing__(self, name: str) -> jax.Array:
         return self._number

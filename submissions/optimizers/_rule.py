@@ -60,8 +60,8 @@ def from_optax(
     """The rule that an Optax transformation is, with the training loss for those that ask for it. Imports JAX.
 
     Transformations with extra arguments get the loss as `value` and the gradients as `grad`, as
-    `optax.contrib.reduce_on_plateau` wants them. Nothing here can evaluate the loss elsewhere, so `value_fn` is not
-    given: line searches do not work.
+    `optax.contrib.reduce_on_plateau` wants them, and the number of the step as `step`. Nothing here can evaluate the
+    loss elsewhere, so `value_fn` is not given: line searches do not work.
 
     A `make` that decides in Python on its horizon, as `optax.cosine_decay_schedule` does (it compares its number of
     steps with 0), is found out here by tracing it once, and becomes a rule with a static horizon.

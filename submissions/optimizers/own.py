@@ -5,8 +5,8 @@
     import submissions
 
     @submissions.register("clipped_adam", learning_rate=(1e-4, 1e-1, "log"), largest_norm=[0.1, 1.0, 10.0])
-    def clipped_adam(hyperparameters, total_steps):
-        schedule = optax.cosine_decay_schedule(hyperparameters["learning_rate"], total_steps)
+    def clipped_adam(hyperparameters, horizon):
+        schedule = optax.cosine_decay_schedule(hyperparameters["learning_rate"], horizon)
         return optax.chain(
             optax.clip_by_global_norm(hyperparameters["largest_norm"]), optax.adam(schedule)
         )
@@ -34,7 +34,7 @@ import importlib.metadata
 import importlib.util
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,19 +70,10 @@ class OwnOptimizer(Optimizer):
     """An optimizer that a user wrote.
 
     Attributes:
-      own_rule: the user's function.
       file: where it stands; None where it was typed into an interpreter.
     """
 
-    own_rule: Callable[[Mapping[str, Any], int], Any] = dataclasses.field(
-        default=lambda *_: None, compare=False
-    )
     file: Path | None = None
-
-    @property
-    def rule(self) -> Callable[[Mapping[str, Any], int], Any]:
-        """The user's function."""
-        return self.own_rule
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -159,7 +150,7 @@ class OwnOptimizer(Optimizer):
 
 
 def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable]:
-    """Declares a function (hyperparameters, total_steps) -> optax.GradientTransformation as an optimizer.
+    """Declares a function (hyperparameters, horizon) -> optax.GradientTransformation as an optimizer.
 
     Args:
       name: new; later `submissions.optimizer(name)` finds it in this process, and FILE.py:FUNCTION in any.
@@ -173,7 +164,7 @@ def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable
 
     Example:
       >>> @register("doctest_sgd", learning_rate=(1e-3, 1.0, "log"), momentum=0.9)
-      ... def doctest_sgd(hyperparameters, total_steps):
+      ... def doctest_sgd(hyperparameters, horizon):
       ...     import optax
       ...     return optax.sgd(hyperparameters["learning_rate"], hyperparameters["momentum"])
       >>> REGISTERED.pop("doctest_sgd").canonical({"learning_rate": 0.1})["momentum"]
@@ -204,12 +195,11 @@ def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable
         file = Path(function.__code__.co_filename)
         own = OwnOptimizer(
             name=name,
-            function=function.__name__,
+            make=function,
             hyperparameters=tuple(rows.values()),
             reference=(function.__doc__ or f"{file.name}:{function.__name__}").strip().splitlines()[0],
             whole_warmup_steps=False,
             search_space=space or None,
-            own_rule=function,
             file=file if file.is_file() else None,
         )
         if space:

@@ -1,7 +1,7 @@
 """An optimizer with points or ranges, as a folder that AlgoPerf can run.
 
-The folder imports JAX, Optax and AlgoPerf and nothing of ours: see `templates/`, which hold the code as a
-researcher will read it. Importable without JAX.
+The folder imports JAX, Optax and AlgoPerf and nothing of ours: `templates/` hold what is AlgoPerf's, and the rule is
+carried as it stands in its file. Importable without JAX.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import submissions
-from submissions.optimizers import _exported, _search_spaces
+from submissions.optimizers import _exported
+from submissions.optimizers._declaration import MEDAPATI
 from submissions.optimizers._hyperparameters import Optimizer
 from submissions.optimizers.own import OwnOptimizer
-from submissions.package._packaged_rules import RULES
 from submissions.package._rendering import one_line, render, write_folder
 
 RULESETS = ("external", "self-tuning")
@@ -59,10 +59,9 @@ def package(
 ) -> Path:
     """Writes an AlgoPerf submission: an optimizer with a list of points or with ranges to search.
 
-    The folder holds submission.py, tuning_search_space.json (external ruleset only), submission_info.yml,
-    requirements.txt, README.md, pull_request.md and __init__.py; a user's own optimizer adds optimizer.py. It appears
-    whole or not at all, and equal arguments give equal bytes. Values are written exactly: reading the JSON gives the
-    same floats.
+    The folder holds submission.py, optimizer.py with the rule, tuning_search_space.json (external ruleset only),
+    submission_info.yml, requirements.txt, README.md, pull_request.md and __init__.py. It appears whole or not at all,
+    and equal arguments give equal bytes. Values are written exactly: reading the JSON gives the same floats.
 
     Args:
       out: folder to make; must not exist, or be empty. Its last component becomes submission_folder and part
@@ -102,15 +101,11 @@ def package(
     if ruleset not in RULESETS:
         raise ValueError(f"unknown ruleset {ruleset!r}; known: {', '.join(RULESETS)}")
     chosen = submissions.optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    own = chosen if isinstance(chosen, OwnOptimizer) else None
-    if own is None and chosen.name not in RULES:
-        raise ValueError(f"optimizer {chosen.name!r} is in no table; known: {', '.join(RULES)}")
-    rule = None if own else RULES[chosen.name]
-    carried = own.carried_source() if own else None
+    carried = chosen.carried_source()
     self_tuning = ruleset == "self-tuning"
     searched = _searched(chosen, points, search_space, self_tuning, provenance)
     given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
-    reads = _exported.reads(given, chosen, rule.constants if rule else {})
+    reads = _exported.reads(given, chosen)
     values = {
         "name": one_line("name", name),
         "description": one_line(
@@ -122,11 +117,9 @@ def package(
         "provenance": one_line("provenance", searched.provenance),
         "evidence": one_line("evidence", evidence, may_be_empty=True) or "None yet: it has not been scored.",
         "folder": out.name,
-        "optimizer": chosen.name,
-        "options": chosen.options,
-        "rule": rule,
-        "own": own,
-        "hyperparameters": list(reads),
+        "optimizer": chosen,
+        "imports": _imports(chosen),
+        "own": chosen if isinstance(chosen, OwnOptimizer) else None,
         "reads": reads,
         "points": searched.points,
         "space": searched.space,
@@ -141,9 +134,7 @@ def package(
         file: render(f"{file}.j2", values | {"submission_info": info.strip()})
         for file in ("submission.py", "requirements.txt", "README.md", "pull_request.md")
     }
-    files |= {"submission_info.yml": info, "__init__.py": ""}
-    if carried is not None:
-        files["optimizer.py"] = carried
+    files |= {"submission_info.yml": info, "__init__.py": "", "optimizer.py": carried}
     if not self_tuning:
         data = searched.space or searched.points
         files["tuning_search_space.json"] = json.dumps(data, indent=2, allow_nan=False) + "\n"
@@ -184,15 +175,26 @@ def _searched(
             raise ValueError(
                 f"optimizer {optimizer.name!r} has no hyperparameters to search; give points=[{{}}]"
             )
-        space = optimizer.search_space or _search_spaces.MEDAPATI
+        space = optimizer.search_space or MEDAPATI
         provenance = provenance or _source_of_own_space(optimizer)
     return _Searched([], _exported.exported_space(space, optimizer), provenance or "")
 
 
+def _imports(optimizer: Optimizer) -> list[str]:
+    """What submission.py takes from optimizer.py: name, or name as another, in alphabetical order."""
+    names = {optimizer.make.__name__: "optimizer"}
+    if optimizer.options:
+        names = {optimizer.make.__name__: optimizer.make.__name__}
+    for role in ("evaluated", "gradient_at"):
+        if function := getattr(optimizer, role):
+            names[function.__name__] = role
+    return [name if name == role else f"{name} as {role}" for name, role in sorted(names.items())]
+
+
 def _source_of_own_space(optimizer: Optimizer) -> str:
     if isinstance(optimizer, OwnOptimizer):
-        return f"the ranges declared with {optimizer.function}"
-    if optimizer.search_space is None or optimizer.search_space == _search_spaces.MEDAPATI:
+        return f"the ranges declared with {optimizer.make.__name__}"
+    if optimizer.search_space is None or optimizer.search_space == MEDAPATI:
         return "Medapati et al. 2025, arXiv:2503.03986, Table 1"
     return f"the search space of {optimizer.name} in Shortlist, made from the papers of the rule"
 

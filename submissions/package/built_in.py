@@ -112,8 +112,9 @@ def write(name: str, out: Path | str, /, *, authors: str = "Shortlist", **about:
       FileExistsError: as `package`.
     """
     if name not in BUILT_IN:
-        hint = did_you_mean(name, BUILT_IN)
-        raise ValueError(f"no built-in submission {name!r}{hint} (there are: {', '.join(BUILT_IN)})")
+        raise ValueError(
+            f"no built-in submission {name!r}{did_you_mean(name, BUILT_IN)} (there are: {', '.join(BUILT_IN)})"
+        )
     return package(out, authors=authors, **(BUILT_IN[name].arguments() | about))
 
 

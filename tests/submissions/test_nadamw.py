@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import submissions
-from submissions.optimizers import _nadamw
+from submissions.optimizers import nadamw
 
 # Float64: 50 updates of a few dozen operations on numbers of order 1, each with a roundoff of 1e-16.
 FLOAT64 = 1e-13
@@ -75,7 +75,7 @@ def constant_rate(rule, *, lr, b1, b2, eps, decay, l2=0.0, use_nesterov=True, dt
     else:
         hp |= {"weight_decay": decay, "warmup_steps": 0.0, "grad_clip": 0.0}
     hp = {name: jnp.asarray(value, dtype) for name, value in hp.items()}
-    return getattr(_nadamw, RULE_OF[rule])(hp, 2**30, **switches)
+    return getattr(nadamw, RULE_OF[rule])(hp, 2**30, **switches)
 
 
 def wavy_gradient(t, x):
@@ -174,7 +174,7 @@ def test_clipping_scales_the_gradient_to_the_largest_norm():
     gradient = {"a": jnp.array([3.0]), "b": jnp.array([4.0])}
     clipped = {}
     for largest in (1.0, 10.0, 0.0):
-        transformation = _nadamw._clip_by_global_norm(jnp.float32(largest))
+        transformation = nadamw.clip_by_global_norm(jnp.float32(largest))
         updates, _ = transformation.update(gradient, transformation.init(gradient))
         clipped[largest] = [float(updates[name][0]) for name in "ab"]
     assert clipped[1.0] == pytest.approx([3 / (5 + 1e-6), 4 / (5 + 1e-6)], rel=1e-6)

@@ -45,10 +45,11 @@ def test_the_loss_of_a_convex_problem_falls_and_stays_finite(name):
 
 
 @pytest.mark.parametrize("name", submissions.OPTIMIZERS)
-def test_new_points_never_compile(name):
+def test_new_points_and_other_horizons_never_compile(name):
     training.run(name, [point_of(name)] * 3)
     compiled = training.program(name)._cache_size()
     trained, _ = training.run(name, drawn(name))
+    training.run(name, drawn(name), horizon=2 * training.STEPS)
     assert training.program(name)._cache_size() == compiled == 1
     if submissions.optimizer(name).search_space is not None:
         assert len({path.tobytes() for path in trained["bias"]}) == 3, "points are told apart"

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 import submissions
-from submissions.optimizers._exported import exported_points, exported_space
 from submissions.package import package
 from tests.submissions.algoperf_toy import Tilted, hyperparameters, imported, train
 
@@ -126,7 +125,7 @@ def reference_learning_rate(rule, point, total, step):
 
 
 def reference_path(rule, point, total, steps, start=Tilted.start):
-    """x after 1, ..., steps updates in float64, from the formulas; shares nothing with the templates."""
+    """x after 1, ..., steps updates in float64, from the formulas; shares nothing with the code."""
     b1, b2 = point["beta1"], point["beta2"]
     eps = point.get("epsilon", 1e-8)
     decay, l2 = point.get("weight_decay", point.get("adamw_weight_decay")), point.get("l2_weight_decay", 0.0)
@@ -302,17 +301,23 @@ def test_search_space_is_algoperfs_list_with_every_value_bit_for_bit(tmp_path):
         assert point["epsilon"] == 1e-8  # what the point left to the rule is written out
 
 
-def test_a_point_keeps_the_spelling_it_was_tuned_in():
+def written_space(folder, **arguments):
+    """tuning_search_space.json of a package."""
+    folder = package(folder / "written", **ABOUT, **arguments)
+    return json.loads((folder / "tuning_search_space.json").read_text())
+
+
+def test_a_point_keeps_the_spelling_it_was_tuned_in(tmp_path):
     point = {"learning_rate": 1e-3, "one_minus_beta1": 0.02686663061, "beta2": 0.998, "warmup_factor": 0.02}
-    (written,) = exported_points([point], submissions.optimizer("nadamw_algoperf"))
+    (written,) = written_space(tmp_path, points=[point], optimizer="nadamw_algoperf")
     assert written["one_minus_beta1"] == 0.02686663061  # 1 - (1 - value) would not be
     assert "beta1" not in written
     assert "grad_clip" not in written
 
 
-def test_numpy_scalars_and_switches_become_plain_numbers():
+def test_numpy_scalars_and_switches_become_plain_numbers(tmp_path):
     point = METZ | {"use_nesterov": True, "epsilon": np.float64(1e-3)}
-    (written,) = exported_points([point], submissions.optimizer("nadamw_metz_code"))
+    (written,) = written_space(tmp_path, points=[point], optimizer="nadamw_metz_code")
     assert all(type(value) is float for value in written.values())
     assert written["warmup_fraction"] == 0.2  # Metz' word, as warmup_factor means another schedule
 
@@ -376,6 +381,7 @@ def test_the_folder_holds_what_algoperf_wants_and_equal_arguments_give_equal_byt
     assert set(files[0]) == {
         "__init__.py",
         "README.md",
+        "optimizer.py",
         "requirements.txt",
         "submission.py",
         "submission_info.yml",
@@ -467,18 +473,27 @@ LOG = {"min": 1e-4, "max": 1e-2, "scaling": "log"}
     ("space", "message"),
     [
         ({}, "has no dimensions"),
-        ({"learning_rate": 0.1}, "learning_rate is 0.1; it must be an object"),
-        ({"learning_rate": {"min": 0.1, "max": 1}}, "learning_rate has the keys min, max; it needs"),
-        ({"learning_rate": LOG | {"step": 2}}, "keys min, max, scaling, step"),
+        ({"learning_rate": 0.1}, "learning_rate: must be an object with min, .*, not 0.1"),
+        (
+            {"learning_rate": {"min": 0.1, "max": 1}},
+            "learning_rate: has min, max; must be either min, max, scaling",
+        ),
+        ({"learning_rate": LOG | {"step": 2}}, "learning_rate: unknown key 'step'"),
         ({"learning_rate": LOG | {"scaling": "Log"}}, "scaling is 'Log'; allowed: 'log', 'linear'"),
         ({"learning_rate": LOG | {"min": 0.1}}, "min 0.1 is not below max 0.01"),
-        ({"learning_rate": LOG | {"min": 0}}, "min is 0; on a log scale it must be above 0"),
-        ({"learning_rate": LOG | {"max": float("inf")}}, "learning_rate has inf; it must be a finite number"),
-        ({"learning_rate": {"feasible_points": []}}, "at least one number"),
-        ({"learning_rate": {"feasible_points": [0.1, "big"]}}, "has 'big'"),
+        ({"learning_rate": LOG | {"min": 0}}, "min 0.0 has no logarithm"),
+        (
+            {"learning_rate": LOG | {"max": float("inf")}},
+            "learning_rate: max is inf; must be a finite number",
+        ),
+        ({"learning_rate": {"feasible_points": []}}, "feasible_points is empty; give at least one"),
+        (
+            {"learning_rate": {"feasible_points": [0.1, "big"]}},
+            "feasible_points is 'big'; must be a finite number",
+        ),
         (
             {"learning_rate": {"feasible_points": [0.1, -1, 0.2]}},
-            "learning_rate is -1; learning_rate must lie in",
+            "learning_rate is -1.0; learning_rate must lie in",
         ),
         (
             {"learning_rate": LOG, "beta1": {"min": 0.5, "max": 1.0, "scaling": "linear"}},
@@ -496,13 +511,12 @@ def test_ranges_that_are_none_are_one_line_value_errors(tmp_path, space, message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ranges_keep_their_order_and_get_algoperfs_names():
+def test_ranges_keep_their_order_and_get_algoperfs_names(tmp_path):
     space = {"weight_decay": LOG, "warmup_fraction": {"feasible_points": [0.1]}, "learning_rate": LOG}
-    written = exported_space(space, submissions.optimizer("adamw_optax"))
+    written = written_space(tmp_path / "adamw", search_space=space, optimizer="adamw_optax")
     assert list(written) == ["weight_decay", "warmup_factor", "learning_rate"]
-    metz = exported_space(
-        {"learning_rate": LOG, "warmup_fraction": LOG}, submissions.optimizer("nadamw_metz_code")
-    )
+    space = {"learning_rate": LOG, "warmup_fraction": LOG}
+    metz = written_space(tmp_path / "metz", search_space=space, optimizer="nadamw_metz_code")
     assert list(metz) == ["learning_rate", "warmup_fraction"]  # another schedule's
 
 

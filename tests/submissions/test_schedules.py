@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from submissions.optimizers import _schedules
+from submissions.optimizers import schedules
 
 FLOAT64 = 1e-15  # times a rate of at most 1: a few units of roundoff
 
@@ -21,8 +21,8 @@ def of_case(case, dtype):
 
     if case["kind"] == "metz":
         names = ("learning_rate", "min_learning_rate_mult", "constant_fraction", "warmup_fraction")
-        return _schedules.metz(*map(number, names), case["total_steps"], case["warmup_rule"])
-    return _schedules.warmup_then_cosine(number("base_lr"), number("warmup_steps"), case["total_steps"])
+        return schedules.metz(*map(number, names), case["total_steps"], case["warmup_rule"])
+    return schedules.warmup_then_cosine(number("base_lr"), number("warmup_steps"), case["total_steps"])
 
 
 # Float32: roundoff 6e-8 of the arguments of the cosine, whose slope is at most pi, times a rate of at most 1.
@@ -43,7 +43,7 @@ def test_warmup_then_cosine_is_what_optax_joins():
         theirs = optax.join_schedules(
             [optax.linear_schedule(0.0, 0.01, 49), optax.cosine_decay_schedule(0.01, 999 - 49)], [49]
         )
-        ours = _schedules.warmup_then_cosine(0.01, 49, 999)
+        ours = schedules.warmup_then_cosine(0.01, 49, 999)
         steps = jnp.arange(1100)
         np.testing.assert_allclose(ours(steps), jax.vmap(theirs)(steps), rtol=0, atol=0.01 * FLOAT64)
 
@@ -53,15 +53,15 @@ def test_warmup_then_constant_is_optaxs_and_constant_without_warmup():
     with jax.enable_x64(True):
         theirs = optax.warmup_constant_schedule(0.0, 0.01, 49)(steps)
         np.testing.assert_allclose(
-            _schedules.warmup_then_constant(0.01, 49.0)(steps), theirs, rtol=0, atol=0.01 * FLOAT64
+            schedules.warmup_then_constant(0.01, 49.0)(steps), theirs, rtol=0, atol=0.01 * FLOAT64
         )
-        np.testing.assert_array_equal(_schedules.warmup_then_constant(0.01, 0.0)(steps), np.full(60, 0.01))
+        np.testing.assert_array_equal(schedules.warmup_then_constant(0.01, 0.0)(steps), np.full(60, 0.01))
 
 
 def test_adam8p_decays_by_the_ten_thousandth_of_training():
     # Half way through any training s = 5000: (1 - 5000 / 20000) * exp(-5000 / 10000).
     for steps in (100, 10_000, 30_000):
-        schedule = _schedules.linear_times_exponential(2.0, 1 / 20_000, 1 / 10_000, steps)
+        schedule = schedules.linear_times_exponential(2.0, 1 / 20_000, 1 / 10_000, steps)
         assert float(schedule(steps // 2)) == pytest.approx(2 * 0.75 * np.exp(-0.5), rel=1e-6)
 
 
@@ -70,7 +70,7 @@ def test_adam8p_decays_by_the_ten_thousandth_of_training():
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(total, fraction):
     warmup = int(fraction * total)
     # Always as many steps, since JAX compiles every shape anew.
-    rates = np.asarray(_schedules.warmup_then_cosine(1.0, float(warmup), total)(np.arange(2003)))
+    rates = np.asarray(schedules.warmup_then_cosine(1.0, float(warmup), total)(np.arange(2003)))
     assert np.isfinite(rates).all()
     assert rates[warmup] == 1.0
     assert (np.diff(rates[: warmup + 1]) > 0).all()
@@ -82,7 +82,7 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(total, fraction):
 @pytest.mark.parametrize("warmup_fraction", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("constant_fraction", [0.0, 0.2, 1.0])
 def test_metz_rates_are_finite_at_every_corner_of_the_domain(rule, warmup_fraction, constant_fraction):
-    schedule = _schedules.metz(0.5, 0.1, constant_fraction, warmup_fraction, 10, rule)
+    schedule = schedules.metz(0.5, 0.1, constant_fraction, warmup_fraction, 10, rule)
     rates = np.asarray(schedule(np.arange(12)))
     assert np.isfinite(rates).all()
     assert (rates >= 0).all()
@@ -92,5 +92,5 @@ def test_metz_rates_are_finite_at_every_corner_of_the_domain(rule, warmup_fracti
 
 def test_metz_maximum_rule_warms_up_through_the_constant_phase():
     # An entry of the list with constant .32 and warm-up 2e-5 of 1000 steps: 0.02 steps of warm-up, or 320.
-    rates = {rule: _schedules.metz(1.0, 0.0, 0.32, 2e-5, 1000, rule)(160) for rule in ("min", "max")}
+    rates = {rule: schedules.metz(1.0, 0.0, 0.32, 2e-5, 1000, rule)(160) for rule in ("min", "max")}
     assert {rule: float(rate) for rule, rate in rates.items()} == pytest.approx({"min": 1.0, "max": 0.5})

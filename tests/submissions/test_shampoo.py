@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from submissions.optimizers import _shampoo
+from submissions.optimizers import shampoo as shampoo_file
 from tests.submissions import training
 from tests.submissions.training import cosine_rate, each_leaf, mean
 
@@ -92,15 +92,15 @@ def root_after_a_round(square, ridge, order):
     """The root in use at update 13, when it was begun at update 1 and every gradient had this square."""
 
     def update(side, count):
-        return _shampoo._advance(side, square, count, 0.9, ridge, order), None
+        return shampoo_file.advanced(side, square, count, 0.9, ridge, order), None
 
-    first = _shampoo._first_side(len(square), square.dtype)
-    return jax.lax.scan(update, first, jnp.arange(_shampoo.UPDATES_PER_ROOT + 1))[0].root
+    first = shampoo_file.first_side(len(square), square.dtype)
+    return jax.lax.scan(update, first, jnp.arange(shampoo_file.UPDATES_PER_ROOT + 1))[0].root
 
 
 def test_long_sides_are_left_alone():
     lengths = [
-        [None if side is None else len(side.root) for side in _shampoo._first_sides(jnp.zeros(shape))]
+        [None if side is None else len(side.root) for side in shampoo_file.first_sides(jnp.zeros(shape))]
         for shape in [(256, 257), (16, 17, 3), (300, 300), (5,), ()]
     ]
     assert lengths == [[256, None], [None, 3], [None, None], [], []]
@@ -114,7 +114,7 @@ def test_a_statistic_of_zeros_leaves_the_direction_alone():
 
 def test_the_iteration_compiles_without_lapack():
     def update(g):
-        transformation = _shampoo._scale_by_shampoo(0.9, 0.999, 1e-8, 1e-6)
+        transformation = shampoo_file.scale_by_shampoo(0.9, 0.999, 1e-8, 1e-6)
         return transformation.update(g, transformation.init(g))[0]
 
     text = jax.jit(update).lower({"kernel": jnp.ones((8, 8))}).as_text()

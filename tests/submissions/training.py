@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 import submissions
+from submissions import Seen
 
 STEPS = 60
 TARGET = 1.0
@@ -21,6 +22,7 @@ SHAPES = {"bias": (2,), "kernel": (3, 2), "conv": (2, 1, 3, 4)}
 MORE_SHAPES = {
     "adafactor_optax": {"large": (130, 128)},  # both sides long enough to be factored
     "shampoo_grafted": {"long": (300, 2)},  # one side too long for a root
+    "soap": {"long": (300, 2)},  # one side too long for a basis
 }
 
 
@@ -28,9 +30,14 @@ def shapes_of(name):
     return SHAPES | MORE_SHAPES.get(name, {})
 
 
-@functools.cache
 def _ramp(shape, low, high):
     """Numbers from low to high in an order without structure, for matrices of full rank."""
+    # A copy each: JAX remembers an array in the precision in which it first met it.
+    return _same_ramp(shape, low, high).copy()
+
+
+@functools.cache
+def _same_ramp(shape, low, high):
     count = int(np.prod(shape))
     return np.linspace(low, high, count)[np.random.default_rng(count).permutation(count)].reshape(shape)
 
@@ -54,24 +61,27 @@ def loss(x):
 
 @functools.cache
 def program(name):
-    """(hyperparameters [case], wave) -> what is trained, and what is evaluated where that is something else.
+    """(hyperparameters [case], wave, horizon) -> what is trained, and what is evaluated where that is something else.
 
     After 0, 1, ..., STEPS updates; leaves [case, step, ...].
     """
-    optimizer = submissions.optimizer(name)
-    evaluated = optimizer.evaluated_params
+    rule = submissions.optimizer(name).rule
+    key = jax.random.key(0)
 
-    def train(hyperparameters, wave):
-        transformation = optimizer(hyperparameters, STEPS)
+    def train(hyperparameters, wave, horizon):
         start = jax.tree.map(jnp.asarray, start_of(name))
 
         def step(carry, t):
             x, state = carry
-            updates, state = transformation.update(gradient(t, x, wave, jnp.sin), state, x)
+            seen = Seen(loss(x), t - 1, jax.random.fold_in(key, t))
+            updates, state = rule.update(
+                rule.weights, hyperparameters, gradient(t, x, wave, jnp.sin), state, x, seen
+            )
             x = optax.apply_updates(x, updates)
-            return (x, state), [x] if evaluated is None else [x, evaluated(state, x)]
+            return (x, state), [x] if rule.evaluated is None else [x, rule.evaluated(state, x)]
 
-        _, paths = jax.lax.scan(step, (start, transformation.init(start)), jnp.arange(STEPS) + 1)
+        state = rule.init(rule.weights, hyperparameters, start, key, horizon)
+        _, paths = jax.lax.scan(step, (start, state), jnp.arange(STEPS) + 1)
         return [
             jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, path)
             for path in paths
@@ -80,19 +90,20 @@ def program(name):
     # These programs run for milliseconds, so the time goes into compiling them.
     options = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
     on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(jax.vmap(train, in_axes=(0, None)), compiler_options=options if on_cpu else None)
+    return jax.jit(jax.vmap(train, in_axes=(0, None, None)), compiler_options=options if on_cpu else None)
 
 
-def run(name, points, wave=1.0):
-    """Paths in float64: (what is trained, what is evaluated), each key -> [case, step, ...].
+def run(name, points, wave=1.0, horizon=STEPS):
+    """Paths of STEPS updates in float64: (what is trained, what is evaluated), each key -> [case, step, ...].
 
     Three points, always, as another number of them is another program.
     """
     assert len(points) == 3
-    prepared = [submissions.optimizer(name).prepare(point, STEPS) for point in points]
+    prepared = [submissions.optimizer(name).prepare(point, horizon) for point in points]
     with jax.enable_x64(True):
         hyperparameters = {key: jnp.array([p[key] for p in prepared]) for key in prepared[0]}
-        paths = jax.tree.map(np.asarray, program(name)(hyperparameters, jnp.asarray(wave, jnp.float64)))
+        arrays = hyperparameters, jnp.asarray(wave, jnp.float64), jnp.int32(horizon)
+        paths = jax.tree.map(np.asarray, program(name)(*arrays))
     return paths[0], paths[-1]
 
 

@@ -35,7 +35,7 @@ def test_schedule_free_is_trained_at_one_point_and_evaluated_at_another():
         Population(toy_workload(), rule, 12, 4)
         .run({name: np.array([value]) for name, value in point.items()}, SEED, SEED)
         .metrics["validation/mse"]
-        for rule in (optimizer.lifted, dataclasses.replace(optimizer.lifted, evaluated=None))
+        for rule in (optimizer.rule, dataclasses.replace(optimizer.rule, evaluated=None))
     )
     assert np.isfinite(recommended).all()
     assert not np.allclose(recommended, trained)

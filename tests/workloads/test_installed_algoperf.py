@@ -195,11 +195,11 @@ def test_streams_and_samples_of_training_examples_repeat_themselves(streamed):
 
 @needs_algoperf
 def test_a_population_trains_on_the_stream(streamed):
-    from tests.tuning.toy import sgd
+    from tests.tuning.toy import SGD
     from tuning.engine.population import Population
 
     rates = {"learning_rate": np.array([3e-2, 0.0])}
-    curves = Population(streamed, sgd, 90, 30).run(rates, np.uint32([1, 1]), np.uint32([7]))
+    curves = Population(streamed, SGD, 90, 30).run(rates, np.uint32([1, 1]), np.uint32([7]))
     trained, untrained = curves.metrics["validation/accuracy"]
     assert trained[-1] > 0.5
     assert (untrained == untrained[0]).all()

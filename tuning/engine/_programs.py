@@ -8,7 +8,6 @@ program lives as long as a population that uses it.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import threading
 import time
 import weakref
@@ -78,10 +77,3 @@ def program(
         with _LOCK:
             _PROGRAMS[key] = made
         return made, True
-
-
-def identity(function: Callable[..., Any]) -> Hashable:
-    """What tells functions apart: two partial applications of one function to equal arguments are one."""
-    if isinstance(function, functools.partial):
-        return identity(function.func), function.args, tuple(sorted(function.keywords.items()))
-    return function

@@ -102,7 +102,7 @@ def population(
             steps = spec.steps or loaded.step_hint
             kept.populations[key] = Population(
                 loaded,
-                optimizer.lifted,
+                optimizer.rule,
                 steps,
                 spec.eval_period or _eval_period(loaded, steps),
                 spec.shared_batches,

@@ -31,35 +31,49 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import optax
-
-from submissions.optimizers import _moments
-from submissions.optimizers._schedules import Scalar, warmup_then_cosine_of
+from submissions.optimizers._declaration import (
+    BETA1,
+    BETA2,
+    COSINE,
+    EPSILON,
+    NO_DECAY,
+    RATE,
+    REGULARIZATIONS,
+    WARMUP,
+    WARMUPS,
+    log,
+    one_of,
+)
+from submissions.optimizers._hyperparameters import RIDGE, Hyperparameter, Optimizer
+from submissions.optimizers._late import jax, jnp, optax
+from submissions.optimizers._moments import add_to_moments, no_moments
+from submissions.optimizers.schedules import warmup_then_cosine_of
 
 LONGEST_SIDE = 256
 UPDATES_PER_ROOT = 12
 ITERATIONS_PER_UPDATE = 2
 
 
-def shampoo_grafted(hyperparameters: Mapping[str, Any], total_steps: int) -> optax.GradientTransformation:
+def shampoo_grafted(hp: Mapping[str, Any], horizon: Any) -> optax.GradientTransformation:
     """Shampoo as described above, with linear warm-up, cosine decay to zero and decoupled weight decay.
 
+        L = b2 * L + (1 - b2) * G G^T, R = b2 * R + (1 - b2) * G^T G
+        u = L^(-1/4) m R^(-1/4), scaled to the norm of Adam's update
+        x = x - lr * (u + weight_decay * x)
+
     Args:
-      hyperparameters: learning_rate, beta1, beta2 (of the statistics and of Adam), epsilon (Adam's),
-        matrix_epsilon (the ridge), weight_decay, warmup_steps.
-      total_steps: end of the schedule. Steps.
+      hp: learning_rate, beta1, beta2 (of the statistics and of Adam), epsilon (Adam's), matrix_epsilon (the ridge),
+        weight_decay, warmup_steps.
+      horizon: end of the schedule. Steps.
     """
-    hp = hyperparameters
     return optax.chain(
-        _scale_by_shampoo(hp["beta1"], hp["beta2"], hp["epsilon"], hp["matrix_epsilon"]),
+        scale_by_shampoo(hp["beta1"], hp["beta2"], hp["epsilon"], hp["matrix_epsilon"]),
         optax.add_decayed_weights(hp["weight_decay"]),
-        optax.scale_by_learning_rate(warmup_then_cosine_of(hp, total_steps)),
+        optax.scale_by_learning_rate(warmup_then_cosine_of(hp, horizon)),
     )
 
 
-class _Side(NamedTuple):
+class Side(NamedTuple):
     """Rows or columns of a tensor; all [side, side]."""
 
     statistic: jax.Array
@@ -68,20 +82,20 @@ class _Side(NamedTuple):
     residual: jax.Array  # M, which goes to I
 
 
-class _ShampooState(NamedTuple):
-    moments: _moments.Moments
-    sides: tuple[tuple[_Side | None, ...], ...]  # of each leaf: rows and columns, None where left alone
+class ShampooState(NamedTuple):
+    moments: optax.ScaleByAdamState
+    sides: tuple[tuple[Side | None, ...], ...]  # of each leaf: rows and columns, None where left alone
 
 
-def _scale_by_shampoo(b1: Scalar, b2: Scalar, eps: Scalar, ridge: Scalar) -> optax.GradientTransformation:
+def scale_by_shampoo(b1: Any, b2: Any, eps: Any, ridge: Any) -> optax.GradientTransformation:
     def init(params) -> Any:
         leaves = jax.tree.leaves(params)
-        return _ShampooState(_moments.zeros(params), tuple(_first_sides(leaf) for leaf in leaves))
+        return ShampooState(no_moments(params), tuple(first_sides(leaf) for leaf in leaves))
 
     def update(updates, state, params=None):
         del params
         count = state.moments.count
-        moments = _moments.add(updates, state.moments, b1, b2)
+        moments = add_to_moments(updates, state.moments, b1, b2)
         correct1, correct2 = 1 - b1**moments.count, 1 - b2**moments.count
         leaves, structure = jax.tree.flatten(updates)
         directions, all_sides = [], []
@@ -90,40 +104,41 @@ def _scale_by_shampoo(b1: Scalar, b2: Scalar, eps: Scalar, ridge: Scalar) -> opt
         ):
             adam = m / correct1 / (jnp.sqrt(v / correct2) + eps)
             order = 2 * sum(side is not None for side in sides)
-            rows = _rows(g)
+            rows = as_matrix(g)
             squares = (lambda rows=rows: rows @ rows.T, lambda rows=rows: rows.T @ rows)
-            sides = tuple(
-                side and _advance(side, square(), count, b2, ridge, order)
-                for side, square in zip(sides, squares, strict=False)
-            )
+            # The roots diverge in TF32, the default of some devices.
+            with jax.default_matmul_precision("highest"):
+                sides = tuple(
+                    side and advanced(side, square(), count, b2, ridge, order)
+                    for side, square in zip(sides, squares, strict=False)
+                )
+                turned = preconditioned(as_matrix(m), sides).reshape(m.shape) if order else m
             all_sides.append(sides)
-            turned = _grafted(_precondition(_rows(m), sides).reshape(m.shape), adam) if order else adam
+            turned = grafted(turned, adam) if order else adam
             directions.append(jnp.where(count < UPDATES_PER_ROOT, adam, turned))
-        return jax.tree.unflatten(structure, directions), _ShampooState(moments, tuple(all_sides))
+        return jax.tree.unflatten(structure, directions), ShampooState(moments, tuple(all_sides))
 
     return optax.GradientTransformation(init, update)
 
 
-def _rows(x: jax.Array) -> jax.Array:
+def as_matrix(x: jax.Array) -> jax.Array:
     """A tensor as a matrix: all axes but the last, and the last; a vector or scalar as one row."""
     return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x.reshape(1, -1)
 
 
-def _first_sides(x: jax.Array) -> tuple[_Side | None, ...]:
+def first_sides(x: jax.Array) -> tuple[Side | None, ...]:
     if x.ndim < 2:
         return ()
     lengths = math.prod(x.shape[:-1]), x.shape[-1]
-    return tuple(_first_side(length, x.dtype) if length <= LONGEST_SIDE else None for length in lengths)
+    return tuple(first_side(length, x.dtype) if length <= LONGEST_SIDE else None for length in lengths)
 
 
-def _first_side(length: int, dtype: Any) -> _Side:
+def first_side(length: int, dtype: Any) -> Side:
     identity = jnp.eye(length, dtype=dtype)
-    return _Side(jnp.zeros_like(identity), identity, identity, identity)
+    return Side(jnp.zeros_like(identity), identity, identity, identity)
 
 
-def _advance(
-    side: _Side, square: jax.Array, count: jax.Array, b2: Scalar, ridge: Scalar, order: int
-) -> _Side:
+def advanced(side: Side, square: jax.Array, count: jax.Array, b2: Any, ridge: Any, order: int) -> Side:
     """One update later: the statistic holds one gradient more, and the next root is two iterations further."""
     statistic = b2 * side.statistic + (1 - b2) * square
     identity = jnp.eye(len(square), dtype=square.dtype)
@@ -138,17 +153,44 @@ def _advance(
         factor = ((order + 1) * identity - residual) / order
         estimate = estimate @ factor
         residual = jnp.linalg.matrix_power(factor, order) @ residual
-    return _Side(statistic, root, estimate, residual)
+    return Side(statistic, root, estimate, residual)
 
 
-def _precondition(matrix: jax.Array, sides: tuple[_Side | None, ...]) -> jax.Array:
+def preconditioned(matrix: jax.Array, sides: tuple[Side | None, ...]) -> jax.Array:
     left, right = sides
     if left is not None:
         matrix = left.root @ matrix
     return matrix if right is None else matrix @ right.root
 
 
-def _grafted(direction: jax.Array, adam: jax.Array) -> jax.Array:
+def grafted(direction: jax.Array, adam: jax.Array) -> jax.Array:
     """The direction with the norm of Adam's update."""
     norm = jnp.maximum(jnp.linalg.norm(direction), jnp.finfo(direction.dtype).tiny)
     return direction * (jnp.linalg.norm(adam) / norm)
+
+
+ROWS = (
+    Optimizer(
+        "shampoo_grafted",
+        shampoo_grafted,
+        (RATE, BETA1, BETA2, EPSILON, Hyperparameter("matrix_epsilon", RIDGE, 1e-6), NO_DECAY, WARMUP),
+        "Gupta et al. 2018, arXiv:1802.09568, with Adam's step length as in Anil et al. 2020, arXiv:2002.09018",
+        source="This is Shampoo (Gupta et al., arXiv:1802.09568) with Adam's step length (Anil et al., "
+        "arXiv:2002.09018); m and v are running means of g and g^2 with beta1 and beta2. Sides longer than 256 are "
+        "left alone, vectors are trained by Adam. The roots are of L and R over their Frobenius norms plus "
+        "matrix_epsilon; they come from a coupled Newton iteration of matrix products, two steps an update, and are 12 "
+        "to 24 updates late.",
+        schedule=COSINE,
+        # AlgoPerf's Distributed Shampoo baseline for rate, beta1, beta2 and weight decay; ridge of Anil et al. upwards:
+        # ours.
+        search_space={
+            "learning_rate": log(1e-4, 1e-2),
+            **WARMUPS,
+            "one_minus_beta1": log(1e-2, 0.15),
+            "beta2": one_of(0.999),
+            "matrix_epsilon": log(1e-6, 1e-2),
+            "weight_decay": log(5e-3, 1.0),
+            **REGULARIZATIONS,
+        },
+    ),
+)

@@ -1,19 +1,17 @@
-"""Learning-rate schedules whose parameters may be traced: none of their values decides what is compiled."""
+"""Learning-rate schedules whose parameters may be traced, the horizon too: none of them decides what is compiled.
+
+Every scalar may be a number or an array of shape ().
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-Scalar = float | jax.Array  # of shape (), possibly traced
-Schedule = Callable[[Any], jax.Array]  # update number -> learning rate
-WarmupRule = Literal["min", "max"]
+from submissions.optimizers._late import jax, jnp, optax
 
 
-def warmup_then_cosine(learning_rate: Scalar, warmup_steps: Scalar, total_steps: int) -> Schedule:
+def warmup_then_cosine(learning_rate: Any, warmup_steps: Any, horizon: Any) -> optax.Schedule:
     """Linear warm-up from zero, then half a cosine down to zero.
 
     With w warm-up steps of T and update number s = 0, 1, ...: rate(s) = lr * s / w for s < w, and
@@ -22,7 +20,7 @@ def warmup_then_cosine(learning_rate: Scalar, warmup_steps: Scalar, total_steps:
     Args:
       learning_rate: lr, the peak.
       warmup_steps: w, a whole number in [0, T). Steps.
-      total_steps: T; the rate stays 0 afterwards. Steps.
+      horizon: T; the rate stays 0 afterwards. Steps.
 
     Returns:
       Update number -> learning rate.
@@ -31,28 +29,22 @@ def warmup_then_cosine(learning_rate: Scalar, warmup_steps: Scalar, total_steps:
     `cosine_decay_schedule` joined at w, which take no traced w.
     """
 
-    def schedule(step: Scalar) -> jax.Array:
+    def schedule(step: Any) -> jax.Array:
         # Both branches are computed, so each must stay finite where the other is selected: hence the maxima.
         rising = learning_rate * (step / jnp.maximum(warmup_steps, 1))
-        progress = (step - warmup_steps) / jnp.maximum(total_steps - warmup_steps, 1)
+        progress = (step - warmup_steps) / jnp.maximum(horizon - warmup_steps, 1)
         falling = learning_rate * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0, 1))) / 2
         return jnp.where(step < warmup_steps, rising, falling)
 
     return schedule
 
 
-def warmup_then_cosine_of(hyperparameters: Mapping[str, Any], total_steps: int) -> Schedule:
-    """`warmup_then_cosine` of what `Optimizer.prepare` returned: learning_rate and warmup_steps.
-
-    Raises:
-      ValueError: the hyperparameters were not prepared.
-    """
-    if "warmup_steps" not in hyperparameters:
-        raise ValueError("warmup_steps is missing; hyperparameters must come from Optimizer.prepare")
-    return warmup_then_cosine(hyperparameters["learning_rate"], hyperparameters["warmup_steps"], total_steps)
+def warmup_then_cosine_of(hp: Mapping[str, Any], horizon: Any) -> optax.Schedule:
+    """`warmup_then_cosine` of the hyperparameters learning_rate and warmup_steps."""
+    return warmup_then_cosine(hp["learning_rate"], hp["warmup_steps"], horizon)
 
 
-def warmup_then_constant(learning_rate: Scalar, warmup_steps: Scalar) -> Schedule:
+def warmup_then_constant(learning_rate: Any, warmup_steps: Any) -> optax.Schedule:
     """Linear warm-up from zero, then constant: rate(s) = lr * min(s / w, 1), and lr throughout if w = 0.
 
     Args:
@@ -65,7 +57,7 @@ def warmup_then_constant(learning_rate: Scalar, warmup_steps: Scalar) -> Schedul
     Reference: optax's `warmup_constant_schedule`, which takes no traced w and gives 0 for ever where w = 0.
     """
 
-    def schedule(step: Scalar) -> jax.Array:
+    def schedule(step: Any) -> jax.Array:
         rising = learning_rate * (step / jnp.maximum(warmup_steps, 1))
         return jnp.where(step < warmup_steps, rising, learning_rate)
 
@@ -73,15 +65,15 @@ def warmup_then_constant(learning_rate: Scalar, warmup_steps: Scalar) -> Schedul
 
 
 def linear_times_exponential(
-    learning_rate: Scalar, linear_decay: Scalar, exponential_decay: Scalar, steps: int
-) -> Schedule:
+    learning_rate: Any, linear_decay: Any, exponential_decay: Any, horizon: Any
+) -> optax.Schedule:
     """Adam8p's schedule: rate(n) = lr * max(1 - a s, 0) * exp(-b s) with s = (10000 / T) n.
 
     Args:
       learning_rate: lr.
       linear_decay: a, per 1/10,000 of training.
       exponential_decay: b, per 1/10,000 of training.
-      steps: T.
+      horizon: T. Steps.
 
     Returns:
       Update number n = 0, 1, ... -> learning rate.
@@ -89,8 +81,11 @@ def linear_times_exponential(
     Reference: Metz et al. 2020, arXiv:2002.11887, as its program rescales the steps.
     """
 
-    def schedule(step: Scalar) -> jax.Array:
-        scaled = 10_000 / steps * step
+    # In the rate's precision: the quotient of whole numbers would be float32 always, where the horizon is traced.
+    stretch = jnp.asarray(10_000, jnp.result_type(learning_rate, 1.0)) / horizon
+
+    def schedule(step: Any) -> jax.Array:
+        scaled = stretch * step
         linear = jnp.maximum(1 - linear_decay * scaled, 0)
         return learning_rate * linear * jnp.exp(-exponential_decay * scaled)
 
@@ -98,13 +93,13 @@ def linear_times_exponential(
 
 
 def metz(
-    learning_rate: Scalar,
-    min_learning_rate_mult: Scalar,
-    constant_fraction: Scalar,
-    warmup_fraction: Scalar,
-    total_steps: int,
-    warmup_rule: WarmupRule,
-) -> Schedule:
+    learning_rate: Any,
+    min_learning_rate_mult: Any,
+    constant_fraction: Any,
+    warmup_fraction: Any,
+    horizon: Any,
+    warmup_rule: str,
+) -> optax.Schedule:
     """Constant, then half a cosine down to a share of the peak; a linear warm-up may be laid over the start.
 
     With T total steps, s = min(step, T), c = T * constant_fraction, y = max(s, c) and
@@ -118,7 +113,7 @@ def metz(
       min_learning_rate_mult: final rate as a share of lr, in [0, 1].
       constant_fraction: share of the steps before the decay, in [0, 1].
       warmup_fraction: share of the steps of warm-up, in [0, 1]; 0 means none.
-      total_steps: T; the rate stays at lo afterwards. Steps.
+      horizon: T; the rate stays at lo afterwards. Steps.
       warmup_rule: "min" or "max".
 
     Returns:
@@ -130,14 +125,14 @@ def metz(
         raise ValueError(f"warmup_rule is {warmup_rule!r}; allowed: 'min', 'max'")
     combine = jnp.minimum if warmup_rule == "min" else jnp.maximum
 
-    def schedule(step: Scalar) -> jax.Array:
-        step = jnp.minimum(step, total_steps)
-        constant = total_steps * jnp.asarray(constant_fraction)
+    def schedule(step: Any) -> jax.Array:
+        step = jnp.minimum(step, horizon)
+        constant = horizon * jnp.asarray(constant_fraction)
         low = min_learning_rate_mult * learning_rate
-        decay_steps = jnp.where(constant < total_steps, total_steps - constant, 1)
+        decay_steps = jnp.where(constant < horizon, horizon - constant, 1)
         progress = (jnp.maximum(step, constant) - constant) / decay_steps
         rate = (learning_rate - low) * (jnp.cos(jnp.pi * progress) / 2 + 0.5) + low
-        warmup = jnp.where(warmup_fraction > 0, total_steps * combine(warmup_fraction, constant_fraction), 0)
+        warmup = jnp.where(warmup_fraction > 0, horizon * combine(warmup_fraction, constant_fraction), 0)
         # The quotient is only selected where step < warmup, so its divisor may be anything but 0 elsewhere.
         return jnp.where(step < warmup, learning_rate * step / jnp.where(warmup > 0, warmup, 1), rate)
 
