@@ -235,11 +235,16 @@ def _packaged(
     """A folder with the optimizer as a submission, and what it is searched over."""
     import shutil
 
+    import submissions
+    from submissions.api import write_rule
     from submissions.package import package
 
     if folder.exists() and overwrite:
         shutil.rmtree(folder)
-    if not (folder.exists() and resume):
+    own = submissions.optimizer(optimizer)
+    if getattr(own, "is_rule", False):
+        write_rule(folder, submissions.recorded_name(optimizer))
+    elif not (folder.exists() and resume):
         package(folder, name=optimizer.rpartition(":")[2], optimizer=optimizer, authors="not for submission")
     return folder, folder / "tuning_search_space.json" if space is None else space
 

@@ -17,12 +17,16 @@ JAX; making a view does.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import submissions
 from submissions.api._install import PROVIDED, ROOTS, install, spec
 from submissions.api._trial_spec import TrialOutcome, TrialSpec, workload_folder
+from workloads.data.files import write_atomically
 from workloads.installed import PREFIX as INSTALLED
 from workloads.installed import is_installed
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "install", "is_installed",
-    "spec", "train", "view", "workload_folder",
+    "spec", "train", "view", "workload_folder", "write_rule",
 ]  # fmt: skip
 
 
@@ -77,6 +81,25 @@ def algoperf_workload(
     import workloads
 
     return view(workloads.load(name, data_dir), device_axis)
+
+
+def write_rule(folder: Path, optimizer: str) -> None:
+    """Writes a submission that trains a user's own `Rule` in AlgoPerf's loop; it needs Shortlist, see `of_rule`.
+
+    Args:
+      folder: gets submission.py and tuning_search_space.json.
+      optimizer: FILE.py:FUNCTION, as a study records it.
+    """
+    own = submissions.optimizer(optimizer)
+    content = f'''"""The optimizer {optimizer} in AlgoPerf's loop. Needs Shortlist."""
+
+from submissions.api.of_rule import functions
+
+get_batch_size, init_optimizer_state, update_params, data_selection, prepare_for_eval = functions({optimizer!r})
+'''
+    write_atomically(folder / "submission.py", content.encode())
+    space = json.dumps(own.search_space or {}, indent=2)
+    write_atomically(folder / "tuning_search_space.json", space.encode() + b"\n")
 
 
 def train(spec: TrialSpec, progress: Callable[[int, int | None], None] | None = None) -> TrialOutcome:

@@ -20,6 +20,8 @@ compiles. What is declared decides what is searched:
 | `name=[a, b, c]` | one of these |
 | `name=number` | a number that points may replace, but that is not searched |
 
+A function of nothing may give a `submissions.Rule` instead, which sees more than gradients.
+
 A name `one_minus_beta1` is searched as such and reaches the function as `beta1`; `label_smoothing` and `dropout_rate`
 may be searched too, and reach the workload.
 """
@@ -32,6 +34,7 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -49,6 +52,7 @@ from submissions.optimizers._hyperparameters import (
     Optimizer,
 )
 from submissions.optimizers._rows import OPTIMIZERS
+from submissions.optimizers._rule import Rule, from_optax
 
 ANY_NUMBER = Domain("(-inf, inf)", math.isfinite)
 ROOMS = {
@@ -74,6 +78,16 @@ class OwnOptimizer(Optimizer):
     """
 
     file: Path | None = None
+
+    @functools.cached_property
+    def rule(self) -> Rule:
+        """What those who train are given: what the function returns, where it takes nothing. Imports JAX."""
+        return self.make() if self.is_rule else from_optax(self, names=[h.name for h in self.hyperparameters])
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether the function gives a `Rule`, which may see more than gradients, and no Optax transformation."""
+        return not inspect.signature(self.make).parameters
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -103,6 +117,12 @@ class OwnOptimizer(Optimizer):
         Raises:
           ValueError: the file needs more of this project, or modules beside it.
         """
+        if self.is_rule:
+            raise ValueError(
+                f"{self.file}: {self.make.__name__} gives a Rule, which AlgoPerf's interface cannot feed by itself; "
+                "'shortlist tune' and 'shortlist run --optimizer' train it, a packaged folder needs a function of "
+                "(hyperparameters, total_steps)"
+            )
         source = self._source()
         tree = ast.parse(source)
         imports = [
