@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -185,3 +188,46 @@ def test_a_measure_may_merge_and_compute_on_the_host():
     params, _ = toy.init(key)
     expected = np.median(errors(params, toy.data.splits["test"]))
     np.testing.assert_allclose(still.metrics["test/mse"], np.full((1, 5), expected), rtol=ROUNDING)
+
+
+TWO_DEVICES = """
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from tests.tuning.test_streaming import as_stream
+from tests.tuning.toy import toy_workload
+from tests.tuning.toy_optimizer import everything
+from tuning.engine.population import Population
+
+rates, seeds, found = {"learning_rate": np.array([0.3, 0.1, 0.03])}, np.uint32([11, 12, 13]), {}
+for shared, order in ((True, np.uint32([7])), (False, np.uint32([7, 8, 9]))):
+    for name, workload, checkpoint in (
+        ("resident", toy_workload(), None),
+        ("streamed", as_stream(toy_workload()), None),
+        ("checkpoints", toy_workload(), Path(sys.argv[1]).with_suffix(f".{shared}")),
+    ):
+        curves = Population(workload, everything, 24, 6, shared).run(rates, seeds, order, checkpoint=checkpoint)
+        found[f"{name}, shared batches {shared}"] = curves.metrics["validation/mse"]
+print(len(jax.devices()))
+np.savez(sys.argv[1], **found)
+"""
+
+
+@pytest.mark.slow
+def test_every_way_to_train_spreads_trials_over_all_devices(tmp_path):
+    """Two devices that the process is told it has train what one does."""
+    found = []
+    for devices in (1, 2):
+        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "PYTHONPATH": os.getcwd()}
+        file = tmp_path / f"{devices}.npz"
+        command = [sys.executable, "-c", TWO_DEVICES, str(file)]
+        made = subprocess.run(command, env=os.environ | flags, check=True, capture_output=True, text=True)
+        assert made.stdout.split() == [str(devices)]
+        found.append(np.load(file))
+    one, two = found
+    assert one.files == two.files
+    for name in one.files:
+        np.testing.assert_allclose(two[name], one[name], rtol=ROUNDING)
