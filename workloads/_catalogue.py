@@ -7,7 +7,6 @@ Parameters and operations need the workload itself, whose shapes are traced; not
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from workloads import _registry, taskset
 from workloads._facts import facts, parameter_count
 from workloads._flops import flops_per_step
+from workloads.spelling import closest
 from workloads.taskset import fixed
 from workloads.taskset._quirks import RELEASED, Quirks
 
@@ -247,5 +247,4 @@ def _cost(name: str, max_parameters: float | None, max_flops: float | None) -> d
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    close = difflib.get_close_matches(wrong, known, n=2)
-    return f"did you mean {' or '.join(map(repr, close))}?" if close else f"known: {', '.join(known)}"
+    return closest(wrong, known, f"known: {', '.join(known)}")

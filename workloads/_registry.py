@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import os
 import pathlib
@@ -14,6 +13,7 @@ from workloads import taskset
 from workloads._targets import read_targets
 from workloads._workload import Workload
 from workloads.installed import _algoperf as _installed_algoperf
+from workloads.spelling import closest
 from workloads.taskset import fixed
 
 Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
@@ -117,10 +117,7 @@ def builder(name: str) -> Builder:
     """
     found = _REGISTERED.get(name) or _builtin(name) or _with_quirks(name) or _installed(name)
     if found is None:
-        close = difflib.get_close_matches(name, names(), n=2)
-        hint = (
-            f"did you mean {' or '.join(map(repr, close))}?" if close else "'shortlist workloads' lists them"
-        )
+        hint = closest(name, names(), "'shortlist workloads' lists them")
         raise ValueError(f"unknown workload {name!r}; {hint}")
     return found
 

@@ -15,3 +15,14 @@ def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(str(name), list(allowed), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def closest(name: str, allowed: Iterable[str], otherwise: str) -> str:
+    """ "did you mean 'x' or 'y'?" for the closest two of many allowed names, or else another hint.
+
+    Example:
+      >>> closest("clicks/mpl", ["clicks/mlp", "digits/conv"], "'shortlist workloads' lists them")
+      "did you mean 'clicks/mlp'?"
+    """
+    close = difflib.get_close_matches(name, list(allowed), 2)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else otherwise

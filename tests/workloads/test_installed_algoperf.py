@@ -52,7 +52,7 @@ def test_names_are_read_from_the_source_without_importing_it(tmp_path, monkeypat
     assert names == ["algoperf-installed/one", "algoperf-installed/one_two"]
     assert "algoperf" not in sys.modules
     assert workloads.entry("algoperf-installed/one_two").data == "one"
-    with pytest.raises(ValueError, match=r"has no such workload; did you mean one_two"):
+    with pytest.raises(ValueError, match=r"has no such workload; did you mean 'one_two"):
         workloads.load("algoperf-installed/one_too")
 
 

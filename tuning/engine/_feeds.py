@@ -16,6 +16,7 @@ import numpy as np
 
 from tuning.engine._programs import Compile
 from tuning.engine._trials import Inputs, State, Trials
+from workloads import Workload
 
 if TYPE_CHECKING:
     from tuning.engine._training import Training
@@ -140,9 +141,14 @@ class Batches:
         return jax.tree.map(lambda *leaves: jnp.asarray(np.stack([np.asarray(x) for x in leaves])), *batches)
 
 
+def reads_on_host(workload: Workload) -> bool:
+    """Whether the host reads the batches, and programs cannot draw them."""
+    return not workload.data.on_device
+
+
 def feed_of(training: Training, compile: Compile) -> Rows | Batches:
     """How programs of some steps of a training are fed."""
-    return Rows(training, compile) if training.workload.data.on_device else Batches(training)
+    return Batches(training) if reads_on_host(training.workload) else Rows(training, compile)
 
 
 def _ahead(streams: Iterator[Any], sizes: Sequence[int], make: Callable[[Any, int], Any]) -> Iterator[Any]:

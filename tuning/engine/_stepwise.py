@@ -20,7 +20,7 @@ import numpy as np
 
 from submissions.api import checkpoints
 from tuning.engine import _evaluation, _programs, _sharding
-from tuning.engine._feeds import Batches, Rows, feed_of
+from tuning.engine._feeds import Batches, Rows, feed_of, reads_on_host
 from tuning.engine._programs import Compile
 from tuning.engine._training import Training
 from tuning.engine._trials import Inputs, State, Trials
@@ -101,7 +101,7 @@ class Stepwise:
           number: of the evaluation, where it is made on random batches.
         """
         training, workload = self.training, self.training.workload
-        if workload.data.on_device and _evaluation.in_program(workload):
+        if not reads_on_host(workload) and _evaluation.in_program(workload):
             program = self._compiled(
                 "evaluate",
                 lambda inputs, state, number: _evaluation.metrics(
@@ -210,7 +210,7 @@ class Stepwise:
         if isinstance(measure, ForeignMeasure):
             for role in workload.eval_splits:
                 yield role, self._foreign(inputs, measure, params, model_state, role, fine)
-        elif workload.data.on_device:
+        elif not reads_on_host(workload):
             program = self._compiled(
                 "totals",
                 lambda inputs, params, state: _evaluation.totals(

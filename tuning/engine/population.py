@@ -29,6 +29,7 @@ import numpy as np
 from submissions import Rule
 from tuning.engine import _evaluation, _memory, _programs, _spread
 from tuning.engine._evaluation import Evaluation
+from tuning.engine._feeds import reads_on_host
 from tuning.engine._stepwise import Stepwise
 from tuning.engine._training import Training
 from tuning.engine._trials import Inputs, Keys, keys_of_seeds
@@ -105,8 +106,7 @@ class Population:
             raise ValueError(
                 f"{self.workload.name}: eval_period {self.eval_period} must lie in 1..{self.total_steps} (total_steps)"
             )
-        in_program = self.workload.data.on_device and _evaluation.in_program(self.workload)
-        if not in_program and self.evaluation.batches is not None:
+        if not self._in_program and self.evaluation.batches is not None:
             raise ValueError(
                 f"{self.workload.name}: its data are streamed or judged by the host, and evaluated on whole splits; "
                 f"leave out the {self.evaluation.batches} random batches"
@@ -195,7 +195,7 @@ class Population:
             )
 
         spread = _spread.spread(self.workload.cost_class, self.width, self.side_by_side)
-        if not self.workload.data.on_device:
+        if reads_on_host(self.workload):
             spread = dataclasses.replace(spread, side_by_side=1)
         way = self._way(training)
         parts = spread.parts(trials)
@@ -246,8 +246,12 @@ class Population:
         )  # fmt: skip
 
     def _way(self, training: Training, checkpoint: Path | None = None) -> Whole | Stepwise:
-        whole = self.workload.data.on_device and _evaluation.in_program(self.workload) and checkpoint is None
+        whole = self._in_program and checkpoint is None
         return Whole(training, self._compile) if whole else Stepwise(training, self._compile, checkpoint)
+
+    @property
+    def _in_program(self) -> bool:
+        return not reads_on_host(self.workload) and _evaluation.in_program(self.workload)
 
     def _compile(self, *what: Any) -> _programs.Program:
         """`_programs.program`, remembered."""

@@ -7,7 +7,6 @@ Versions are told apart by what is there, never by a version number: v0.6 and v1
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workloads.installed._presence import PREFIX, is_installed
+from workloads.spelling import closest
 
 GUIDE = (
     "install it from a checkout of its repository, as docs/algoperf.md says; "
@@ -57,8 +57,7 @@ def known(name: str) -> str:
     if not is_installed():
         raise ValueError(f"{PREFIX}{plain}: there is no AlgoPerf on this machine; {GUIDE}")
     if plain not in _table():
-        close = difflib.get_close_matches(plain, _table(), n=2)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(_table())}"
+        hint = closest(plain, _table(), f"it has {', '.join(_table())}")
         raise ValueError(f"{PREFIX}{plain}: the installed AlgoPerf has no such workload; {hint}")
     return plain
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
 from typing import Literal
+
+from workloads.spelling import closest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +68,7 @@ class Quirks:
                     f"quirks {text!r}: write each switch once, as switch=position, with commas between"
                 )
             if switch not in known:
-                close = difflib.get_close_matches(switch, known, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
+                hint = closest(switch, known, f"allowed: {', '.join(known)}")
                 raise ValueError(f"unknown quirk {switch!r}; {hint}")
             positions[switch] = position
         return cls(**positions)
