@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.tuning.toy import SGD, toy_workload
+from tests.tuning.toy import sgd, toy_workload
 from tuning.engine.population import Evaluation, Population
 from workloads import GeneratedData, Provenance
 
@@ -25,7 +25,7 @@ def workload():
 
 @pytest.fixture(scope="module")
 def population(workload):
-    return Population(workload, SGD, 12, 4, evaluation=Evaluation(BATCHES, at_start=True))
+    return Population(workload, sgd, 12, 4, evaluation=Evaluation(BATCHES, at_start=True))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_the_curve_starts_with_the_initial_parameters(workload, curves):
 
 
 def test_evaluating_at_the_start_changes_nothing_after_it(workload, curves):
-    without = Population(workload, SGD, 12, 4, evaluation=Evaluation(BATCHES))
+    without = Population(workload, sgd, 12, 4, evaluation=Evaluation(BATCHES))
     later = without.run({"learning_rate": RATES}, SEEDS, np.array([7], np.uint32))
     assert later.global_step.tolist() == [4, 8, 12]
     for name, values in later.metrics.items():
@@ -77,7 +77,7 @@ def test_evaluating_at_the_start_changes_nothing_after_it(workload, curves):
 
 
 def test_trials_with_own_batches_are_evaluated_on_their_own(workload):
-    own = Population(workload, SGD, 4, 4, shared_batches=False, evaluation=Evaluation(BATCHES, at_start=True))
+    own = Population(workload, sgd, 4, 4, shared_batches=False, evaluation=Evaluation(BATCHES, at_start=True))
     curves = own.run({"learning_rate": 0 * RATES}, SEEDS[[0, 0]], np.array([7, 8], np.uint32))
     np.testing.assert_allclose(
         curves.metrics["test/mse"][0], [expected(workload, 11, 2, "test", n) for n in (0, 1)], rtol=1e-5
@@ -91,7 +91,7 @@ def test_generated_data_are_drawn_anew_at_every_evaluation(workload):
 
     data = GeneratedData(draw, Provenance("synthetic", "noise"))
     generated = dataclasses.replace(workload, data=data)
-    still = Population(generated, SGD, 8, 4, evaluation=Evaluation(BATCHES))
+    still = Population(generated, sgd, 8, 4, evaluation=Evaluation(BATCHES))
     curves = still.run({"learning_rate": RATES[:1]}, SEEDS[:1], np.array([7], np.uint32))
     values = [curves.metrics[f"{role}/mse"][0] for role in ("train", "validation", "test")]
     assert len(np.unique(values)) == 6
@@ -101,7 +101,7 @@ def test_constraints_hold_after_every_update_unless_the_optimizer_ignores_them(w
     constrained = dataclasses.replace(workload, constraint=lambda p: {**p, "w": 0 * p["w"]})
     losses = {}
     for honours in (True, False):
-        made = Population(constrained, SGD, 4, 4, constrained=honours)
+        made = Population(constrained, sgd, 4, 4, constrained=honours)
         curves = made.run({"learning_rate": np.array([1e-9])}, SEEDS[:1], np.array([7], np.uint32))
         losses[honours] = curves.metrics["validation/mse"][0, 0]
     targets = workload.data.splits["validation"]["targets"].astype(np.float64)

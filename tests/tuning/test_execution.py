@@ -37,8 +37,13 @@ import submissions
 
 @submissions.register("{name}", learning_rate=(1e-4, 1.0, "log"))
 def {name}(hyperparameters, total_steps):
-    {first}
-    return optax.sgd(hyperparameters["learning_rate"])
+    sgd = optax.sgd(hyperparameters["learning_rate"])
+
+    def update(updates, state, params=None):
+        {first}
+        return sgd.update(updates, state, params)
+
+    return optax.GradientTransformation(sgd.init, update)
 """
 
 
@@ -51,9 +56,9 @@ def study(folder, optimizer="sgd_optax", **changes):
 
 
 def optimizer_file(folder, name, first):
-    """FILE.py:FUNCTION of an optimizer that does something before it is one."""
+    """FILE.py:FUNCTION of an optimizer that does something where a step of it is traced, which is where it trains."""
     file = folder / f"{name}.py"
-    file.write_text(SGD.format(name=name, first=textwrap.indent(first, "    ").lstrip()))
+    file.write_text(SGD.format(name=name, first=textwrap.indent(first, 8 * " ").lstrip()))
     return f"{file}:{name}"
 
 

@@ -84,7 +84,7 @@ def test_candidates_train_once_and_baselines_as_often_as_the_scale_says(specs):
         "theirs": ("baseline", 2, 2),
         "proof": ("leave-one-out", 2, 2),
     }
-    assert {(spec.workloads, spec.width) for spec in specs.values()} == {(NAMES, SCALE.size)}
+    assert {(spec.workloads, spec.cohort_size) for spec in specs.values()} == {(NAMES, SCALE.size)}
 
 
 def test_a_published_list_keeps_its_points_its_name_and_its_optimizer(specs):
