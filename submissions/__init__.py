@@ -22,9 +22,10 @@ Importing this needs no JAX; calling an optimizer does.
 
 from __future__ import annotations
 
+from submissions.optimizers._from_optax import from_optax
 from submissions.optimizers._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions.optimizers._rows import OPTIMIZERS
-from submissions.optimizers._rule import Rule, Seen, from_optax
+from submissions.optimizers._rule import Rule, Seen
 from submissions.optimizers.own import REGISTERED, from_file, is_file_form, recorded_name, register
 from workloads.spelling import did_you_mean
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from submissions.optimizers._carried import carried
-from submissions.optimizers._rule import Rule, from_optax
+from submissions.optimizers._from_optax import from_optax
+from submissions.optimizers._rule import Rule
 from workloads.spelling import did_you_mean
 
 

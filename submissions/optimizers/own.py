@@ -43,6 +43,7 @@ from types import ModuleType
 from typing import Any
 
 from submissions.optimizers._exported import exported_space
+from submissions.optimizers._from_optax import from_optax
 from submissions.optimizers._hyperparameters import (
     ALIASES,
     COMPLEMENTS,
@@ -52,7 +53,7 @@ from submissions.optimizers._hyperparameters import (
     Optimizer,
 )
 from submissions.optimizers._rows import OPTIMIZERS
-from submissions.optimizers._rule import Rule, from_optax
+from submissions.optimizers._rule import Rule
 
 ANY_NUMBER = Domain("(-inf, inf)", math.isfinite)
 ROOMS = {

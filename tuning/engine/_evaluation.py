@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tuning.engine._training import Training
 from tuning.engine._trials import State, Trials
 from workloads import ForeignMeasure, Measure, Workload
 from workloads.evaluation import measure_of, merged, over_split
 
-if TYPE_CHECKING:
-    from tuning.engine._training import Training
-
 EVAL_STREAM = 0xFFFFFFFF  # sets the draws of evaluations apart from those of the steps, which count from 0
 
 Data = Mapping[str, Mapping[str, jax.Array]]  # split -> field -> [example, ...]; {} per split where generated
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """When and on what a population is evaluated.
-
-    | batches | each role's metric | randomness |
-    |---|---|---|
-    | None | of the whole split (the leading `eval_examples` of the training split) | one fixed key |
-    | N | mean over N minibatches of each one's metric | fresh minibatches at every evaluation |
-
-    Attributes:
-      batches: minibatches of the training batch size per role. Their examples are drawn uniformly with replacement,
-        independently for every role and evaluation, from a key derived from the batch seed and the number of the
-        evaluation: trials that share batches share these too.
-      at_start: evaluate the initial parameters too, at step 0.
-
-    TaskSet is `Evaluation(batches=50, at_start=True)` every 200 of 10,000 steps: 51 evaluations (arXiv:2002.11887;
-    its minibatches come from repeated, shuffled splits).
-    """
-
-    batches: int | None = None
-    at_start: bool = False
-
-    def __post_init__(self) -> None:
-        if self.batches is not None and self.batches < 1:
-            raise ValueError(
-                f"evaluation on {self.batches} batches; must be at least 1, or None for whole splits"
-            )
 
 
 def in_program(workload: Workload) -> bool:

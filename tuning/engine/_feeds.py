@@ -8,18 +8,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tuning.engine import _draws
 from tuning.engine._programs import Compile
+from tuning.engine._training import Training
 from tuning.engine._trials import Inputs, State, Trials
 from workloads import Workload
-
-if TYPE_CHECKING:
-    from tuning.engine._training import Training
 
 CHUNK_STEPS = 64  # at most so many steps per call; the batches of the next call wait on the host meanwhile
 CHUNK_BYTES = 256 * 2**20  # at most so much for the batches of a call
@@ -51,13 +50,13 @@ class Rows:
 
     def step(self, trials: Trials, inputs: Inputs, state: State, fed: Any, number: jax.Array) -> State:
         """One update of all trials, on what a step is fed."""
-        return self._training.step(trials, state, inputs.data, fed, number)
+        return _draws.step(self._training, trials, state, inputs.data, fed, number)
 
     def asked(self, inputs: Inputs, number: int) -> Any:
         """Nothing: validation batches are drawn inside the program."""
 
     def _order(self, words: jax.Array, steps: int) -> jax.Array:
-        return self._training.order(jax.random.wrap_key_data(words), steps)
+        return _draws.order(self._training, jax.random.wrap_key_data(words), steps)
 
 
 class Batches:

@@ -6,24 +6,22 @@ The number of trials must be a multiple of the number of devices. With one devic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from tuning.engine._training import Training
 from tuning.engine._trials import Inputs, Keys, State, Trials
-
-if TYPE_CHECKING:
-    from tuning.engine._training import Training
 
 _TRIAL, _SAME = P("trial"), P()
 
 
-def whole(training: Training, inputs: Inputs) -> Callable[..., Any]:
-    """The training from start to end."""
-    return _mapped(training, (_inputs(training),), (_SAME, _TRIAL, _TRIAL))
+def whole(training: Training, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that trains from start to end, see `tuning.engine._whole`."""
+    return _mapped(function, (_inputs(training),), (_SAME, _TRIAL, _TRIAL))
 
 
 def stepwise(

@@ -1,24 +1,41 @@
-"""A training but for its arrays, and the program that runs it from start to end.
-
-Everything here is traced. `scan` over the steps between two evaluations and over the evaluations, on data that live on
-the device; `tuning.engine._trials` says what a step is, and `tuning.engine._stepwise` takes the same steps call by
-call.
-"""
+"""What is trained, but for its arrays: workload, optimizer, steps, and how trials are evaluated."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 
 from submissions import Rule
-from tuning.engine import _evaluation
-from tuning.engine._evaluation import Evaluation
-from tuning.engine._trials import Inputs, State, Trials
-from workloads import Batch, Workload
+from workloads import Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """When and on what a population is evaluated.
+
+    | batches | each role's metric | randomness |
+    |---|---|---|
+    | None | of the whole split (the leading `eval_examples` of the training split) | one fixed key |
+    | N | mean over N minibatches of each one's metric | fresh minibatches at every evaluation |
+
+    Attributes:
+      batches: minibatches of the training batch size per role. Their examples are drawn uniformly with replacement,
+        independently for every role and evaluation, from a key derived from the batch seed and the number of the
+        evaluation: trials that share batches share these too.
+      at_start: evaluate the initial parameters too, at step 0.
+
+    TaskSet is `Evaluation(batches=50, at_start=True)` every 200 of 10,000 steps: 51 evaluations (arXiv:2002.11887;
+    its minibatches come from repeated, shuffled splits).
+    """
+
+    batches: int | None = None
+    at_start: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batches is not None and self.batches < 1:
+            raise ValueError(
+                f"evaluation on {self.batches} batches; must be at least 1, or None for whole splits"
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # what makes two of them equal is `key`
@@ -57,74 +74,6 @@ class Training:
             self.horizon,
             self.weights_per_trial,
         )
-
-    def __call__(self, inputs: Inputs) -> tuple[jax.Array, dict[str, jax.Array], jax.Array]:
-        """Trains all trials.
-
-        Returns:
-          Steps [evaluation], "<role>/<metric>" -> [trial, evaluation], and the step [trial] whose loss was not
-          finite, -1 where all were.
-        """
-        period, evaluations = self.eval_period, self.total_steps // self.eval_period
-        trials = Trials(self, inputs)
-        order = self.order(trials.batch_keys, evaluations * period)
-
-        def step(state, number_and_rows):
-            number, rows = number_and_rows
-            return self.step(trials, state, inputs.data, rows, number), None
-
-        def interval(state, number):
-            def train(state):
-                steps = (number - 1) * period + jnp.arange(period, dtype=jnp.int32)
-                return jax.lax.scan(step, state, (steps, order[steps]))[0]
-
-            # The evaluation at the start is an interval without steps, so that the model is compiled into it once.
-            state = (
-                jax.lax.cond(number > 0, train, lambda state: state, state) if first == 0 else train(state)
-            )
-            found = _evaluation.metrics(self, trials, state, inputs.data, number)
-            return trials.observed(state, found), found
-
-        first = 0 if self.evaluation.at_start else 1
-        numbers = jnp.arange(first, evaluations + 1, dtype=jnp.int32)
-        state, metrics = jax.lax.scan(interval, trials.start(), numbers)
-        return numbers * period, {name: values.T for name, values in metrics.items()}, state.diverged_step
-
-    # Data on the device.
-
-    def order(self, batch_keys: jax.Array, steps: int) -> jax.Array:
-        """Rows of the training split for every step: [step, row] if trials share batches, else [step, trial, row]."""
-        source, split = self.workload.data, self.workload.eval_splits["train"]
-        order = jax.vmap(lambda key: source.order(key, split, self.workload.batch_size, steps))(batch_keys)
-        return order[0] if self.shared_batches else jnp.swapaxes(order, 0, 1)
-
-    def step(
-        self, trials: Trials, state: State, data: _evaluation.Data, rows: jax.Array, number: jax.Array
-    ) -> State:
-        """One update of all trials on the rows of a step."""
-        batch = self._drawn(trials, number, lambda key, rows: self._batch(data, rows, key), rows)
-        return trials.step(state, batch, number, lambda number: self._asked(trials, data, number))
-
-    def _batch(self, data: _evaluation.Data, rows: jax.Array, key: jax.Array) -> Batch:
-        split = self.workload.eval_splits["train"]
-        return self.workload.data.batch(data[split], rows, key, split, self.workload.batch_size)
-
-    def _asked(self, trials: Trials, data: _evaluation.Data, number: jax.Array) -> Batch:
-        """A fresh batch of the validation split."""
-        split = self.workload.eval_splits["validation"]
-
-        def draw(key):
-            key = jax.random.fold_in(key, _evaluation.EVAL_STREAM - 1)
-            return self.workload.data.fresh(data[split], key, split, self.workload.batch_size)
-
-        return self._drawn(trials, number, draw)
-
-    def _drawn(self, trials: Trials, number: jax.Array, draw: Any, *rows: jax.Array) -> Batch:
-        """What the models see in one step: [example, ...] where they share it, else [trial, example, ...]."""
-        if self.shared_batches:
-            return draw(jax.random.fold_in(trials.batch_keys[0], number), *rows)
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(trials.batch_keys)
-        return jax.vmap(draw)(keys, *rows)
 
 
 class _Itself:

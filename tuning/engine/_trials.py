@@ -6,7 +6,7 @@ Everything here is traced. Per step there is one pass for the gradients and one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,9 @@ import optax
 
 from submissions import Seen
 from tuning.engine._layout import trial_axes
+from tuning.engine._training import Training
 from workloads import Batch, Functions, Regularization, Workload
 from workloads.products import for_populations
-
-if TYPE_CHECKING:
-    from tuning.engine._training import Training
 
 REGULARIZATION = Regularization._fields
 # Set random numbers for one purpose apart from those for another; steps count from 0 and never get here.

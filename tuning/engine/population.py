@@ -28,10 +28,9 @@ import numpy as np
 
 from submissions import Rule
 from tuning.engine import _evaluation, _memory, _programs, _spread
-from tuning.engine._evaluation import Evaluation
 from tuning.engine._feeds import reads_on_host
 from tuning.engine._stepwise import Stepwise
-from tuning.engine._training import Training
+from tuning.engine._training import Evaluation, Training
 from tuning.engine._trials import Inputs, Keys, keys_of_seeds
 from tuning.engine._whole import Whole
 from workloads import Workload, copies
