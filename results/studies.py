@@ -35,6 +35,7 @@ _NAMES_SINCE_1 = {"width": "cohort_size", "widths": "cohort_sizes"}
 _COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
+SEEDINGS = ("hashed", "algoperf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,10 @@ class StudySpec:
       points: workload -> points, materialised once; None where a sequential strategy asks as it goes.
       workloads: names, in the order they are trained.
       repeats: independent trainings of every point.
-      seed: of the whole study; trial seeds are hashed from (seed, workload, point, repeat).
+      seed: of the whole study.
+      seeding: how trials come by their random keys, one of `SEEDINGS`. "hashed": from (seed, workload, point, repeat).
+        "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
+        batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
       cohort_size: at most so many trials form one cohort, trained as one program where it fits into memory; None: as
         many per cohort and per program as serve each workload best on the machine that begins the study.
       cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
@@ -106,6 +110,7 @@ class StudySpec:
     workloads: tuple[str, ...]
     repeats: int = 1
     seed: int = 0
+    seeding: str = "hashed"
     cohort_size: int | None = None
     shared_batches: bool = True
     steps: int | None = None
@@ -125,6 +130,12 @@ class StudySpec:
             raise ValueError(
                 f"study {self.name!r}: unknown draws {self.draws!r}; allowed: {', '.join(DRAWS)}"
             )
+        if self.seeding not in SEEDINGS:
+            raise ValueError(
+                f"study {self.name!r}: unknown seeding {self.seeding!r}; allowed: {', '.join(SEEDINGS)}"
+            )
+        if self.seeding == "algoperf":
+            self._check_algoperf()
         if not self.workloads:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         if self.repeats < 1:
@@ -138,6 +149,17 @@ class StudySpec:
                 f"study {self.name!r}: points are given for {sorted(self.points)}, "
                 f"workloads are {sorted(self.workloads)}"
             )
+
+    def _check_algoperf(self) -> None:
+        what = f"study {self.name!r}: seeding 'algoperf'"
+        if self.shared_batches:
+            raise ValueError(f"{what} gives every trial batches of its own; add --own-batches")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"{what} takes seeds in 0..{2**32 - 1}, not {self.seed}")
+        if self.repeats != 1:
+            raise ValueError(f"{what} has no repeats; make another study, with another seed")
+        if self.points is None:
+            raise ValueError(f"{what} needs points that are known from the start; choose another strategy")
 
     def cohort_size_of(self, workload: str) -> int:
         """At most so many trials of a workload form one cohort.

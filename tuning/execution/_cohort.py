@@ -11,7 +11,8 @@ import polars as pl
 import submissions
 from results.studies import Cohort, StudySpec
 from submissions import environment
-from tuning.engine.population import Curves, Population, stack, trial_seed
+from tuning.engine.population import Curves, Population, stack
+from tuning.execution.seeding import keys
 
 
 def train_cohort(
@@ -38,14 +39,8 @@ def train_cohort(
     prepared = [
         optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
     ]
-    of_trial = [(spec.seed, workload.name, p.id, cohort.repeat) for p in padded]
-    shared = [(spec.seed, workload.name, cohort.repeat)] if population.shared_batches else of_trial
     began = time.perf_counter()
-    curves = population.run(
-        stack(prepared),
-        np.array([trial_seed(*parts, "init") for parts in of_trial], np.uint32),
-        np.array([trial_seed(*parts, "batches") for parts in shared], np.uint32),
-    )
+    curves = population.train(stack(prepared), keys(spec, workload.name, cohort, padded))
     return _rows(spec, population, curves, cohort, time.perf_counter() - began, command)
 
 

@@ -7,7 +7,6 @@ any AlgoPerf submission as AlgoPerf would.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import secrets
@@ -25,6 +24,7 @@ import submissions.api.loading as loading
 from submissions.api import TrialOutcome, TrialSpec, train, workload_folder
 from submissions.statuses import STATUSES
 from tuning.execution import _run_points
+from tuning.execution.seeding import seed_of_trial
 from workloads.data.files import write_atomically
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -152,21 +152,6 @@ def run(
         what = f"{workload}, trial {trial} of {num_tuning_trials}"
         outcomes.append((_in_own_process if isolated else _here)(spec, what, progress))
     return outcomes
-
-
-def seed_of_trial(seed: int, trial: int) -> int:
-    """The seed of a trial: the study's for trial 1, a hash of it and the number for all others.
-
-    AlgoPerf gives all trials of a process the study's seed, and so one initialisation and one order of the data; its
-    first trial and ours are alike.
-
-    Example:
-      >>> seed_of_trial(1, 1), seed_of_trial(1, 2) == seed_of_trial(1, 3)
-      (1, False)
-    """
-    if trial == 1:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}/trial_{trial}".encode()).digest()[:4], "big")
 
 
 def _check(
