@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from workloads import Workload
 
 __all__ = [
-    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "install", "is_installed",
-    "spec", "train", "view", "workload_folder",
+    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "evaluations", "install",
+    "is_installed", "spec", "train", "view", "workload_folder",
 ]  # fmt: skip
 
 
@@ -77,6 +77,15 @@ def algoperf_workload(
     import workloads
 
     return view(workloads.load(name, data_dir), device_axis)
+
+
+def evaluations(folder: os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a trial's eval_measurements.csv, column -> text; none if there are none."""
+    from pathlib import Path
+
+    from submissions.api import _logs
+
+    return _logs.read_rows(Path(folder) / _logs.EVALUATIONS)
 
 
 def train(spec: TrialSpec, progress: Callable[[int, int | None], None] | None = None) -> TrialOutcome:

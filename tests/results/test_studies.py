@@ -163,7 +163,10 @@ def test_a_study_of_format_1_reads_in_todays_words_and_is_written_anew_once_its_
     as_format_1(tmp_path)
     before = (tmp_path / "study.json").read_bytes()
     assert studies.read_spec(tmp_path) == SPEC
-    assert studies.read_trials(tmp_path).equals(trials)
+    read = studies.read_trials(tmp_path)
+    assert read.select(trials.columns).equals(trials)
+    assert read["loop"].to_list() == ["population"]  # what rows have come to say since
+    assert read["submission_seconds"].to_list() == [None]
     studies.write_spec(tmp_path, SPEC)
     assert (
         tmp_path / "study.json"

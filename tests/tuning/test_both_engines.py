@@ -7,9 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from polars.testing import assert_frame_equal
 
 import workloads
-from results import read_algoperf_logs
+from reports import report
+from results import hits, read_algoperf_logs, read_studies
 from results.studies import read_trials
 from submissions.package import package
 from submissions.points import Point
@@ -62,4 +64,29 @@ def test_run_and_tune_give_the_same_curves_from_one_seed(folder):
     metric = trained["metric"][0]
     curves = np.array(trained[f"validation/{metric}"].to_list()).ravel()
     # The two differ in the order of float32 sums, by about one rounding per step.
-    np.testing.assert_allclose(logged, curves, rtol=STEPS * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(logged, curves, rtol=STEPS * float(np.finfo(np.float32).eps))
+
+
+def test_the_record_of_a_run_says_what_its_logs_say(folder):
+    logged = read_algoperf_logs(folder / "mine")
+    recorded = read_studies(folder / "mine" / "study_0" / "record")
+    assert logged.left_out == recorded.left_out == ()
+    assert_frame_equal(recorded.evals, logged.evals, check_exact=True)
+    assert_frame_equal(hits(recorded), hits(logged), check_exact=True)
+    assert_frame_equal(recorded.trials.drop("status"), logged.trials.drop("status"), check_exact=True)
+    assert recorded.trials["status"].to_list() == ["done", "done"]
+    (row, _) = read_trials(folder / "mine" / "study_0" / "record" / "small.clicks_jax").to_dicts()
+    assert (row["loop"], row["status_reason"]) == (
+        "submission",
+        f"all {STEPS} steps are made, the workload has no clock",
+    )
+    assert row["submission_seconds"] == sorted(row["submission_seconds"])
+
+
+def test_a_record_and_a_study_make_one_report(folder):
+    (folder / "studies" / "run").symlink_to(folder / "mine" / "study_0" / "record" / "small.clicks_jax")
+    results = read_studies(folder / "studies")
+    assert results.submissions == ("mine", "tuned")
+    page = report(folder / "studies", folder / "report").read_text()
+    assert "mine" in page
+    assert "tuned" in page

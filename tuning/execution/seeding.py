@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from results.studies import Cohort, StudySpec
 from submissions.api.training import trial_keys
@@ -47,7 +47,7 @@ def _hashed(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Poi
     of_batches = [(spec.seed, workload, cohort.repeat)] if spec.shared_batches else of_trial
     inits = [trial_seed(*parts, "init") for parts in of_trial]
     batches = [trial_seed(*parts, "batches") for parts in of_batches]
-    return jax.device_get(keys_of_seeds(np.array(inits, np.uint32), np.array(batches, np.uint32)))
+    return jax.device_get(keys_of_seeds(jnp.array(inits, jnp.uint32), jnp.array(batches, jnp.uint32)))
 
 
 def _algoperf(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point]) -> Keys:
@@ -55,11 +55,11 @@ def _algoperf(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[P
 
     Noise is another one: the engine takes one key per trial and step, AlgoPerf's loop splits it once more.
     """
-    assert spec.points is not None  # StudySpec says so
+    assert spec.points is not None  # `plan` says so
     numbers = {point.id: trial for trial, point in enumerate(spec.points[workload], 1)}
     made = [trial_keys(seed_of_trial(spec.seed, numbers[point.id]), external=True) for point in points]
     words = ([getattr(of_trial, name) for of_trial in made] for name in ("model", "steps", "data"))
-    return Keys(*(np.stack(jax.device_get(of_trials)) for of_trials in words))
+    return Keys(*(jax.device_get(jnp.stack(of_trials)) for of_trials in words))
 
 
 SEEDINGS: dict[str, Callable[[StudySpec, str, Cohort, Sequence[Point]], Keys]] = {

@@ -73,6 +73,11 @@ def plan(
         strategy,
         strategies.Asked(name, defaults.budget if budget is None else budget, optimizer, seed, given),
     )
+    if row.asks == "sequential" and seeding == "algoperf":
+        raise ValueError(
+            f"seeding 'algoperf' numbers trials by their points, which strategy {strategy!r} does not know from the "
+            "start; choose another strategy"
+        )
     points = None if row.asks == "sequential" else dict.fromkeys(workloads, made.ask(()))
     return StudySpec(
         name=name,
