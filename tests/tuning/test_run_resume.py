@@ -213,7 +213,7 @@ def test_a_resumed_trial_reads_a_stream_from_where_it_stopped(submission, tmp_pa
         for start in range(0, len(stored[split]["targets"]), batch_size):
             yield {name: values[start : start + batch_size] for name, values in stored[split].items()}
 
-    sizes = {split: plain.data.size(split) for split in stored}
+    sizes = {split: len(fields["targets"]) for split, fields in stored.items()}
     data = StreamedData(read, sizes, plain.data.provenance, read_once=once)
     streamed = dataclasses.replace(plain, name="streamed/mnist", data=data)
     workloads.register("streamed/mnist")(lambda data_dir: streamed)
