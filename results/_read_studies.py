@@ -14,8 +14,8 @@ from results._results import LeftOut, Results
 def read_studies(path: Path) -> Results:
     """Reads one study, or every study in a folder.
 
-    A study's name becomes `submission`. Times are null: the trials of a population share one
-    clock, so our studies are judged by steps.
+    A study's name becomes `submission`. Times are null where the trials of a population share one clock; records of
+    `shortlist run` have them. Studies of one name on different workloads are one submission.
 
     Raises:
       FileNotFoundError: no study there.
@@ -30,18 +30,21 @@ def read_studies(path: Path) -> Results:
     next_id = 0
     for folder in folders:
         spec = studies.read_spec(folder)
-        if spec.name in about:
+        rows = studies.read_trials(folder)
+        facts = _about(folder, spec, rows)
+        earlier = about.get(spec.name)
+        if earlier is not None and not _continues(earlier, facts):
             raise ValueError(
                 f"{folder}: a second study named {spec.name!r} below {path}; point at one of them"
             )
-        rows = studies.read_trials(folder)
-        about[spec.name] = _about(folder, spec, rows)
+        about[spec.name] = facts if earlier is None else _joined(earlier, facts)
         expected = (
             sum(len(p) for p in spec.points.values()) * spec.repeats if spec.points is not None else None
         )
         if expected is not None and len(rows) < expected:
-            reason = f"{expected - len(rows)} of {expected} trials are not run yet; 'shortlist tune' resumes the study"
-            left_out.append(LeftOut(str(folder), reason))
+            resumes = "run --resume" if facts["loop"] == "submission" else "tune"
+            missing = f"{expected - len(rows)} of {expected} trials are not run yet"
+            left_out.append(LeftOut(str(folder), f"{missing}; 'shortlist {resumes}' resumes the study"))
         if not len(rows):
             continue
         rows = rows.with_columns(trial_id=pl.int_range(next_id, next_id + len(rows), dtype=pl.Int64))
@@ -63,13 +66,18 @@ def read_studies(path: Path) -> Results:
 
 
 def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    # Schedules of the population engine end with its steps; AlgoPerf's budget is the hint.
+    of_submission = pl.col("loop") == "submission"
     return rows.select(
         "trial_id",
         benchmark=pl.lit(None, pl.String),
         submission=pl.lit(name),
         repeat=pl.col("repeat").cast(pl.Int64),
         workload="workload",
-        trial=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("workload", "repeat"),
+        # Slices of a run leave gaps.
+        trial=pl.when(of_submission)
+        .then(pl.col("cohort").cast(pl.Int64) + 1)
+        .otherwise(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("workload", "repeat")),
         point="point",
         framework=pl.lit("jax"),
         hyperparameters="hyperparameters",
@@ -77,8 +85,8 @@ def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:
         minimize="minimize",
         validation_target="validation_target",
         test_target="test_target",
-        step_hint=pl.col("steps").cast(pl.Float64),
-        max_runtime_seconds=pl.lit(None, pl.Float64),
+        step_hint=pl.when(of_submission).then("step_hint").otherwise("steps").cast(pl.Float64),
+        max_runtime_seconds="max_runtime_seconds",
         status="status",
         data="data",
     )
@@ -87,16 +95,38 @@ def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:
 def _evals(rows: pl.DataFrame) -> pl.DataFrame:
     metric = rows["metric"][0]
     curves = {f"{role}_metric": f"{role}/{metric}" for role in ("validation", "test", "train")}
+    # Trials of a population share one clock, so that no evaluation has a time.
+    none = pl.col("global_step").list.eval(pl.when(pl.lit(False)).then(pl.element().cast(pl.Float64)))
+    seconds = pl.coalesce("submission_seconds", none)
     return (
-        rows.select("trial_id", "global_step", **curves)
-        .explode("global_step", *curves)
+        rows.filter(pl.col("global_step").list.len() > 0)
+        .select("trial_id", "global_step", seconds.alias("submission_seconds"), **curves)
+        .explode("global_step", "submission_seconds", *curves)
         .with_columns(
             eval_index=pl.int_range(pl.len(), dtype=pl.Int64).over("trial_id"),
             global_step=pl.col("global_step").cast(pl.Int64),
-            submission_seconds=pl.lit(None, pl.Float64),
         )
         .select("trial_id", "eval_index", "global_step", "submission_seconds", *curves)
     )
+
+
+def _continues(earlier: dict[str, object], facts: dict[str, object]) -> bool:
+    """Whether two studies of one name are one submission: records of a run on different workloads."""
+    same = all(earlier[key] == facts[key] for key in ("role", "optimizer", "strategy"))
+    return same and facts["loop"] == "submission" and not earlier["workloads"] & facts["workloads"]  # type: ignore[operator]
+
+
+def _joined(earlier: dict[str, object], facts: dict[str, object]) -> dict[str, object]:
+    """What is said of both; None where they differ."""
+    joined = {key: value if facts[key] == value else None for key, value in earlier.items()}
+    commands = dict.fromkeys(str(one["commands"]) for one in (earlier, facts) if one["commands"])
+    return joined | {
+        "budget": max(earlier["budget"] or 0, facts["budget"] or 0) or None,  # type: ignore[operator, call-overload]
+        "versions": earlier["versions"] or facts["versions"],
+        "commands": "\n".join(commands) or None,
+        "seconds": earlier["seconds"] + facts["seconds"],  # type: ignore[operator]
+        "workloads": earlier["workloads"] | facts["workloads"],  # type: ignore[operator]
+    }
 
 
 def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[str, object]:
@@ -117,4 +147,6 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         else None,
         "seconds": float(cohorts["cohort_seconds"].sum()) if len(rows) else 0.0,
         "folder": folder.name,
+        "loop": rows["loop"][0] if len(rows) else None,
+        "workloads": set(spec.workloads),
     }

@@ -35,6 +35,19 @@ _NAMES_SINCE_1 = {"width": "cohort_size", "widths": "cohort_sizes"}
 _COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
+SEEDINGS = ("hashed", "algoperf")
+RECORD = "record"  # folder, in that of an experiment of `shortlist run`, of the studies that it writes
+# One schema for every trial, whoever made it; "<role>/<metric>" lists of floats stand beside these.
+SCHEMA: Mapping[str, Any] = {
+    "workload": pl.String, "cohort": pl.Int64, "repeat": pl.Int64, "point": pl.String, "hyperparameters": pl.String,
+    "status": pl.String, "status_reason": pl.String, "diverged_step": pl.Int64, "metric": pl.String,
+    "minimize": pl.Boolean, "validation_target": pl.Float64, "test_target": pl.Float64, "step_hint": pl.Int64,
+    "max_runtime_seconds": pl.Float64, "steps": pl.Int64, "global_step": pl.List(pl.Int64),
+    "submission_seconds": pl.List(pl.Float64), "cohort_seconds": pl.Float64, "loop": pl.String, "seed": pl.Int64,
+    "optimizer": pl.String, "data": pl.String, "device": pl.String, "versions": pl.String, "command": pl.String,
+}  # fmt: skip
+OF_SUBMISSIONS = ("status_reason", "submission_seconds", "max_runtime_seconds")
+LOOPS = ("population", "submission")  # the engine of many trials at once, and AlgoPerf's loop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +93,10 @@ class StudySpec:
       points: workload -> points, materialised once; None where a sequential strategy asks as it goes.
       workloads: names, in the order they are trained.
       repeats: independent trainings of every point.
-      seed: of the whole study; trial seeds are hashed from (seed, workload, point, repeat).
+      seed: of the whole study.
+      seeding: how trials come by their random keys, one of `SEEDINGS`. "hashed": from (seed, workload, point, repeat).
+        "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
+        batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
       cohort_size: at most so many trials form one cohort, trained as one program where it fits into memory; None: as
         many per cohort and per program as serve each workload best on the machine that begins the study.
       cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
@@ -106,6 +122,7 @@ class StudySpec:
     workloads: tuple[str, ...]
     repeats: int = 1
     seed: int = 0
+    seeding: str = "hashed"
     cohort_size: int | None = None
     shared_batches: bool = True
     steps: int | None = None
@@ -125,6 +142,12 @@ class StudySpec:
             raise ValueError(
                 f"study {self.name!r}: unknown draws {self.draws!r}; allowed: {', '.join(DRAWS)}"
             )
+        if self.seeding not in SEEDINGS:
+            raise ValueError(
+                f"study {self.name!r}: unknown seeding {self.seeding!r}; allowed: {', '.join(SEEDINGS)}"
+            )
+        if self.seeding == "algoperf":
+            self._check_algoperf()
         if not self.workloads:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         if self.repeats < 1:
@@ -138,6 +161,15 @@ class StudySpec:
                 f"study {self.name!r}: points are given for {sorted(self.points)}, "
                 f"workloads are {sorted(self.workloads)}"
             )
+
+    def _check_algoperf(self) -> None:
+        what = f"study {self.name!r}: seeding 'algoperf'"
+        if self.shared_batches:
+            raise ValueError(f"{what} gives every trial batches of its own; add --own-batches")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"{what} takes seeds in 0..{2**32 - 1}, not {self.seed}")
+        if self.repeats != 1:
+            raise ValueError(f"{what} has no repeats; make another study, with another seed")
 
     def cohort_size_of(self, workload: str) -> int:
         """At most so many trials of a workload form one cohort.
@@ -180,7 +212,7 @@ def write_spec(folder: Path, spec: StudySpec) -> None:
     others = [n for n in os.listdir(folder) if not n.startswith(".study.json.")] if folder.exists() else []
     if others and not path.exists():  # in this order: study.json is the first file of a study
         raise FileExistsError(f"{folder}: not empty and not a study (no study.json); choose another folder")
-    content = msgspec.json.format(msgspec.json.encode(_plain(spec)), indent=1) + b"\n"
+    content = _content(spec)
     if write_once(path, content):
         return
     begun = read_spec(folder)
@@ -196,6 +228,14 @@ def write_spec(folder: Path, spec: StudySpec) -> None:
                 "choose another folder, or ask for the same"
             )
     if undecided:
+        write_atomically(path, content)
+
+
+def replace_spec(folder: Path, spec: StudySpec) -> None:
+    """Writes study.json, whatever was there: for a study whose rows say what each trial was asked for."""
+    path = folder / "study.json"
+    content = _content(spec)
+    if not write_once(path, content) and path.read_bytes() != content:
         write_atomically(path, content)
 
 
@@ -260,9 +300,11 @@ def write_cohort(folder: Path, workload: str, number: int, content: bytes) -> bo
 def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     """All finished trials of a study, or those of one workload, in the order of its cohorts.
 
-    Columns: workload, cohort, repeat, point, hyperparameters (JSON), status, diverged_step, metric, minimize,
-    validation_target, test_target, step_hint, steps, global_step (list), "<role>/<metric>" (lists over evaluations,
-    null after divergence), cohort_seconds, seed, optimizer, data, device, versions (JSON), command.
+    Columns: workload, cohort, repeat, point, hyperparameters (JSON), status, status_reason, diverged_step, metric,
+    minimize, validation_target, test_target, step_hint, max_runtime_seconds, steps, global_step (list),
+    "<role>/<metric>" (lists over evaluations, null after divergence), submission_seconds (list), cohort_seconds, loop
+    (one of `LOOPS`), seed, optimizer, data, device, versions (JSON), command. Only the submission loop knows
+    status_reason, submission_seconds and max_runtime_seconds; they are null elsewhere.
 
     Raises:
       ValueError: a file cannot be read; its name is in the message.
@@ -279,7 +321,13 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
                     f"{path}: unreadable ({reason}); delete it and run the study again to train this cohort anew"
                 ) from None
     # Workloads report different metrics: their columns are united, absent ones are null.
-    return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+    if not frames:
+        return pl.DataFrame()
+    trials = pl.concat(frames, how="diagonal")
+    # Studies from before the submission loop wrote any.
+    absent = [pl.lit(None, SCHEMA[n]).alias(n) for n in OF_SUBMISSIONS if n not in trials.columns]
+    loop = pl.col("loop").fill_null(LOOPS[0]) if "loop" in trials.columns else pl.lit(LOOPS[0]).alias("loop")
+    return trials.with_columns(*absent, loop)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,6 +375,10 @@ def find_studies(path: Path) -> tuple[Path, ...]:
     if (path / "study.json").exists():
         return (path,)
     return tuple(sorted(p.parent for p in path.glob("*/study.json"))) if path.is_dir() else ()
+
+
+def _content(spec: StudySpec) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(_plain(spec)), indent=1) + b"\n"
 
 
 def _plain(spec: StudySpec) -> dict[str, Any]:

@@ -103,6 +103,14 @@ def tune(
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
     ] = False,
+    seeding: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="hashed, or algoperf: initial parameters and batches are those of 'shortlist run' with this seed; "
+            "needs --own-batches.",
+        ),
+    ] = "hashed",
     data_dir: DataDir = None,
     json: Json = False,
     **options: Any,
@@ -123,7 +131,7 @@ def tune(
         name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
         protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
         eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps, cohort_size=cohort_size or width,
-        shared_batches=not own_batches, **options,
+        shared_batches=not own_batches, seeding=seeding, **options,
     )  # fmt: skip
     use_compilation_cache()
     with progress_display() as progress:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from results._results import LeftOut
+from results.studies import RECORD
 
 STUDY = re.compile(r"study_(\d+)")
 TRIAL = re.compile(r"trial_(\d+)")
@@ -107,6 +108,8 @@ def _trials_of_study(
     folders, files = _entries(folder, left_out)
     launches: dict[str, list[tuple[int, str, list[TrialFolder]]]] = {}
     for name in folders:
+        if name == RECORD:
+            continue  # the same trials, as a study of ours
         path = folder / name
         match = WORKLOAD.fullmatch(name)
         if not match:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from workloads import Workload
 
 __all__ = [
-    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "install", "is_installed",
-    "spec", "train", "view", "workload_folder", "write_rule",
+    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "evaluations", "install",
+    "is_installed", "spec", "train", "view", "workload_folder", "write_rule",
 ]  # fmt: skip
 
 
@@ -100,6 +100,15 @@ get_batch_size, init_optimizer_state, update_params, data_selection, prepare_for
     write_atomically(folder / "submission.py", content.encode())
     space = json.dumps(own.search_space or {}, indent=2)
     write_atomically(folder / "tuning_search_space.json", space.encode() + b"\n")
+
+
+def evaluations(folder: os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a trial's eval_measurements.csv, column -> text; none if there are none."""
+    from pathlib import Path
+
+    from submissions.api import _logs
+
+    return _logs.read_rows(Path(folder) / _logs.EVALUATIONS)
 
 
 def train(spec: TrialSpec, progress: Callable[[int, int | None], None] | None = None) -> TrialOutcome:

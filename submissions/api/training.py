@@ -9,7 +9,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -38,6 +38,28 @@ class Clock:
     def seen(self) -> Mapping[str, Any]:
         """As a submission gets it: it can look and not touch."""
         return MappingProxyType(self.__dict__)
+
+
+class TrialKeys(NamedTuple):
+    """Random keys from which a trial derives all others, in AlgoPerf's order."""
+
+    data: Any
+    optimizer: Any
+    model: Any
+    steps: Any
+
+
+def trial_keys(seed: int, external: bool) -> TrialKeys:
+    """The keys that AlgoPerf's runner derives from the seed of a trial.
+
+    Args:
+      seed: of the trial.
+      external: under the external ruleset the key is split once more.
+    """
+    key = jax.random.PRNGKey(seed)
+    if external:
+        key, _ = jax.random.split(key)
+    return TrialKeys(*jax.random.split(key, 4))
 
 
 class Training:
@@ -77,17 +99,15 @@ class Training:
         """
         self.submission, self.workload = submission, workload
         self.hyperparameters = _inputs.namedtuple(point)
-        key = jax.random.PRNGKey(seed)
-        if point is not None:
-            key, _ = jax.random.split(key)  # only under the external ruleset, as in AlgoPerf
-        data_key, optimizer_key, model_key, self._key = jax.random.split(key, 4)
+        keys = trial_keys(seed, external=point is not None)
+        self._key = keys.steps
         queue = workload._build_input_queue(
-            data_key, "train", data_dir=data_dir, global_batch_size=batch_size
+            keys.data, "train", data_dir=data_dir, global_batch_size=batch_size
         )
         self._queue = _inputs.CountingQueue(iter(queue))
-        self.params, self.model_state = self._init_model(model_key)
+        self.params, self.model_state = self._init_model(keys.model)
         self.optimizer_state = submission.init_optimizer_state(
-            workload, self.params, self.model_state, self.hyperparameters, optimizer_key
+            workload, self.params, self.model_state, self.hyperparameters, keys.optimizer
         )
         self.global_step = 0
         self.eval_results: list[tuple[int, dict[str, Any]]] = []

@@ -144,6 +144,10 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
         ({"workloads": ()}, "no workloads"),
         ({"repeats": 0}, "repeats is 0, must be at least 1"),
         ({"eval_batches": 0}, "eval_batches is 0, must be at least 1 or None"),
+        ({"seeding": "hash"}, "unknown seeding 'hash'; allowed: hashed, algoperf"),
+        ({"seeding": "algoperf"}, "add --own-batches"),
+        ({"seeding": "algoperf", "shared_batches": False, "repeats": 2}, "has no repeats"),
+        ({"seeding": "algoperf", "shared_batches": False, "seed": -1}, r"takes seeds in 0\.\.4294967295"),
         ({"points": {"other": POINTS}}, "points are given for"),
     ],
 )
@@ -159,7 +163,10 @@ def test_a_study_of_format_1_reads_in_todays_words_and_is_written_anew_once_its_
     as_format_1(tmp_path)
     before = (tmp_path / "study.json").read_bytes()
     assert studies.read_spec(tmp_path) == SPEC
-    assert studies.read_trials(tmp_path).equals(trials)
+    read = studies.read_trials(tmp_path)
+    assert read.select(trials.columns).equals(trials)
+    assert read["loop"].to_list() == ["population"]  # what rows have come to say since
+    assert read["submission_seconds"].to_list() == [None]
     studies.write_spec(tmp_path, SPEC)
     assert (
         tmp_path / "study.json"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import subprocess
@@ -17,9 +19,11 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import workloads
+from results.studies import read_trials
 from submissions import api
 from submissions.api import _inputs as _run_inputs
 from tuning.execution.run import run
+from workloads import StreamedData, _registry
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, PERIOD = 60, 10
@@ -193,6 +197,43 @@ def test_self_tuning_resumes_with_the_seed_that_was_drawn(submission, tmp_path):
     assert second["shortlist.tuning_ruleset"] == "self-tuning"
 
 
+def test_a_resumed_trial_reads_a_stream_from_where_it_stopped(submission, tmp_path, monkeypatch):
+    plain = workloads.load("algoperf/mnist")
+    stored = {split: dict(fields) for split, fields in plain.data.splits.items()}
+    taken = []
+
+    def read(split, seed, batch_size, first_step):
+        examples = len(stored[split]["targets"])
+        for step in itertools.count(first_step):
+            taken.append(step)
+            rows = np.random.default_rng((seed, step)).integers(examples, size=batch_size)
+            yield {name: values[rows] for name, values in stored[split].items()}
+
+    def once(split, batch_size):
+        for start in range(0, len(stored[split]["targets"]), batch_size):
+            yield {name: values[start : start + batch_size] for name, values in stored[split].items()}
+
+    sizes = {split: len(fields["targets"]) for split, fields in stored.items()}
+    data = StreamedData(read, sizes, plain.data.provenance, read_once=once)
+    streamed = dataclasses.replace(plain, name="streamed/mnist", data=data)
+    workloads.register("streamed/mnist")(lambda data_dir: streamed)
+    view = api.view(streamed)
+    monkeypatch.setattr(api, "algoperf_workload", lambda *_: view)
+    given = {"workload": "streamed/mnist", "eval_period_steps": 3}
+    try:
+        (undisturbed,) = run(**arguments(submission, tmp_path, "whole", max_global_steps=6, **given))
+        assert sorted(set(taken)) == list(range(max(taken) + 1))
+        run(**arguments(submission, tmp_path, "cut", max_global_steps=3, **given))
+        os.unlink(tmp_path / "experiments" / "cut" / "streamed.mnist_jax" / "trial_1" / "outcome.json")
+        taken.clear()
+        (resumed,) = run(**arguments(submission, tmp_path, "cut", max_global_steps=6, resume=True, **given))
+    finally:
+        del _registry._REGISTERED["streamed/mnist"]
+    assert resumed.global_step == 6
+    assert min(taken) == 3  # nothing is read again
+    same_numbers(undisturbed.folder, resumed.folder)
+
+
 def test_a_killed_trial_is_recorded_and_the_next_goes_on(submission, tmp_path):
     given = arguments(
         submission,
@@ -208,6 +249,10 @@ def test_a_killed_trial_is_recorded_and_the_next_goes_on(submission, tmp_path):
     assert "SIGKILL" in died.reason
     assert (done.trial, done.status, done.global_step) == (3, "done", 3)
     assert not (Path(done.folder).parent / "trial_1").exists()
+    rows = read_trials(tmp_path / "experiments" / "three" / "record" / "algoperf.mnist_jax")
+    assert rows["status"].to_list() == ["crashed", "done"]
+    assert "SIGKILL" in rows["status_reason"][0]
+    assert json.loads(rows["hyperparameters"][0])["dies"] == "yes"
 
 
 def test_a_trial_dies_with_the_run_that_is_killed_and_resumes_with_the_undisturbed_numbers(

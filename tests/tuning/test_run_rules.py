@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import workloads
-from results import read_algoperf_logs
+from results import read_algoperf_logs, read_studies
 from results.studies import STATUSES
 from shortlist import _run_commands
 from submissions import api
@@ -147,6 +147,28 @@ def test_a_slice_takes_its_own_trials_and_points(run, tmp_path):
     assert first.trial == 1
     with pytest.raises(FileExistsError, match="--resume goes on with it, --overwrite deletes it"):
         run("sliced", num_tuning_trials=2, max_global_steps=3)
+
+
+def test_the_record_holds_what_every_slice_has_done(run, tmp_path):
+    folder = tmp_path / "experiments" / "sliced" / "record"
+    given = {"num_tuning_trials": 2, "max_global_steps": 2}
+    run("sliced", hparam_start_index=1, skip_evals=True, **given)
+    alone = read_studies(folder)
+    assert alone.trials["trial"].to_list() == [2]
+    assert len(alone.evals) == 0
+    assert "1 of 2 trials are not run yet; 'shortlist run --resume'" in alone.left_out[0].reason
+    run("sliced", hparam_end_index=1, **given)
+    run("sliced", hparam_start_index=1, overwrite=True, **given)
+    both = read_studies(folder)
+    assert both.trials["trial"].to_list() == [1, 2]
+    assert both.evals["global_step"].to_list() == [1, 2] * 2
+    assert not both.left_out
+
+
+def test_the_record_of_self_tuning_has_one_trial_without_hyperparameters(run, tmp_path):
+    run("alone", tuning_ruleset="self-tuning", tuning_search_space=None, max_global_steps=1)
+    results = read_studies(tmp_path / "experiments" / "alone" / "record")
+    assert results.trials["hyperparameters"].to_list() == ["{}"]
 
 
 def test_a_submission_that_completes_its_training_gets_a_last_evaluation(run):

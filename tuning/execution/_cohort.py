@@ -11,7 +11,8 @@ import polars as pl
 import submissions
 from results.studies import Cohort, StudySpec
 from submissions import environment
-from tuning.engine.population import Curves, Population, stack, trial_seed
+from tuning.engine.population import Curves, Population, stack
+from tuning.execution.seeding import keys
 
 
 def train_cohort(
@@ -38,14 +39,8 @@ def train_cohort(
     prepared = [
         optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
     ]
-    of_trial = [(spec.seed, workload.name, p.id, cohort.repeat) for p in padded]
-    shared = [(spec.seed, workload.name, cohort.repeat)] if population.shared_batches else of_trial
     began = time.perf_counter()
-    curves = population.run(
-        stack(prepared),
-        np.array([trial_seed(*parts, "init") for parts in of_trial], np.uint32),
-        np.array([trial_seed(*parts, "batches") for parts in shared], np.uint32),
-    )
+    curves = population.train(stack(prepared), keys(spec, workload.name, cohort, padded))
     return _rows(spec, population, curves, cohort, time.perf_counter() - began, command)
 
 
@@ -70,16 +65,20 @@ def _rows(
             "point": [p.id for p in points],
             "hyperparameters": [json.dumps(dict(p.hyperparameters), sort_keys=True) for p in points],
             "status": np.where(failed, "diverged", "done").tolist(),
+            "status_reason": pl.Series([None] * count, dtype=pl.String),
             "diverged_step": pl.Series([int(s) if s >= 0 else None for s in diverged], dtype=pl.Int64),
             "metric": workload.metric.name,
             "minimize": workload.metric.minimize,
             "validation_target": pl.Series([workload.validation_target] * count, dtype=pl.Float64),
             "test_target": pl.Series([workload.test_target] * count, dtype=pl.Float64),
             "step_hint": workload.step_hint,
+            "max_runtime_seconds": pl.Series([None] * count, dtype=pl.Float64),
             "steps": population.total_steps,
             "global_step": [curves.global_step.tolist()] * count,
             **{name: _curve_column(values) for name, values in sorted(recorded.items())},
+            "submission_seconds": pl.Series([None] * count, dtype=pl.List(pl.Float64)),
             "cohort_seconds": seconds,
+            "loop": "population",
             "seed": spec.seed,
             "optimizer": spec.optimizer,
             "data": str(workload.data.provenance),

@@ -7,7 +7,6 @@ any AlgoPerf submission as AlgoPerf would.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import secrets
@@ -25,6 +24,8 @@ import submissions.api.loading as loading
 from submissions.api import TrialOutcome, TrialSpec, train, workload_folder
 from submissions.statuses import STATUSES
 from tuning.execution import _run_points
+from tuning.execution.record import RunRecord
+from tuning.execution.seeding import seed_of_trial
 from workloads.data.files import write_atomically
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -105,7 +106,8 @@ def run(
         )
     _check(self_tuning, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume)
     submission = loading.submission_file(submission_path)
-    folder = Path(experiment_dir).expanduser() / experiment_name / workload_folder(workload)
+    experiment = Path(experiment_dir).expanduser() / experiment_name
+    folder = experiment / workload_folder(workload)
     first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
     folders = {trial: folder / f"trial_{trial}" for trial in range(first + 1, end + 1)}
     _make_room(folder, folders, overwrite, resume, whole=(first, end) == (0, num_tuning_trials))
@@ -117,16 +119,31 @@ def run(
     if seed is None:
         seed = secrets.randbelow(SEEDS)
     points: list[dict[str, Any]] | None = None
+    space = None
     if tuning_search_space is not None:
         space = Path(tuning_search_space).expanduser()
         if not space.is_file():
             raise FileNotFoundError(f"{space}: no such file; give a tuning_search_space.json")
         points = _run_points.points(folder, space, num_tuning_trials, seed)
     written = flags if flags is not None else {name: _plain(value) for name, value in given.items()}
+    record = RunRecord.of(
+        experiment=experiment,
+        submission=submission,
+        workload=workload,
+        points=points,
+        search_space=space,
+        seed=seed,
+        steps=max_global_steps,
+        eval_period=eval_period_steps,
+        data_dir=None if data_dir is None else str(data_dir),
+    )
+    record.begin()
     outcomes = []
     for trial, trial_folder in folders.items():
         ended = _outcome(trial_folder) if resume else None
         if ended is not None and ended.status in set(STATUSES) - set(TO_BE_RESUMED):
+            if not record.holds(trial):
+                record.add(ended)
             outcomes.append(ended)
             continue
         spec = TrialSpec(
@@ -149,24 +166,14 @@ def run(
         )
         trial_folder.mkdir(parents=True, exist_ok=True)
         (trial_folder / OUTCOME).unlink(missing_ok=True)
+        record.forget(trial)
         what = f"{workload}, trial {trial} of {num_tuning_trials}"
-        outcomes.append((_in_own_process if isolated else _here)(spec, what, progress))
+        try:
+            outcomes.append((_in_own_process if isolated else _here)(spec, what, progress))
+        finally:  # of a trial that Ctrl-C ended, too
+            if (ended := _outcome(trial_folder)) is not None:
+                record.add(ended)
     return outcomes
-
-
-def seed_of_trial(seed: int, trial: int) -> int:
-    """The seed of a trial: the study's for trial 1, a hash of it and the number for all others.
-
-    AlgoPerf gives all trials of a process the study's seed, and so one initialisation and one order of the data; its
-    first trial and ours are alike.
-
-    Example:
-      >>> seed_of_trial(1, 1), seed_of_trial(1, 2) == seed_of_trial(1, 3)
-      (1, False)
-    """
-    if trial == 1:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}/trial_{trial}".encode()).digest()[:4], "big")
 
 
 def _check(

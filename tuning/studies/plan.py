@@ -23,6 +23,7 @@ def plan(
     protocol: str | None = None,
     repeats: int | None = None,
     seed: int = 0,
+    seeding: str = "hashed",
     cohort_size: int | None = None,
     shared_batches: bool = True,
     steps: int | None = None,
@@ -42,7 +43,8 @@ def plan(
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
-      repeats, seed, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see `StudySpec`.
+      repeats, seed, seeding, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see
+        `StudySpec`.
       title: how reports call it; the strategy's own by default.
       options: what the strategy's row takes, such as space, weight_decay, grid, points; None is as not given.
 
@@ -71,6 +73,11 @@ def plan(
         strategy,
         strategies.Asked(name, defaults.budget if budget is None else budget, optimizer, seed, given),
     )
+    if row.asks == "sequential" and seeding == "algoperf":
+        raise ValueError(
+            f"seeding 'algoperf' numbers trials by their points, which strategy {strategy!r} does not know from the "
+            "start; choose another strategy"
+        )
     points = None if row.asks == "sequential" else dict.fromkeys(workloads, made.ask(()))
     return StudySpec(
         name=name,
@@ -82,6 +89,7 @@ def plan(
         points=points,
         workloads=tuple(workloads),
         seed=seed,
+        seeding=seeding,
         cohort_size=cohort_size,
         shared_batches=shared_batches,
         **dataclasses.asdict(agreed),
