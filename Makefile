@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(VENV)/bin/shortlist demo --out $(OUT)
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 slow: $(STAMP)
 	$(VENV)/bin/python -m pytest -m slow

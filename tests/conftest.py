@@ -8,6 +8,7 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
+from tests import compiling  # noqa: F401  (before JAX is imported)
 from tests.loaded import leading, loaded  # noqa: F401  (fixtures)
 
 jaxtyping.install_import_hook(["lists", "results._fractions"], "beartype.beartype")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
+
+from workloads import copies
 
 if TYPE_CHECKING:
     from workloads._source import Batch, Source, StreamedData
@@ -48,47 +51,17 @@ class ChunkedStream:
         finish: Callable[[Batch], Any],
         sharding: NamedSharding | None,
     ) -> None:
-        """Compiles the program and makes the first batches; see `Source.stream`."""
+        """Makes the first batches, with the programs of an earlier stream if there was one; see `Source.stream`."""
         self._key, self._batch_size = key, batch_size
-        self._arrays = {field: jnp.asarray(values) for field, values in source.arrays(split).items()}
+        self._copies = copies.of_split(source, split)
+        self._arrays = {field: copy.device for field, copy in self._copies.items()}
         self._examples = source.size(split)
-
-        def make(arrays, rows, key):
-            return finish(source.batch(arrays, rows, key, split, batch_size))
-
-        no_rows = jnp.zeros(0 if self._examples is None else batch_size, jnp.int32)
-        shapes = jax.eval_shape(make, self._arrays, no_rows, key)
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
-        self.chunk = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // max(size, 1)))
-
-        def program(arrays, key, first, orders, start):
-            numbers = first + jnp.arange(self.chunk)
-            if self._examples is None:
-                rows = jnp.zeros((self.chunk, 0), jnp.int32)
-            else:
-                places = start + jnp.arange(self.chunk * batch_size).reshape(self.chunk, batch_size)
-                rows = jnp.stack(orders)[places // self._examples, places % self._examples]
-            keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-            return jax.vmap(make, in_axes=(None, 0, 0))(arrays, rows, keys)
-
-        def cut(batches, i):
-            return jax.tree.map(
-                lambda values: jax.lax.dynamic_index_in_dim(values, i, keepdims=False), batches
-            )
-
-        # Taking a chunk apart within the program would spare the dispatch, but takes seconds to compile.
-        self._program = jax.jit(program, out_shardings=_later(sharding))
-        self._cut = jax.jit(cut, out_shardings=sharding)
-        self._numbers = [jnp.int32(i) for i in range(self.chunk)]
-        self._order = jax.jit(
-            lambda key, epoch: jax.random.permutation(
-                jax.random.fold_in(key, epoch), self._examples or 1
-            ).astype(jnp.int32)
-        )
+        self._programs = _programs(source, split, batch_size, finish, sharding)
+        self.chunk = self._programs.chunk
         self._orders: dict[int, jax.Array] = {}
         self._next = self._first = first_step  # number of the batch that is handed out next
         self._batches = self._chunk_from(first_step)
-        self._cut(self._batches, self._numbers[0])  # compiled now, not in the first step
+        self._programs.cut(self._batches, self._programs.numbers[0])  # compiled now, not in the first step
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -98,7 +71,7 @@ class ChunkedStream:
         if place == self.chunk:
             self._first, self._batches, place = self._next, self._chunk_from(self._next), 0
         self._next += 1
-        return self._cut(self._batches, self._numbers[place])
+        return self._programs.cut(self._batches, self._programs.numbers[place])
 
     def seek(self, number: int) -> None:
         """See `Stream`."""
@@ -108,7 +81,7 @@ class ChunkedStream:
 
     def _chunk_from(self, number: int) -> Any:
         orders, start = self._epochs(number)
-        return self._program(self._arrays, self._key, number, orders, start)
+        return self._programs.chunk_from(self._arrays, self._key, number, orders, start)
 
     def _epochs(self, number: int) -> tuple[tuple[jax.Array, ...], int]:
         """Orders of the epochs that a chunk from that batch may touch, always as many, and where in the first it
@@ -118,9 +91,73 @@ class ChunkedStream:
         epoch, start = divmod(number * self._batch_size, self._examples)
         touched = range(epoch, epoch + (self.chunk * self._batch_size - 1) // self._examples + 2)
         self._orders = {
-            e: self._orders[e] if e in self._orders else self._order(self._key, e) for e in touched
+            e: self._orders[e] if e in self._orders else _order(self._key, e, self._examples) for e in touched
         }
         return tuple(self._orders.values()), start
+
+
+class _Programs:
+    """What all streams compile that draw alike from one source: they differ in their keys and where they begin."""
+
+    def __init__(
+        self,
+        source: Source,
+        split: str,
+        batch_size: int,
+        finish: Callable[[Batch], Any],
+        sharding: NamedSharding | None,
+    ) -> None:
+        examples = source.size(split)
+
+        def make(arrays, rows, key):
+            return finish(source.batch(arrays, rows, key, split, batch_size))
+
+        arrays = {
+            field: jax.ShapeDtypeStruct(values.shape, jax.dtypes.canonicalize_dtype(values.dtype))
+            for field, values in source.arrays(split).items()
+        }
+        no_rows = jax.ShapeDtypeStruct((0 if examples is None else batch_size,), "int32")
+        shapes = jax.eval_shape(make, arrays, no_rows, jax.random.key(0))
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+        self.chunk = chunk = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // max(size, 1)))
+
+        def program(arrays, key, first, orders, start):
+            numbers = first + jnp.arange(chunk)
+            if examples is None:
+                rows = jnp.zeros((chunk, 0), jnp.int32)
+            else:
+                places = start + jnp.arange(chunk * batch_size).reshape(chunk, batch_size)
+                rows = jnp.stack(orders)[places // examples, places % examples]
+            keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
+            return jax.vmap(make, in_axes=(None, 0, 0))(arrays, rows, keys)
+
+        # Taking a chunk apart within the program would spare the dispatch, but takes seconds to compile.
+        self.chunk_from = jax.jit(program, out_shardings=_later(sharding))
+        self.cut = _cut(sharding)
+        self.numbers = [jnp.int32(i) for i in range(chunk)]
+
+
+def _programs(source: Source, *alike: Any) -> _Programs:
+    """Those of an earlier stream, where its arguments were equal; they are kept as long as the source is."""
+    kept: dict[Any, _Programs] = vars(source).setdefault("_stream_programs", {})  # type: ignore[attr-defined]
+    if alike not in kept:
+        kept[alike] = _Programs(source, *alike)
+    return kept[alike]
+
+
+@functools.cache
+def _cut(sharding: NamedSharding | None) -> Callable[[Any, jax.Array], Any]:
+    """(chunk, i) -> batch i of it."""
+
+    def cut(batches, i):
+        return jax.tree.map(lambda values: jax.lax.dynamic_index_in_dim(values, i, keepdims=False), batches)
+
+    return jax.jit(cut, out_shardings=sharding)
+
+
+@functools.partial(jax.jit, static_argnames="examples")
+def _order(key: jax.Array, epoch: int, examples: int) -> jax.Array:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), examples).astype(jnp.int32)
 
 
 class HostStream:

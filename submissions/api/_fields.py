@@ -57,6 +57,25 @@ class Fields:
         return _unpacked(self.targets, label_batch)
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What becomes of a training batch before submissions see it; equal ones finish streams alike.
+
+    Attributes:
+      fields: of the workload.
+      examples: in the batch.
+      place: lays out an array of the batch.
+    """
+
+    fields: Fields
+    examples: int
+    place: Callable[[jax.Array], jax.Array]
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch as submissions see it."""
+        return jax.tree.map(self.place, self.fields.seen(batch, self.examples))
+
+
 def fields_of(workload: Workload) -> Fields:
     """The roles of a workload's fields."""
     batch = batch_shapes(workload)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from submissions.api import _jax_sharding_utils as sharding_utils
 from submissions.api import _queue
 from submissions.api._facts import Facts
+from submissions.api._fields import Seen
 from submissions.api._install import spec as spec_in_force
 from submissions.api._model import Model, typed
 from workloads import Workload
@@ -98,7 +99,7 @@ class View(Facts, Model):
                 of_role,
                 key,
                 global_batch_size,
-                finish=lambda batch: place(self._fields.seen(batch, global_batch_size)),
+                finish=Seen(self._fields, global_batch_size, self._placed),
                 sharding=sharding_utils.get_batch_dim_sharding(),
             )
 
@@ -123,7 +124,8 @@ class View(Facts, Model):
 
         return passes()
 
-    def _placed(self, values: jax.Array) -> jax.Array:
+    @staticmethod
+    def _placed(values: jax.Array) -> jax.Array:
         """An array of a batch, laid out as the view's batches are."""
         return values
 
@@ -220,7 +222,8 @@ class DeviceAxisView(View):
         """See `View.project_params`."""
         return params if self._project is None else jax.vmap(self._project)(params)
 
-    def _placed(self, values: jax.Array) -> jax.Array:
+    @staticmethod
+    def _placed(values: jax.Array) -> jax.Array:
         devices = jax.local_device_count()
         return values.reshape(devices, values.shape[0] // devices, *values.shape[1:])
 
