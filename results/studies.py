@@ -6,6 +6,7 @@ A study is a folder:
     optimizer.py                         a user's own optimizer, as it was when the study began
     trials/<workload>/<cohort>.parquet   one file per finished cohort, one row per trial
     claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
+    checkpoints/<workload>/<cohort>/     while a cohort trains on data that the host reads
     runs.jsonl                           what every run of the study cost, one line each
 
 Files appear whole or not at all, so a reader never sees half of one, and a kill at any moment loses at most the cohorts
@@ -277,6 +278,11 @@ def read_spec(folder: Path) -> StudySpec:
 def cohort_path(folder: Path, workload: str, number: int) -> Path:
     """Where the trials of one cohort lie; a workload's slashes become two underscores."""
     return folder / "trials" / workload.replace("/", "__") / f"{number:05d}.parquet"
+
+
+def checkpoint_folder(folder: Path, workload: str, number: int) -> Path:
+    """Where a cohort keeps what it goes on from while it trains, if it is of a kind that does."""
+    return folder / "checkpoints" / workload.replace("/", "__") / f"{number:05d}"
 
 
 def as_parquet(trials: pl.DataFrame) -> bytes:

@@ -249,6 +249,11 @@ class Population:
         return Whole(training, self._compile) if whole else Stepwise(training, self._compile, checkpoint)
 
     @property
+    def call_by_call(self) -> bool:
+        """Whether trainings are several programs anyway, so that checkpoints between them cost little."""
+        return not self._in_program
+
+    @property
     def _in_program(self) -> bool:
         return not reads_on_host(self.workload) and _evaluation.in_program(self.workload)
 

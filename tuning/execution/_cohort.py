@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ def train_cohort(
     optimizer: submissions.Optimizer,
     cohort: Cohort,
     command: str | None,
+    checkpoint: Path | None = None,
 ) -> pl.DataFrame:
     """Trains one cohort and returns one row per trial.
 
@@ -33,6 +35,7 @@ def train_cohort(
       optimizer: the study's.
       cohort: what to train.
       command: what the rows say that they were made by.
+      checkpoint: see `Population.train`.
     """
     workload, points = population.workload, cohort.points
     padded = [*points, *[points[-1]] * (cohort.size - len(points))]
@@ -40,7 +43,9 @@ def train_cohort(
         optimizer.prepare(p.hyperparameters, population.total_steps, where=f"point {p.id}") for p in padded
     ]
     began = time.perf_counter()
-    curves = population.train(stack(prepared), keys(spec, workload.name, cohort, padded))
+    curves = population.train(
+        stack(prepared), keys(spec, workload.name, cohort, padded), checkpoint=checkpoint
+    )
     return _rows(spec, population, curves, cohort, time.perf_counter() - began, command)
 
 

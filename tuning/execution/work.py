@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -54,13 +55,25 @@ def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Done:
     Raises:
       ValueError: the study cannot be trained here as it was begun: other data, or another optimizer.
     """
-    content, done = train(job, _spec(Path(job.study)), kept)
-    studies.write_cohort(Path(job.study), job.workload, job.cohort.number, content)
+    folder = Path(job.study)
+    checkpoint = studies.checkpoint_folder(folder, job.workload, job.cohort.number)
+    content, done = train(job, _spec(folder), kept, checkpoint)
+    studies.write_cohort(folder, job.workload, job.cohort.number, content)
+    shutil.rmtree(checkpoint, ignore_errors=True)
     return done
 
 
-def train(job: Job, spec: StudySpec, kept: Kept = OF_THIS_PROCESS) -> tuple[bytes, Done]:
-    """Trains a cohort. Returns the content of its file, and what it took; writes nothing.
+def train(
+    job: Job, spec: StudySpec, kept: Kept = OF_THIS_PROCESS, checkpoint: Path | None = None
+) -> tuple[bytes, Done]:
+    """Trains a cohort. Returns the content of its file, and what it took; writes nothing but checkpoints.
+
+    Args:
+      job: what to train.
+      spec: of its study.
+      kept: what this process has from earlier jobs.
+      checkpoint: folder for the state of trainings on data that the host reads, which are long: a cohort that was
+        interrupted goes on from there. Others are one program from start to end, and begin again.
 
     Raises:
       ValueError: as `work`.
@@ -74,7 +87,8 @@ def train(job: Job, spec: StudySpec, kept: Kept = OF_THIS_PROCESS) -> tuple[byte
             f"{job.study}: this study has data = {spec.data.get(job.workload)!r} for {job.workload}, here it is "
             f"{data!r}; give the same --data-dir"
         )
-    content = studies.as_parquet(train_cohort(spec, engine, optimizer, job.cohort, job.command))
+    where = checkpoint if engine.call_by_call else None
+    content = studies.as_parquet(train_cohort(spec, engine, optimizer, job.cohort, job.command, where))
     compilations, compile_seconds = kept.compilations()
     seconds = time.perf_counter() - began
     return content, Done(len(job.cohort.points), compilations, compile_seconds, seconds)
