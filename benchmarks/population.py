@@ -1,6 +1,6 @@
 """The population engine against the loops a user would write, in the same run.
 
-    python -m benchmarks.population [CASE]... [--rounds N] [--seconds X] [--widths 1,2,4,...] [--out FILE]
+    python -m benchmarks.population [CASE]... [--rounds N] [--seconds X] [--trials N] [--widths 1,2,...] [--out FILE]
     python -m benchmarks.population --write-widths
 
 Per case: trial-steps per second of the engine, of a plain jitted Optax step called from Python for one trial, and of
@@ -14,6 +14,7 @@ which the engine reads.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -155,6 +156,12 @@ def main() -> None:
     parser.add_argument(
         "--write-widths", action="store_true", help="measure widths and write tuning/engine/widths.json"
     )
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="in the population, as one program (default: the case's, for CPUs)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
     arguments = parser.parse_args()
     for name in arguments.cases:
@@ -166,6 +173,8 @@ def main() -> None:
     began = time.perf_counter()
     for name in arguments.cases or CASES:
         case = CASES[name]
+        if arguments.trials:
+            case = dataclasses.replace(case, trials=arguments.trials)
         widths = given or (case.widths if arguments.write_widths else ())
         report["results"][name] = measure(case, arguments.rounds, arguments.seconds, (None, *widths))
     report["seconds"] = round(time.perf_counter() - began)
