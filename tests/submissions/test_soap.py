@@ -88,3 +88,32 @@ def test_it_compiles_without_lapack_and_makes_bases_for_all_trials_only_where_th
     text = batched.lower(trials, {"kernel": jnp.ones((8, 8))}, jnp.int32(1)).as_text()
     assert "custom_call" not in text  # eigendecompositions, QR and Cholesky are calls of LAPACK on a CPU
     assert "stablehlo.case" in text  # a choice for each trial would be a selection, and both sides would run
+
+
+def test_an_ill_conditioned_turned_problem_is_solved_better_than_by_adam():
+    # 1/2 |A (W - T) B|^2 with eigenvalues over a decade and a half, in axes that no entry of W lies along.
+    def turned(n, seed):
+        vectors = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
+        return jnp.float32((vectors * np.logspace(-1.5, 0, n)) @ vectors.T)
+
+    a, b, target = turned(20, 0), turned(16, 1), jnp.float32(np.random.default_rng(2).normal(size=(20, 16)))
+
+    def loss(w):
+        return jnp.sum((a @ (w - target) @ b) ** 2) / 2
+
+    def after_training(name, rate):
+        row = submissions.optimizer(name)
+        hp = jax.tree.map(jnp.float32, row.prepare({"learning_rate": rate, "weight_decay": 0.0}, 300))
+        transformation = row(hp, 300)
+
+        def step(carry, _):
+            w, state = carry
+            updates, state = transformation.update(jax.grad(loss)(w), state, w)
+            return (w + updates, state), None
+
+        start = jnp.zeros((20, 16))
+        (w, _), _ = jax.lax.scan(step, (start, transformation.init(start)), None, 300)
+        return float(loss(w))
+
+    best = {name: min(after_training(name, rate) for rate in (0.03, 0.1)) for name in ("soap", "adamw_optax")}
+    assert best["soap"] < best["adamw_optax"] / 10
