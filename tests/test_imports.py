@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("workloads", "submissions", "results", "tuning", "lists", "reports", "shortlist")
 
 
-def imports(file: Path) -> Iterator[tuple[str, str]]:
-    """(module, name) of all absolute imports; the name is "" for a module as a whole."""
-    for node in ast.walk(ast.parse(file.read_text())):
+def imports(file: Path, everywhere: bool = True) -> Iterator[tuple[str, str]]:
+    """(module, name) of absolute imports, in functions too; the name is "" for a module as a whole."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -53,7 +54,7 @@ def test_nobody_reaches_into_the_private_modules_of_another_room(room):
 
 
 def module_graph() -> dict[str, set[str]]:
-    """Module -> the modules of this project that it imports when it is imported itself."""
+    """Module -> the modules of this project that it imports, in functions and for types too."""
     files = {
         ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
         for room in ROOMS
@@ -62,13 +63,9 @@ def module_graph() -> dict[str, set[str]]:
     graph = {}
     for name, file in files.items():
         found = set()
-        for node in ast.parse(file.read_text()).body:  # what functions import later ties no knot
-            for inner in [node] if isinstance(node, ast.Import | ast.ImportFrom) else []:
-                if isinstance(inner, ast.Import):
-                    found |= {alias.name for alias in inner.names}
-                elif inner.module:
-                    parts = {f"{inner.module}.{alias.name}" for alias in inner.names}
-                    found |= {part if part in files else inner.module for part in parts}
+        # A door hands on what needs JAX when it is called: that ties no knot.
+        for module, imported in imports(file, everywhere=file.name != "__init__.py"):
+            found |= {f"{module}.{imported}" if f"{module}.{imported}" in files else module}
         graph[name] = (found & set(files)) - {name}
     return graph
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from workloads import copies
-
-if TYPE_CHECKING:
-    from workloads._source import Batch, Source, StreamedData
 
 CHUNK_BATCHES = 64  # made at a time, unless they are large
 CHUNK_BYTES = 2**24
@@ -33,6 +31,28 @@ class Stream(Protocol):
         ...
 
 
+class Drawn(Protocol):
+    """What a stream needs of a source that draws inside programs; see `workloads.Source`."""
+
+    def size(self, split: str) -> int | None: ...
+
+    def arrays(self, split: str) -> Mapping[str, np.ndarray]: ...
+
+    def batch(
+        self, arrays: Mapping[str, Any], rows: jax.Array, key: jax.Array, split: str, batch_size: int
+    ) -> Mapping[str, Any]: ...
+
+
+class Read(Protocol):
+    """What a stream needs of a source that the host reads; see `workloads.StreamedData`."""
+
+    @property
+    def read(self) -> Callable[[str, int, int, int], Iterator[Mapping[str, Any]]]: ...
+
+    @property
+    def begins_anywhere(self) -> bool: ...
+
+
 class ChunkedStream:
     """Batches of a source that draws inside programs.
 
@@ -43,17 +63,17 @@ class ChunkedStream:
 
     def __init__(
         self,
-        source: Source,
+        source: Drawn,
         split: str,
         key: jax.Array,
         batch_size: int,
         first_step: int,
-        finish: Callable[[Batch], Any],
+        finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
     ) -> None:
         """Makes the first batches, with the programs of an earlier stream if there was one; see `Source.stream`."""
         self._key, self._batch_size = key, batch_size
-        self._copies = copies.of_split(source, split)
+        self._copies = copies.of_fields(source.arrays(split))
         self._arrays = {field: copy.device for field, copy in self._copies.items()}
         self._examples = source.size(split)
         self._programs = _programs(source, split, batch_size, finish, sharding)
@@ -101,10 +121,10 @@ class _Programs:
 
     def __init__(
         self,
-        source: Source,
+        source: Drawn,
         split: str,
         batch_size: int,
-        finish: Callable[[Batch], Any],
+        finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
     ) -> None:
         examples = source.size(split)
@@ -137,7 +157,7 @@ class _Programs:
         self.numbers = [jnp.int32(i) for i in range(chunk)]
 
 
-def _programs(source: Source, *alike: Any) -> _Programs:
+def _programs(source: Drawn, *alike: Any) -> _Programs:
     """Those of an earlier stream, where its arguments were equal; they are kept as long as the source is."""
     kept: dict[Any, _Programs] = vars(source).setdefault("_stream_programs", {})  # type: ignore[attr-defined]
     if alike not in kept:
@@ -165,12 +185,12 @@ class HostStream:
 
     def __init__(
         self,
-        source: StreamedData,
+        source: Read,
         split: str,
         key: jax.Array,
         batch_size: int,
         first_step: int,
-        finish: Callable[[Batch], Any],
+        finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
     ) -> None:
         """Opens the stream; see `Source.stream`."""

@@ -11,9 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads._source import Source
-from workloads._workload import Workload
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Copy:
@@ -36,18 +33,6 @@ def on_device(host: np.ndarray) -> Copy:
         return copy
 
 
-def of_split(source: Source, split: str) -> dict[str, Copy]:
-    """A split that a program draws from, by field; {} where nothing is stored, or where examples are streamed."""
-    return {field: on_device(values) for field, values in source.arrays(split).items()}
-
-
-def of_splits(workload: Workload) -> dict[str, Mapping[str, Copy]]:
-    """The splits that play a role, split -> field; no fields where examples are generated or streamed."""
-    return {split: of_split(workload.data, split) for split in dict.fromkeys(workload.eval_splits.values())}
-
-
-def of_constants(workload: Workload) -> dict[str, Copy]:
-    """The arrays in which the workload differs from others that its program serves."""
-    if workload.shared is None:
-        return {}
-    return {name: on_device(np.asarray(values)) for name, values in workload.shared.constants.items()}
+def of_fields(arrays: Mapping[str, np.ndarray]) -> dict[str, Copy]:
+    """Copies of host arrays by name, such as the fields of a split, see `Source.arrays`."""
+    return {name: on_device(np.asarray(values)) for name, values in arrays.items()}

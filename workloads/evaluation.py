@@ -139,7 +139,7 @@ class Evaluator:
         elif workload.data.on_device:
             split = workload.eval_splits[role]
             if split not in self._copies:
-                self._copies[split] = copies.of_split(workload.data, split)
+                self._copies[split] = copies.of_fields(workload.data.arrays(split))
             arrays = {field: copy.device for field, copy in self._copies[split].items()}
             parts = jax.device_get(self._totals(params, model_state, arrays, role=role))
             found = measure.compute(merged(measure, parts))

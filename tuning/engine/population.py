@@ -110,7 +110,11 @@ class Population:
                 f"{self.workload.name}: its data are streamed or judged by the host, and evaluated on whole splits; "
                 f"leave out the {self.evaluation.batches} random batches"
             )
-        arrays = (copies.of_constants(self.workload), copies.of_splits(self.workload))
+        shared, splits = self.workload.shared, dict.fromkeys(self.workload.eval_splits.values())
+        arrays = (
+            copies.of_fields(shared.constants if shared else {}),
+            {split: copies.of_fields(self.workload.data.arrays(split)) for split in splits},
+        )
         object.__setattr__(self, "_copies", arrays)
 
     @property
