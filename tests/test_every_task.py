@@ -74,7 +74,13 @@ def test_tasks_whose_released_curves_are_known_are_not_rejected_as_diverging():
     }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+# Convolutions forth and back take longest; their layers and their first steps have quick tests of their own.
+LONG = ("FixedImageConvVAE", "FixedImageConvAE", "FixedTextRNN", "FixedImageConv_cifar10_32x64x64_bs128")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * any(k in n for k in LONG)) for n in MEMBERS]
+)
 def test_a_member_of_every_family_and_group_trains(name):
     trains(name)
 

@@ -91,6 +91,7 @@ def test_a_study_stopped_several_times_ends_with_the_undisturbed_numbers(tmp_pat
     assert_same_numbers(studies.read_trials(folder), whole)
 
 
+@pytest.mark.slow  # test_execution has the same in threads
 def test_two_processes_on_one_study_do_no_work_twice(tmp_path, environment, whole):
     folder = tmp_path / "s"
     both = [start(folder, environment, executor) for executor in EXECUTORS]

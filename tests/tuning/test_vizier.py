@@ -59,6 +59,7 @@ def test_the_first_suggestion_is_the_centre_of_the_scaled_space(worker):
     assert point.hyperparameters["beta1"] == 0.9
 
 
+@pytest.mark.slow  # two suggestions after the first, 40 and 15 seconds of CPU
 def test_a_restarted_worker_suggests_the_same_after_a_diverged_trial_and_training_stays_float32(worker):
     history = told((1e-3, 0.5), (9e-3, None))
     first = vizier.suggest(SPACE, 3, history)

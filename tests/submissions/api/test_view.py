@@ -42,6 +42,13 @@ KINDS = {
     MOVING_AVERAGES: {"inputs", "targets"},
     DROPOUT: {"inputs", "targets"},
 }
+# Each is of a kind that a cheaper one beside it is of, but for its size.
+LONG = {
+    "stdlib/char_rnn",
+    "photographs/autoencoder",
+    "taskset/rnn_text_classification_family_seed5",
+    "taskset/word_rnn_language_model_family_seed7",
+}
 EXAMPLES = 4
 
 
@@ -98,7 +105,9 @@ def own_batch(workload, key, number, size):
     return jax.jit(data.transform, static_argnums=2)(jax.random.fold_in(key, number), batch, split)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in KINDS]
+)
 def test_the_loss_and_its_gradient_are_the_workloads_own(name, views):
     view = views(name)
     workload = view.workload
