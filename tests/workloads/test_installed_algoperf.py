@@ -207,13 +207,6 @@ def test_a_population_trains_on_the_stream(streamed):
 
 
 @needs_algoperf
-def test_parameter_types_have_the_keys_of_the_parameters():
-    types = _installed_algoperf.parameter_types(_installed_algoperf.real_workload("mnist"))
-    named = {layer: {key: kind.name for key, kind in leaves.items()} for layer, leaves in types.items()}
-    assert named == {layer: {"kernel": "WEIGHT", "bias": "BIAS"} for layer in ("Dense_0", "Dense_1")}
-
-
-@needs_algoperf
 def test_a_broken_workload_says_that_it_is_broken():
     with pytest.raises(ValueError, match=r"cifar: broken in the installed AlgoPerf .* cannot be evaluated"):
         workloads.load("algoperf-installed/cifar")

@@ -111,26 +111,6 @@ def partner(module: str) -> Any:
     return importlib.import_module(module)
 
 
-def parameter_types(real: Any) -> Any:
-    """AlgoPerf's types of parameters, in a tree of the parameters' own structure.
-
-    AlgoPerf's tree has its keys in lower case (`dense_0`), so that it cannot be mapped over together with the
-    parameters (`Dense_0`).
-
-    Args:
-      real: a workload that has been initialised, as those of `real_workload` are.
-    """
-
-    def keyed(shapes: Any, types: Any) -> Any:
-        if not isinstance(shapes, Mapping):
-            return types
-        return {
-            key: keyed(inner, types[key if key in types else key.lower()]) for key, inner in shapes.items()
-        }
-
-    return keyed(real.param_shapes, real.model_params_types)
-
-
 def _table() -> Mapping[str, Mapping[str, str]]:
     """AlgoPerf's registry: name -> where its class is."""
     found = importlib.util.find_spec("algoperf")
