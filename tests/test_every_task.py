@@ -74,8 +74,16 @@ def test_tasks_whose_released_curves_are_known_are_not_rejected_as_diverging():
     }
 
 
-# Convolutions forth and back take longest; their layers and their first steps have quick tests of their own.
-LONG = ("FixedImageConvVAE", "FixedImageConvAE", "FixedTextRNN", "FixedImageConv_cifar10_32x64x64_bs128")
+# What compiles longest; layers and first steps of all these have quick tests of their own.
+LONG = (
+    "FixedImageConvVAE",
+    "FixedImageConvAE",
+    "FixedTextRNN",
+    "FixedImageConv_cifar10_32x64x64_bs128",
+    "FixedMAF",
+    "FixedNVP",
+    "FixedLM_lm1b",
+)
 
 
 @pytest.mark.parametrize(
