@@ -19,7 +19,7 @@ from workloads._facts import facts, parameter_count
 from workloads._flops import flops_per_step
 from workloads.spelling import closest
 from workloads.taskset import fixed
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 Kind = Literal["sampled", "fixed", "own"]
 KINDS: tuple[Kind, ...] = ("sampled", "fixed", "own")
@@ -79,7 +79,7 @@ class Entry:
 
     @property
     def quirks(self) -> dict[str, str]:
-        """The switches of `taskset._quirks.Quirks` that make a difference to this task -> their positions."""
+        """The switches of `taskset.quirks.Quirks` that make a difference to this task -> their positions."""
         if self.config is None:
             return {}
         config = self.config if isinstance(self.config, dict) else {}

@@ -1,7 +1,7 @@
 """TaskSet (Metz et al. 2020, arXiv:2002.11887): 12 families of sampled tasks and 109 fixed ones.
 
 A family is a module with `sample(seed)`, the original's configuration of that seed, and `from_config`, the workload.
-`_draws` holds the draws that families share, `_quirks` the named switches between what was released and what was
+`_draws` holds the draws that families share, `quirks` the named switches between what was released and what was
 meant, `_task` what all tasks have in common; `fixed.json` defines the fixed tasks.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from workloads._workload import Workload
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 # family -> seed of the member that stands for it in lists: an ordinary and cheap one
 FAMILIES = {

@@ -13,7 +13,7 @@ from workloads import _classification, _losses
 from workloads._functions import Init
 from workloads._workload import Functions, ModelState, Params, Workload
 from workloads.taskset import _images, _nets, _task
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 # (params, model_state, images [example, height, width, channel] in [0, 1], key, train) -> (logits, model_state)
 Forward = Callable[[Params, ModelState, jax.Array, jax.Array, bool], tuple[jax.Array, ModelState]]

@@ -19,7 +19,7 @@ import numpy as np
 
 from workloads._source import Provenance, ResidentData
 from workloads.data import class_images, digits, mnist, resized, tfds_folder
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 Labelled = tuple[np.ndarray, np.ndarray]  # images [example, height, width, channel], labels [example]
 

@@ -13,7 +13,7 @@ from workloads import _losses
 from workloads._functions import functions_of
 from workloads._workload import Functions, Workload
 from workloads.taskset import _nets, _recurrent, _task, _text
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 LOGITS_AT_ONCE = 2**24  # 64 MiB; more are made in pieces, and made again on the way back
 

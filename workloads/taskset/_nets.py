@@ -16,7 +16,7 @@ from workloads._initializers import (
     uniform,
     variance_scaling,
 )
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "cos": jnp.cos,

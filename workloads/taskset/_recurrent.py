@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Integer
 from workloads import _layers
 from workloads._initializers import Initializer, kernels, normal, variance_scaling
 from workloads.taskset import _nets
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 State = tuple[jax.Array, ...]  # (h,), or (h, c) of an LSTM
 Makes = _layers.Layers  # name -> shape, and how to make it

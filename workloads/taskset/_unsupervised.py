@@ -16,7 +16,7 @@ from workloads._functions import functions_of
 from workloads._source import Batch, ResidentData
 from workloads._workload import Functions, Params, Workload
 from workloads.taskset import _images, _nets, _task
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 Losses = Callable[[Params, Batch, jax.Array], Float[Array, " example"]]  # the key feeds what is random
 # constants of `SharedProgram`, possibly traced -> functions

@@ -7,7 +7,7 @@ from typing import Any
 
 from workloads._workload import Workload
 from workloads.taskset import _draws, _language_model
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 PER_VALIDATION = 3000  # texts of each validation split of real data
 

@@ -11,7 +11,7 @@ import jax
 from workloads import _layers
 from workloads._workload import Workload
 from workloads.taskset import _classifiers, _convolutions, _draws, _images, _nets
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 
 def sample(seed: int) -> dict[str, Any]:

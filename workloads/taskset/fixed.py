@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from workloads._workload import Workload
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 # group of fixed.json -> module with `from_config(name, config, data_dir, quirks) -> Workload`
 GROUPS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from workloads._workload import Workload
 from workloads.taskset import _images, _nets, _unsupervised, maf_family, nvp_family
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 # What the name says where the released code does something else: quirk `misnamed_tasks`.
 AS_NAMED: dict[str, dict[str, Any]] = {"FixedNVP_mnist_9layer_thin_bs16": {"batch_size": 16}}

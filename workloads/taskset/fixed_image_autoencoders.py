@@ -20,7 +20,7 @@ from workloads.taskset import (
     mlp_ae_family,
     mlp_vae_family,
 )
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 Image = tuple[int, int, int]  # height, width, channels
 

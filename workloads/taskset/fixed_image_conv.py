@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from workloads import _layers
 from workloads._workload import Functions, Workload
 from workloads.taskset import _batch_norm, _classifiers, _convolutions, _images, _nets
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 POOLS = {"avg": _convolutions.POOLS["mean"], "max": _convolutions.POOLS["max"]}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from workloads._workload import Workload
 from workloads.taskset import _language_model, _recurrent, _task, _text
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 
 def from_config(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from workloads import _layers, _losses
 from workloads._workload import Workload
 from workloads.taskset import _batch_norm, _classifiers, _images, _nets
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 LAYER_NORM_EPSILON = 1e-5
 

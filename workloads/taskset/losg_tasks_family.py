@@ -23,7 +23,7 @@ from workloads.taskset import _draws, _losg_problem, _losg_problems
 from workloads.taskset._losg_functions import FUNCTIONS
 from workloads.taskset._losg_problem import Problem, Streams
 from workloads.taskset._losg_task import losg_task
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 # Second words of the seeds of what the original leaves unseeded, so that no two of its streams are the same.
 DATA_STREAM, BASE_STREAM = 1, 2

@@ -18,7 +18,7 @@ from workloads import _layers
 from workloads._initializers import Initializer
 from workloads._workload import Workload
 from workloads.taskset import _classifiers, _draws, _flows, _masks, _nets, _unsupervised
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 OFFSET = 6123348  # of this family's generator
 

@@ -14,7 +14,7 @@ from typing import Any
 from workloads import _layers
 from workloads._workload import Workload
 from workloads.taskset import _classifiers, _draws, _images, _nets
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 OFFSET = 99123491  # of this family's generator
 

@@ -13,7 +13,7 @@ from workloads import _layers
 from workloads._initializers import Initializer
 from workloads._workload import Workload
 from workloads.taskset import _classifiers, _draws, _nets, _unsupervised, _variational
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 
 def sample(seed: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ import threadpoolctl
 from workloads._source import GeneratedData, Provenance
 from workloads._workload import Functions, SharedProgram, Workload
 from workloads.taskset import _draws, _quadratic_noise, _task
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 SMALLEST_EIGENVALUE = 1e-5  # of every logspace_eigen
 START_STREAM, MATRIX_STREAM = 1, 2  # added to the config's seed, as in the original

@@ -23,7 +23,7 @@ from workloads._functions import functions_of
 from workloads._source import GeneratedData, Provenance
 from workloads._workload import Functions, Workload
 from workloads.taskset import _recurrent, _task
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 Draw = Callable[[jax.Array, int], dict[str, jax.Array]]
 

@@ -20,7 +20,7 @@ from workloads.taskset import _losg_problems
 from workloads.taskset._losg_functions import FUNCTIONS
 from workloads.taskset._losg_problem import Problem, Streams
 from workloads.taskset._losg_task import losg_task
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 SEED = 123  # the original's
 

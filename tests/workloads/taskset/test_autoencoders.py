@@ -25,7 +25,7 @@ from workloads.taskset import (
     mlp_ae_family,
     mlp_vae_family,
 )
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 FAMILIES = {"mlp_ae_family": mlp_ae_family, "mlp_vae_family": mlp_vae_family}
 GROUPS = ("image_conv_ae", "image_conv_vae", "mlp_ae", "mlp_vae")

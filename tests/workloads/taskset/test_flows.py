@@ -16,7 +16,7 @@ from tests.workloads.taskset import published
 from tests.workloads.taskset.programs import quick
 from workloads import Regularization
 from workloads.taskset import _flows, _masks, _nets, fixed, maf_family, nvp_family
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 FAMILIES = {"maf_family": maf_family, "nvp_family": nvp_family}
 FIXED = [name for group in ("maf", "nvp") for name in fixed.groups()[group]]

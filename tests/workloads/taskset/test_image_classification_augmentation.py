@@ -13,7 +13,7 @@ import pytest
 
 from tests.workloads.taskset import classifiers
 from workloads.taskset import _augment, _images, mlp_family
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 KEY = jax.random.key(0)
 SETTINGS = {

@@ -8,9 +8,9 @@ import itertools
 import pytest
 
 from tests.workloads.taskset import classifiers, published
-from workloads._facts import parameter_count
+from workloads import parameter_count
 from workloads.taskset import _convolutions, conv_fc_family, conv_pooling_family, mlp_family
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 FAMILIES = {
     #                       module            characters of the published file

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from tests.workloads.taskset import classifiers
-from workloads import Regularization
-from workloads._facts import parameter_count
+from workloads import Regularization, parameter_count
 from workloads.taskset import fixed
 
 KEY = jax.random.key(0)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workloads.taskset import classifiers
 from workloads.taskset import fixed_image_conv
-from workloads.taskset._quirks import RELEASED, Quirks
+from workloads.taskset.quirks import RELEASED, Quirks
 
 KEY = jax.random.key(0)
 MOVING = Quirks(batch_norm="moving_average")

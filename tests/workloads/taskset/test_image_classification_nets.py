@@ -11,7 +11,7 @@ import pytest
 
 from workloads._initializers import kernels
 from workloads.taskset import _draws, _nets
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 FAN_IN, FAN_OUT, SCALE = 100, 300, 0.4
 MEAN_FAN = (FAN_IN + FAN_OUT) / 2

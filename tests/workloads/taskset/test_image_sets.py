@@ -8,7 +8,7 @@ import pytest
 import workloads
 from tests.workloads import tfds_folders
 from workloads.taskset import _images
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 # Facts of the original: images left to train on, in the families and in the fixed tasks (None: not used there).
 TRAIN_LEFT = {

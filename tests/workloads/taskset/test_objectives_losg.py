@@ -12,7 +12,7 @@ import pytest
 
 from workloads import Regularization
 from workloads.taskset import _losg_data, _losg_functions, _losg_gradients, _nets, losg_tasks_family
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 SEED = 321
 EXAMPLES = {"dim": 4, "bs": 6, "n_samples": 100}

@@ -22,7 +22,7 @@ from workloads.taskset import (
     rnn_text_classification_family,
     word_rnn_language_model_family,
 )
-from workloads.taskset._quirks import Quirks
+from workloads.taskset.quirks import Quirks
 
 KEY = jax.random.key(0)
 LANGUAGE_MODELS = [name for name, c in fixed.configs().items() if c["group"] == "language_model"]
