@@ -272,7 +272,7 @@ def read_spec(folder: Path) -> StudySpec:
         # Made anew, as msgspec leaves out what an older file does not name.
         return dataclasses.replace(msgspec.convert(raw, StudySpec))
     except msgspec.ValidationError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {error}; correct it there or start another study") from None
 
 
 def cohort_path(folder: Path, workload: str, number: int) -> Path:

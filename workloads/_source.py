@@ -40,7 +40,8 @@ class Source(abc.ABC):
     """What all sources can do.
 
     Inside a program, of sources on the device: `arrays` are given to it, `order` says which rows a training takes, and
-    `batch`, `fresh` and `whole` draw from them. On the host, of every source: `stream`.
+    `batch`, `fresh` and `whole` draw from them; of one that the host reads these raise NotImplementedError, and its
+    `on_device` says so beforehand. On the host, of every source: `stream`.
 
     Attributes:
       provenance: where the examples come from.

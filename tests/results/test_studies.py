@@ -179,6 +179,16 @@ def test_a_study_of_format_1_reads_in_todays_words_and_is_written_anew_once_its_
     assert studies.read_spec(tmp_path) == decided
 
 
+def test_a_study_whose_role_is_no_longer_compared_is_refused_with_what_to_do(tmp_path):
+    studies.write_spec(tmp_path, SPEC)
+    as_format_1(tmp_path)
+    path = tmp_path / "study.json"
+    path.write_text(path.read_text().replace('"candidates"', '"final-list"'))
+    wanted = r"study\.json: .*unknown role 'final-list'; allowed: candidates, .*; correct it there or start another"
+    with pytest.raises(ValueError, match=wanted):
+        studies.read_spec(tmp_path)
+
+
 def test_of_two_who_begin_a_study_at_once_one_writes_it_and_the_other_compares(tmp_path, monkeypatch):
     def at_once(path, content):
         write_once(path, content)  # the other one is quicker

@@ -121,7 +121,7 @@ def _planned(stage: Tune, scale: Scale, seed: int, rooms: Rooms) -> StudySpec:
         repeats=1 if searched else scale.repeats,
         optimizer=optimizer,
         seed=seed,
-        # One width for all studies, so that one program per workload and update rule serves them all.
+        # One size of cohorts for all studies, so that one program per workload and update rule serves them all.
         cohort_size=scale.size,
         **options,
     )
