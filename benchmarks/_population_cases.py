@@ -9,7 +9,9 @@ import jax
 import numpy as np
 
 import workloads
-from workloads import Functions, Metric, Provenance, ResidentData, Workload, _layers, _losses
+from workloads import Functions, Metric, Provenance, ResidentData, Workload
+from workloads.layers import mlp, mlp_init
+from workloads.losses import classification_sums, cross_entropy
 
 HIDDEN, BATCH, CLASSES = 32, 128, 10
 EXAMPLES = 2048
@@ -48,17 +50,17 @@ def perceptron(side: int) -> Workload:
         }
 
     def logits(params, batch):
-        return _layers.mlp(params, batch["inputs"], jax.nn.relu)
+        return mlp(params, batch["inputs"], jax.nn.relu)
 
     def loss(params, model_state, batch, key, train, regularization):
         del key, train, regularization
-        return _losses.cross_entropy(logits(params, batch), batch["targets"]).mean(), model_state
+        return cross_entropy(logits(params, batch), batch["targets"]).mean(), model_state
 
     def metrics(params, model_state, batch, key):
         del model_state, key
-        return _losses.classification_sums(logits(params, batch), batch["targets"])
+        return classification_sums(logits(params, batch), batch["targets"])
 
-    functions = Functions(lambda key: (_layers.mlp_init(key, sizes), ()), loss, metrics)
+    functions = Functions(lambda key: (mlp_init(key, sizes), ()), loss, metrics)
     return Workload(
         name=f"benchmark/mlp_{side}x{side}x3",
         cost_class="mlp",

@@ -36,8 +36,8 @@ class Metric:
     minimize: bool
 
 
-Predict = Callable[[Params, ModelState, Batch, Any, bool, Any], tuple[Any, ModelState]]
-Score = Callable[[Any, Batch, Any], tuple[Any, Any]]
+Apply = Callable[[Params, ModelState, Batch, Any, bool, Any], tuple[Any, ModelState]]
+Losses = Callable[[Any, Batch, Any], tuple[Any, Any]]
 
 
 class Functions(NamedTuple):
@@ -46,8 +46,8 @@ class Functions(NamedTuple):
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     loss: Callable[..., tuple[jax.Array, ModelState]]
     metrics: Callable[[Params, ModelState, Batch, jax.Array], Mapping[str, jax.Array]]
-    predict: Predict | None = None
-    score: Score | None = None
+    apply: Apply | None = None
+    losses: Losses | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Workload:
       metrics: (params, model_state, batch, key) -> sums over the batch, each a scalar, with "examples" among them.
         Sums may be added over batches and devices; metric = sum / examples. key feeds what is random even in
         evaluation, such as the latent sample of an autoencoder.
-      predict: (params, model_state, batch, key, train, dropout_rate) -> (outputs, new_model_state), the model without
+      apply: (params, model_state, batch, key, train, dropout_rate) -> (outputs, new_model_state), the model without
         its loss; None where the loss is not a mean over predictions, as of a quadratic.
-      score: (outputs, batch, label_smoothing) -> (losses, weights), arrays of equal shape, one entry per example of
+      losses: (outputs, batch, label_smoothing) -> (losses, weights), arrays of equal shape, one entry per example of
         the metrics; weights None: all 1. label_smoothing None: none. loss = sum(losses * weights) / sum(weights), and
-        it is `predict` and `score` that `loss` is made of.
+        it is `apply` and `losses` that `loss` is made of.
       data: where examples come from; eval_splits says which split plays which role.
       metric: name and direction.
       validation_target, test_target: values of the metric, or None where nobody set one yet.
@@ -123,8 +123,8 @@ class Workload:
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )
     eval_examples: int = 512
-    predict: Predict | None = None
-    score: Score | None = None
+    apply: Apply | None = None
+    losses: Losses | None = None
     shared: SharedProgram | None = None
     constraint: Callable[[Params], Params] | None = None
     measure: Measure | ForeignMeasure | None = None

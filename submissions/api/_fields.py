@@ -81,8 +81,8 @@ def fields_of(workload: Workload) -> Fields:
     batch = batch_shapes(workload)
     key = jax.random.key(0)
     params, model_state = jax.eval_shape(workload.init, key)
-    predict, score = workload.predict, workload.score
-    if predict is None or score is None:
+    apply, losses = workload.apply, workload.losses
+    if apply is None or losses is None:
 
         def loss(batch, params, model_state):
             return workload.loss(params, model_state, batch, key, True, Regularization())
@@ -91,22 +91,22 @@ def fields_of(workload: Workload) -> Fields:
         return _fields(batch, read - {TARGETS}, read & {TARGETS})
 
     def model(batch, params, model_state, train=True):
-        return predict(params, model_state, batch, key, train, 0.0)
+        return apply(params, model_state, batch, key, train, 0.0)
 
     inputs = _read(model, batch, params, model_state)
     inputs |= _read(functools.partial(model, train=False), batch, params, model_state)
     outputs, _ = jax.eval_shape(model, batch, params, model_state)
-    return _fields(batch, inputs, _read(lambda batch, outputs: score(outputs, batch, 0.1), batch, outputs))
+    return _fields(batch, inputs, _read(lambda batch, outputs: losses(outputs, batch, 0.1), batch, outputs))
 
 
 def has_dropout(workload: Workload) -> bool:
     """Whether the dropout rate can make a difference to the model in training."""
-    predict, key = workload.predict, jax.random.key(0)
+    apply, key = workload.apply, jax.random.key(0)
     params, model_state = jax.eval_shape(workload.init, key)
 
     def model(rate, batch, params, model_state):
-        if predict is not None:
-            return predict(params, model_state, batch, key, True, rate["rate"])
+        if apply is not None:
+            return apply(params, model_state, batch, key, True, rate["rate"])
         return workload.loss(params, model_state, batch, key, True, Regularization(dropout_rate=rate["rate"]))
 
     return bool(_read(model, {"rate": 0.1}, batch_shapes(workload), params, model_state))

@@ -85,15 +85,15 @@ class Model:
                 f"{self.name}: training with running averages (use_running_average_bn=True) and dropout at once; this "
                 "model's averages are those of its evaluation, which drops nothing"
             )
-        outputs, new = self._predict(own, state, batch, key, as_training, dropout_rate if train else 0.0)
+        outputs, new = self._apply(own, state, batch, key, as_training, dropout_rate if train else 0.0)
         if not (train and as_training and update_batch_norm):
             return outputs, model_state
         return outputs, self._seen_state(new)
 
-    def _predict(self, params: Any, state: Any, batch: Any, key: Any, train: bool, dropout_rate: Any) -> Any:
-        predict = self.workload.predict
-        if predict is not None:
-            return predict(params, state, batch, key, train, dropout_rate)
+    def _apply(self, params: Any, state: Any, batch: Any, key: Any, train: bool, dropout_rate: Any) -> Any:
+        apply = self.workload.apply
+        if apply is not None:
+            return apply(params, state, batch, key, train, dropout_rate)
         regularization = Regularization(dropout_rate=dropout_rate)
         loss, state = self.workload.loss(params, state, batch, key, train, regularization)
         return jnp.reshape(loss, (1,)), state
@@ -120,14 +120,14 @@ class Model:
         smoothing = (
             None if isinstance(label_smoothing, int | float) and label_smoothing == 0 else label_smoothing
         )
-        if self.workload.score is None or self.workload.predict is None:
+        if self.workload.losses is None or self.workload.apply is None:
             losses, weights = logits_batch, None
             if mask_batch is not None:
                 raise ValueError(
                     f"{self.name}: mask_batch given, but the loss is not a mean over examples; leave it out"
                 )
         else:
-            losses, weights = self.workload.score(logits_batch, self._fields.of_loss(label_batch), smoothing)
+            losses, weights = self.workload.losses(logits_batch, self._fields.of_loss(label_batch), smoothing)
         if mask_batch is not None:
             mask = jnp.reshape(mask_batch, (*mask_batch.shape, *(1,) * (losses.ndim - mask_batch.ndim)))
             mask = jnp.broadcast_to(mask, losses.shape).astype(losses.dtype)

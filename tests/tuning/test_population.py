@@ -18,7 +18,8 @@ from tests.tuning.toy import linear_sgd, sgd, toy_workload
 from tuning.engine import _memory
 from tuning.engine._layout import trial_axes
 from tuning.engine.population import Population, stack, trial_seed
-from workloads import Functions, Regularization, SharedProgram, _layers, evaluation
+from workloads import Functions, Regularization, SharedProgram, evaluation
+from workloads.layers import dense
 
 RATES = np.array([0.3, 0.1, 0.03])
 SEEDS = np.array([11, 12, 13], np.uint32)
@@ -206,7 +207,7 @@ def test_tall_matrices_are_kept_with_trials_before_their_outputs_and_trained_all
         return {"in": jax.random.normal(keys[0], (12, 3)), "out": jax.random.normal(keys[1], (3, 1))}, ()
 
     def errors(params, batch):
-        hidden = jnp.tanh(_layers.dense({"kernel": params["in"], "bias": 0.0}, batch["inputs"]))
+        hidden = jnp.tanh(dense({"kernel": params["in"], "bias": 0.0}, batch["inputs"]))
         return (hidden @ params["out"])[:, 0] - batch["targets"]
 
     def loss(params, model_state, batch, key, train, regularization):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import workloads
-from workloads import _initializers, _layers, _losses
-from workloads._initializers import he_normal
+from workloads.initializers import TOGETHER, he_normal, kernels, normal, orthogonal
+from workloads.layers import conv, dropout, gru, gru_init, init_layers, layer_norm
+from workloads.losses import classification_sums, cross_entropy, squared_error_of_sigmoid
 
 
 def _normal(*shape):
@@ -47,7 +48,7 @@ def test_shifted_slices_equal_lax_convolution(shape, window, stride, padding):
     )
     # At most 36 products per output, together of order 1: far below 36 float32 eps = 4e-6.
     np.testing.assert_allclose(
-        jax.jit(_layers.conv, static_argnums=(2, 3))(layer, x, stride, padding),
+        jax.jit(conv, static_argnums=(2, 3))(layer, x, stride, padding),
         expected + layer["bias"],
         atol=1e-5,
     )
@@ -58,7 +59,7 @@ def test_gradients_of_shifted_slices_equal_those_of_lax_convolution():
     x = jnp.asarray(_normal(2, 7, 7, 2))
 
     def ours(layer, x):
-        return jnp.sum(jnp.sin(_layers.conv(layer, x, stride=2)))
+        return jnp.sum(jnp.sin(conv(layer, x, stride=2)))
 
     def theirs(layer, x):
         numbers = ("NHWC", "HWIO", "NHWC")
@@ -74,13 +75,13 @@ def test_a_convolution_may_have_no_bias():
     kernel = {"kernel": _conv(2, 3)["kernel"]}
     biased = kernel | {"bias": jnp.arange(3.0)}
     x = jnp.asarray(_normal(2, 5, 5, 2))
-    without, with_bias = (np.asarray(jax.jit(_layers.conv)(layer, x)) for layer in (kernel, biased))
+    without, with_bias = (np.asarray(jax.jit(conv)(layer, x)) for layer in (kernel, biased))
     np.testing.assert_allclose(with_bias - without, np.broadcast_to(np.arange(3.0), without.shape), atol=1e-5)
 
 
 def test_layers_may_be_made_without_bias():
     layers = {"Conv_0": ((3, 3, 2, 4), he_normal), "Dense_0": ((4, 5), he_normal)}
-    made = _layers.init_layers(jax.random.split(jax.random.key(0), 2), layers, unbiased=["Conv_0"])
+    made = init_layers(jax.random.split(jax.random.key(0), 2), layers, unbiased=["Conv_0"])
     assert {name: set(layer) for name, layer in made.items()} == {
         "Conv_0": {"kernel"},
         "Dense_0": {"kernel", "bias"},
@@ -92,13 +93,13 @@ def test_layer_norm_equals_its_definition_in_numpy():
     wide = x.astype(np.float64)
     centred = wide - wide.mean(axis=1, keepdims=True)
     expected = scale * centred / np.sqrt(wide.var(axis=1, keepdims=True) + 0.1) + bias
-    got = _layers.layer_norm({"scale": jnp.asarray(scale), "bias": jnp.asarray(bias)}, jnp.asarray(x), 0.1)
+    got = layer_norm({"scale": jnp.asarray(scale), "bias": jnp.asarray(bias)}, jnp.asarray(x), 0.1)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_gru_follows_its_equations_in_numpy():
     units, tokens = 4, np.array([[0, 2], [1, 1], [2, 0]])  # [time, batch]
-    layer = _layers.gru_init(jax.random.key(0), 3, units)
+    layer = gru_init(jax.random.key(0), 3, units)
     layer = jax.tree.map(lambda x: x + 0.1, layer)  # biases that are not zero
     state, expected = np.zeros((2, units)), []
     for row in tokens:
@@ -109,13 +110,13 @@ def test_gru_follows_its_equations_in_numpy():
         candidate = np.tanh(w["candidate"] + r * u["candidate"])
         state = z * state + (1 - z) * candidate
         expected.append(state)
-    np.testing.assert_allclose(_layers.gru(layer, jnp.asarray(tokens)), np.stack(expected), atol=1e-6)
+    np.testing.assert_allclose(gru(layer, jnp.asarray(tokens)), np.stack(expected), atol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():
     x = jnp.ones((400, 500))
     rate = 0.3
-    y = np.asarray(_layers.dropout(jax.random.key(0), x, rate, train=True))
+    y = np.asarray(dropout(jax.random.key(0), x, rate, train=True))
     np.testing.assert_allclose(np.unique(y), [0.0, 1 / (1 - rate)], rtol=1e-6)
     # Standard error of the share of 200,000 draws: sqrt(.3 * .7 / 2e5) = .001; 5 of them.
     assert abs((y == 0).mean() - rate) < 0.005
@@ -123,12 +124,12 @@ def test_dropout_keeps_the_mean_and_drops_at_its_rate():
 
 def test_dropout_of_rate_zero_returns_its_input_exactly():
     x = jnp.asarray(_normal(50, 70))
-    np.testing.assert_array_equal(_layers.dropout(jax.random.key(0), x, jnp.float32(0.0), train=True), x)
+    np.testing.assert_array_equal(dropout(jax.random.key(0), x, jnp.float32(0.0), train=True), x)
 
 
 def test_dropout_does_nothing_outside_of_training():
     x = jnp.ones((3, 3))
-    assert _layers.dropout(jax.random.key(0), x, 0.9, train=False) is x
+    assert dropout(jax.random.key(0), x, 0.9, train=False) is x
 
 
 @pytest.mark.parametrize("smoothing", [None, 0.0, 0.1, 0.2])
@@ -139,7 +140,7 @@ def test_smoothed_cross_entropy_equals_its_definition_in_numpy(smoothing):
     targets = (1 - a) * np.eye(classes)[labels] + a / classes
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = -(targets * np.log(probabilities)).sum(axis=1)
-    got = _losses.cross_entropy(jnp.asarray(logits), jnp.asarray(labels), smoothing)
+    got = cross_entropy(jnp.asarray(logits), jnp.asarray(labels), smoothing)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
@@ -147,33 +148,33 @@ def test_squared_error_of_sigmoid_equals_its_definition_in_numpy():
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(6, 5)) * 3, generator.integers(5, size=6)
     expected = ((np.eye(5)[labels] - 1 / (1 + np.exp(-logits))) ** 2).mean(axis=1)
-    got = _losses.squared_error_of_sigmoid(jnp.asarray(logits), jnp.asarray(labels))
+    got = squared_error_of_sigmoid(jnp.asarray(logits), jnp.asarray(labels))
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_cross_entropy_of_large_logits_is_finite():
-    loss = _losses.cross_entropy(jnp.array([[1e4, -1e4, 0.0]]), jnp.array([1]))
+    loss = cross_entropy(jnp.array([[1e4, -1e4, 0.0]]), jnp.array([1]))
     np.testing.assert_allclose(loss, [2e4])
 
 
 def test_classification_sums_count_right_answers():
     logits = jnp.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
-    sums = _losses.classification_sums(logits, jnp.array([0, 0, 0]))
+    sums = classification_sums(logits, jnp.array([0, 0, 0]))
     assert (float(sums["accuracy"]), float(sums["examples"])) == (2.0, 3.0)
 
 
 def test_a_kernel_depends_on_its_own_key_alone():
-    large = (_initializers.TOGETHER // 8 + 1, 8)
+    large = (TOGETHER // 8 + 1, 8)
     makes = [
         ((3, 4), he_normal),
         (large, he_normal),
         ((50, 2), he_normal),
-        ((5, 5), _initializers.normal(1.0)),
+        ((5, 5), normal(1.0)),
     ]
     keys = jax.random.split(jax.random.key(0), len(makes))
-    together = _initializers.kernels(keys, makes)
+    together = kernels(keys, makes)
     for i, make in enumerate(makes):
-        (alone,) = _initializers.kernels(keys[i : i + 1], [make])
+        (alone,) = kernels(keys[i : i + 1], [make])
         assert alone.shape == make[0]
         np.testing.assert_array_equal(together[i], alone)
 
@@ -181,11 +182,11 @@ def test_a_kernel_depends_on_its_own_key_alone():
 def test_kernels_have_the_numbers_that_jax_initialisers_draw():
     # Element by element: what a longer draw begins with is the shorter draw.
     keys = jax.random.split(jax.random.key(0), 2)
-    ours = _initializers.kernels(keys, [((3, 3, 2, 4), he_normal), ((30, 20), he_normal)])
+    ours = kernels(keys, [((3, 3, 2, 4), he_normal), ((30, 20), he_normal)])
     for key, kernel in zip(keys, ours, strict=True):
         np.testing.assert_allclose(kernel, jax.nn.initializers.he_normal()(key, kernel.shape), rtol=1e-5)
     for shape in ((30, 20), (20, 30)):
-        (kernel,) = _initializers.kernels(keys[:1], [(shape, _initializers.orthogonal(0.5))])
+        (kernel,) = kernels(keys[:1], [(shape, orthogonal(0.5))])
         expected = jax.nn.initializers.orthogonal(0.5)(keys[0], shape)
         np.testing.assert_allclose(kernel, expected, atol=1e-5)
 
@@ -199,7 +200,7 @@ def test_no_initialisation_calls_lapack(loaded, name):
 
 def test_orthogonal_kernels_have_orthonormal_columns_and_the_q_of_lapack():
     draws = np.random.default_rng(0).normal(size=(40, 24)).astype(np.float32)
-    q = np.asarray(_initializers.orthogonal().finish(jnp.asarray(draws)), np.float64)
+    q = np.asarray(orthogonal().finish(jnp.asarray(draws)), np.float64)
     # float32 eps times the square root of the number of terms, with room for two passes
     np.testing.assert_allclose(q.T @ q, np.eye(24), atol=2e-6)
     expected, r = np.linalg.qr(draws.astype(np.float64))

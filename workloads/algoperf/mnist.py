@@ -14,7 +14,7 @@ import pathlib
 import jax
 import numpy as np
 
-from workloads import _classification, _layers
+from workloads import classification, layers
 from workloads._source import Provenance, ResidentData
 from workloads._workload import Metric, Workload
 from workloads.data import digits, mnist
@@ -47,16 +47,16 @@ def normalize(images: np.ndarray) -> np.ndarray:
 
 
 def _init(key):
-    return _layers.mlp_init(key, SIZES), ()
+    return layers.mlp_init(key, SIZES), ()
 
 
-def _predict(params, model_state, batch, key, train, dropout_rate):
+def _apply(params, model_state, batch, key, train, dropout_rate):
     flat = batch["inputs"].reshape(batch["inputs"].shape[0], -1)
-    hidden = jax.nn.sigmoid(_layers.dense(params["Dense_0"], flat))
-    return _layers.dense(params["Dense_1"], _layers.dropout(key, hidden, dropout_rate, train)), model_state
+    hidden = jax.nn.sigmoid(layers.dense(params["Dense_0"], flat))
+    return layers.dense(params["Dense_1"], layers.dropout(key, hidden, dropout_rate, train)), model_state
 
 
-FUNCTIONS = _classification.functions(_init, _predict)
+FUNCTIONS = classification.functions(_init, _apply)
 
 
 def _workload(data: ResidentData, **facts) -> Workload:

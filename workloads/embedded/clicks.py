@@ -11,12 +11,12 @@ import pathlib
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers
-from workloads._functions import functions_of
-from workloads._initializers import he_normal, kernels, normal
+from workloads import layers
 from workloads._source import ResidentData
 from workloads._workload import Metric, Workload
 from workloads.data import clicks
+from workloads.functions import functions_of
+from workloads.initializers import he_normal, kernels, normal
 
 NAME = "clicks/mlp"
 EMBEDDING = 6
@@ -50,30 +50,30 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 def _init(key):
     key_table, key_mlp = jax.random.split(key)
     (table,) = kernels(key_table[None], [((clicks.FIELDS, clicks.VOCABULARY, EMBEDDING), normal(1.0))])
-    return {"Embed_0": {"embedding": table}, **_layers.mlp_init(key_mlp, SIZES, he_normal)}, ()
+    return {"Embed_0": {"embedding": table}, **layers.mlp_init(key_mlp, SIZES, he_normal)}, ()
 
 
-def _predict(params, model_state, batch, key, train, dropout_rate):
+def _apply(params, model_state, batch, key, train, dropout_rate):
     embedded = params["Embed_0"]["embedding"][
         jnp.arange(clicks.FIELDS), batch["categories"]
     ]  # [row, field, e]
     x = jnp.concatenate([batch["dense"], embedded.reshape(embedded.shape[0], -1)], axis=-1)
-    x = jax.nn.relu(_layers.dense(params["Dense_0"], x))
-    x = jax.nn.relu(_layers.dense(params["Dense_1"], x))
-    logits = _layers.dense(params["Dense_2"], _layers.dropout(key, x, dropout_rate, train))
+    x = jax.nn.relu(layers.dense(params["Dense_0"], x))
+    x = jax.nn.relu(layers.dense(params["Dense_1"], x))
+    logits = layers.dense(params["Dense_2"], layers.dropout(key, x, dropout_rate, train))
     return logits[:, 0], model_state
 
 
-def _score(logits, batch, label_smoothing):
+def _losses(logits, batch, label_smoothing):
     """-(y log s(z) + (1 - y) log s(-z)), one value per row."""
     del label_smoothing
     return jax.nn.softplus(jnp.where(batch["targets"] == 1, -logits, logits)), None
 
 
 def _sums(logits, batch) -> dict[str, jax.Array]:
-    losses, _ = _score(logits, batch, None)
+    losses, _ = _losses(logits, batch, None)
     right = (losses < jnp.log(2.0)).astype(jnp.float32)  # less than log 2: the label had more than half
     return {"loss": jnp.sum(losses), "accuracy": jnp.sum(right), "examples": jnp.float32(losses.size)}
 
 
-FUNCTIONS = functions_of(_init, _predict, _score, _sums)
+FUNCTIONS = functions_of(_init, _apply, _losses, _sums)

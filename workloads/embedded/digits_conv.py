@@ -6,11 +6,12 @@ import pathlib
 
 import jax
 
-from workloads import _classification, _layers
-from workloads._initializers import he_normal, lecun_normal
+from workloads import classification
 from workloads._source import ResidentData
 from workloads._workload import Metric, Workload
 from workloads.data import digits
+from workloads.initializers import he_normal, lecun_normal
+from workloads.layers import conv, dense, dropout, init_layers
 
 NAME = "digits/conv"
 CHANNELS = (8, 16)
@@ -46,14 +47,14 @@ def _init(key):
         "Dense_0": ((4 * 4 * CHANNELS[1], HIDDEN), lecun_normal),
         "Dense_1": ((HIDDEN, 10), lecun_normal),
     }
-    return _layers.init_layers(jax.random.split(key, len(layers)), layers), ()
+    return init_layers(jax.random.split(key, len(layers)), layers), ()
 
 
-def _predict(params, model_state, batch, key, train, dropout_rate):
-    x = jax.nn.relu(_layers.conv(params["Conv_0"], batch["inputs"]))
-    x = jax.nn.relu(_layers.conv(params["Conv_1"], x, stride=2))
-    x = jax.nn.relu(_layers.dense(params["Dense_0"], x.reshape(x.shape[0], -1)))
-    return _layers.dense(params["Dense_1"], _layers.dropout(key, x, dropout_rate, train)), model_state
+def _apply(params, model_state, batch, key, train, dropout_rate):
+    x = jax.nn.relu(conv(params["Conv_0"], batch["inputs"]))
+    x = jax.nn.relu(conv(params["Conv_1"], x, stride=2))
+    x = jax.nn.relu(dense(params["Dense_0"], x.reshape(x.shape[0], -1)))
+    return dense(params["Dense_1"], dropout(key, x, dropout_rate, train)), model_state
 
 
-FUNCTIONS = _classification.functions(_init, _predict)
+FUNCTIONS = classification.functions(_init, _apply)

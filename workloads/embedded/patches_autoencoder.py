@@ -10,11 +10,11 @@ import pathlib
 
 import jax.numpy as jnp
 
-from workloads import _layers
-from workloads._functions import functions_of
 from workloads._source import ResidentData
 from workloads._workload import Metric, Workload
 from workloads.data import photographs
+from workloads.functions import functions_of
+from workloads.layers import dense, mlp_init
 
 NAME = "photographs/autoencoder"
 SIDE = 12  # pixels
@@ -44,23 +44,23 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 
 
 def _init(key):
-    return _layers.mlp_init(key, SIZES), ()
+    return mlp_init(key, SIZES), ()
 
 
-def _predict(params, model_state, batch, key, train, dropout_rate):
+def _apply(params, model_state, batch, key, train, dropout_rate):
     del key, train, dropout_rate
     x = batch["inputs"]
     for i in range(len(SIZES) - 1):
-        x = _layers.dense(params[f"Dense_{i}"], x)
+        x = dense(params[f"Dense_{i}"], x)
         if i not in (CODE, len(SIZES) - 2):
             x = jnp.tanh(x)
     return x, model_state
 
 
-def _score(outputs, batch, label_smoothing):
+def _losses(outputs, batch, label_smoothing):
     """Squared error, the mean over the pixels. Pixels have variance 1, so 1 is the error of guessing 0."""
     del label_smoothing
     return jnp.mean((outputs - batch["inputs"]) ** 2, axis=-1), None
 
 
-FUNCTIONS = functions_of(_init, _predict, _score)
+FUNCTIONS = functions_of(_init, _apply, _losses)

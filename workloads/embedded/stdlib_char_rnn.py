@@ -10,11 +10,11 @@ import pathlib
 import jax
 import jax.numpy as jnp
 
-from workloads import _classification, _layers
-from workloads._initializers import lecun_normal
+from workloads import classification, layers
 from workloads._source import ResidentData
 from workloads._workload import Metric, Workload
 from workloads.data import stdlib_text
+from workloads.initializers import lecun_normal
 
 NAME = "stdlib/char_rnn"
 VOCABULARY = len(stdlib_text.VOCABULARY)  # 70
@@ -47,14 +47,14 @@ def build(data_dir: pathlib.Path | None = None) -> Workload:
 
 def _init(key):
     key_gru, key_dense = jax.random.split(key)
-    dense = _layers.init_layers(key_dense[None], {"Dense_0": ((UNITS, VOCABULARY), lecun_normal)})
-    return {"GRU_0": _layers.gru_init(key_gru, VOCABULARY, UNITS), **dense}, ()
+    dense = layers.init_layers(key_dense[None], {"Dense_0": ((UNITS, VOCABULARY), lecun_normal)})
+    return {"GRU_0": layers.gru_init(key_gru, VOCABULARY, UNITS), **dense}, ()
 
 
-def _predict(params, model_state, batch, key, train, dropout_rate):
+def _apply(params, model_state, batch, key, train, dropout_rate):
     """Logits [time, batch, vocabulary]: time comes first, which spares the recurrence two transpositions."""
-    states = _layers.gru(params["GRU_0"], batch["inputs"].T.astype(jnp.int32))
-    return _layers.dense(params["Dense_0"], _layers.dropout(key, states, dropout_rate, train)), model_state
+    states = layers.gru(params["GRU_0"], batch["inputs"].T.astype(jnp.int32))
+    return layers.dense(params["Dense_0"], layers.dropout(key, states, dropout_rate, train)), model_state
 
 
-FUNCTIONS = _classification.functions(_init, _predict, time_first=True)
+FUNCTIONS = classification.functions(_init, _apply, time_first=True)

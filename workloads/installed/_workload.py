@@ -84,8 +84,8 @@ def build(name: str, data_dir: pathlib.Path | None = None) -> Workload:
         init=functions.init,
         loss=functions.loss,
         metrics=functions.metrics,
-        predict=functions.predict,
-        score=functions.score,
+        apply=functions.apply,
+        losses=functions.losses,
         data=data,
         measure=measure,
         metric=Metric(metric, minimize=minimize),
@@ -116,7 +116,7 @@ class _Functions:
         params, model_state = self.real.init_model_fn(_plain(key))
         return params, () if self.stateless else model_state
 
-    def predict(self, params, model_state, batch, key, train, dropout_rate):
+    def apply(self, params, model_state, batch, key, train, dropout_rate):
         dropout = {"dropout_rate": dropout_rate} if train else {}
         outputs, new = self.real.model_fn(
             params, batch, self.state(model_state), self.modes[train], _plain(key), train, **dropout
@@ -126,13 +126,11 @@ class _Functions:
         return outputs, jax.tree.unflatten(jax.tree.structure(model_state), jax.tree.leaves(new))
 
     def loss(self, params, model_state, batch, key, train, regularization):
-        outputs, model_state = self.predict(
-            params, model_state, batch, key, train, regularization.dropout_rate
-        )
+        outputs, model_state = self.apply(params, model_state, batch, key, train, regularization.dropout_rate)
         found = self._loss(outputs, batch, regularization.label_smoothing if train else None)
         return found["summed"] / found["n_valid_examples"], model_state
 
-    def score(self, outputs, batch, label_smoothing):
+    def losses(self, outputs, batch, label_smoothing):
         losses, weights = self._loss(outputs, batch, label_smoothing)["per_example"], batch.get("weights")
         if not isinstance(batch["targets"], tuple):
             return losses, None if weights is None else jnp.reshape(weights, losses.shape).astype(
@@ -144,8 +142,8 @@ class _Functions:
         return losses / jnp.maximum(tokens, 1), tokens
 
     def metrics(self, params, model_state, batch, key):
-        outputs, _ = self.predict(params, model_state, batch, key, False, 0.0)
-        losses, weights = self.score(outputs, batch, None)
+        outputs, _ = self.apply(params, model_state, batch, key, False, 0.0)
+        losses, weights = self.losses(outputs, batch, None)
         weights = jnp.ones_like(losses) if weights is None else weights
         sums = {"loss": jnp.sum(losses * weights), "examples": jnp.sum(weights)}
         if self.real.target_metric_name == "accuracy":

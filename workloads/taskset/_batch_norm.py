@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from workloads._layers import Layer
+from workloads.layers import Layer
 
 DECAY, EPSILON = 0.999, 1e-3
 

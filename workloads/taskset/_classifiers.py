@@ -9,9 +9,10 @@ from typing import Any
 
 import jax
 
-from workloads import _classification, _losses
-from workloads._functions import Init
+from workloads import classification
 from workloads._workload import Functions, ModelState, Params, Workload
+from workloads.functions import Init
+from workloads.losses import cross_entropy
 from workloads.taskset import _images, _nets, _task
 from workloads.taskset.quirks import Quirks
 
@@ -20,15 +21,15 @@ Forward = Callable[[Params, ModelState, jax.Array, jax.Array, bool], tuple[jax.A
 
 
 def functions(
-    init: Init, forward: Forward, losses: _classification.Losses = _losses.cross_entropy
+    init: Init, forward: Forward, of_logits: classification.PerExample = cross_entropy
 ) -> Functions:
     """A workload's functions: the mean loss over the batch, and sums that count right answers too."""
 
-    def predict(params, model_state, batch, key, train, dropout_rate):
+    def apply(params, model_state, batch, key, train, dropout_rate):
         del dropout_rate
         return forward(params, model_state, _nets.pixels(batch["inputs"]), key, train)
 
-    return _classification.unsmoothed(init, predict, losses)
+    return classification.unsmoothed(init, apply, of_logits)
 
 
 def image_shape(dataset: list) -> tuple[int, int, int]:

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from workloads import _layers
-from workloads._initializers import Initializer
+from workloads.initializers import Initializer
+from workloads.layers import Layer, Layers, conv, dense
 
 WINDOW, STRIDE = 3, 2
 SEED_CHANNELS = 32  # of the small map that a decoder starts from
@@ -20,11 +20,11 @@ Images = Float[Array, "example height width channel"]
 
 def encoder_layers(
     image: tuple[int, int, int], units: Sequence[int], outputs: int, w_init: Initializer
-) -> _layers.Layers:
+) -> Layers:
     """Conv_0, Conv_1, ... and Dense_0; every convolution halves height and width, rounding up."""
     height, width, channels = image
     channel_sizes = (channels, *units)
-    convolutions: _layers.Layers = {
+    convolutions: Layers = {
         f"Conv_{i}": ((WINDOW, WINDOW, *channel_sizes[i : i + 2]), w_init) for i in range(len(units))
     }
     factor = STRIDE ** len(units)
@@ -32,16 +32,16 @@ def encoder_layers(
     return convolutions | {"Dense_0": ((features, outputs), w_init)}
 
 
-def encode(params: Mapping[str, _layers.Layer], x: Images, activation: Activation) -> jax.Array:
+def encode(params: Mapping[str, Layer], x: Images, activation: Activation) -> jax.Array:
     """[example, outputs]; the activation follows every convolution."""
     for i in range(len(params) - 1):
-        x = activation(_layers.conv(params[f"Conv_{i}"], x, STRIDE))
-    return _layers.dense(params["Dense_0"], x.reshape(x.shape[0], -1))
+        x = activation(conv(params[f"Conv_{i}"], x, STRIDE))
+    return dense(params["Dense_0"], x.reshape(x.shape[0], -1))
 
 
 def decoder_layers(
     latents: int, image: tuple[int, int, int], units: Sequence[int], w_init: Initializer
-) -> _layers.Layers:
+) -> Layers:
     """Dense_0, ConvTranspose_0, ConvTranspose_1, ... and Conv_0, which is 1x1.
 
     Args:
@@ -55,30 +55,30 @@ def decoder_layers(
     """
     rows, columns = _seed_size(image, len(units))
     channel_sizes = (SEED_CHANNELS, *units)
-    grow: _layers.Layers = {
+    grow: Layers = {
         f"ConvTranspose_{i}": ((WINDOW, WINDOW, *channel_sizes[i : i + 2]), w_init) for i in range(len(units))
     }
-    first: _layers.Layers = {"Dense_0": ((latents, rows * columns * SEED_CHANNELS), w_init)}
+    first: Layers = {"Dense_0": ((latents, rows * columns * SEED_CHANNELS), w_init)}
     return first | grow | {"Conv_0": ((1, 1, channel_sizes[-1], image[-1]), w_init)}
 
 
 def decode(
-    params: Mapping[str, _layers.Layer], z: jax.Array, image: tuple[int, int, int], activation: Activation
+    params: Mapping[str, Layer], z: jax.Array, image: tuple[int, int, int], activation: Activation
 ) -> Images:
     """Images [example, *image]; the activation follows every transposed convolution."""
     layers = len(params) - 2
-    x = _layers.dense(params["Dense_0"], z).reshape(-1, *_seed_size(image, layers), SEED_CHANNELS)
+    x = dense(params["Dense_0"], z).reshape(-1, *_seed_size(image, layers), SEED_CHANNELS)
     for i in range(layers):
         x = activation(conv_transpose(params[f"ConvTranspose_{i}"], x, STRIDE))
-    return _layers.conv(params["Conv_0"], x)
+    return conv(params["Conv_0"], x)
 
 
-def conv_transpose(layer: _layers.Layer, x: Images, stride: int) -> Images:
+def conv_transpose(layer: Layer, x: Images, stride: int) -> Images:
     """The transpose of a SAME convolution, as TensorFlow's `conv2d_transpose`: the map grows by the stride.
 
     y[stride * i + a - before] sums x[i] kernel[a] over i and a, with before = floor(max(window - stride, 0) / 2). Each
     of the stride^2 phases of the output is a small convolution of x with the taps that meet it, so that no product is
-    spent on the zeros between the elements of x; like `_layers.conv` each is slices and one product.
+    spent on the zeros between the elements of x; like `conv` each is slices and one product.
 
     Args:
       layer: kernel [window, window, inputs, outputs], and bias.

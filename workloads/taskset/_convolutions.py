@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from workloads import _layers
-from workloads._initializers import Initializer
+from workloads.initializers import Initializer
+from workloads.layers import conv
 from workloads.taskset import _draws
 
 WINDOW = 3
@@ -83,7 +83,7 @@ def _size(size: int, layer: Convolution) -> int:
 def kernels(
     channels: int, stack: Sequence[Convolution], w_init: Initializer
 ) -> dict[str, tuple[tuple[int, ...], Initializer]]:
-    """Layers Conv_0, Conv_1, ... for `_layers.init_layers`.
+    """Layers Conv_0, Conv_1, ... for `init_layers`.
 
     Args:
       channels: of the images.
@@ -102,5 +102,5 @@ def apply(
 ) -> Float[Array, "example row column unit"]:
     """The last map; the activation follows every convolution, the last one too."""
     for i, layer in enumerate(stack):
-        x = activation(_layers.conv(params[f"Conv_{i}"], x, layer.stride, layer.padding))
+        x = activation(conv(params[f"Conv_{i}"], x, layer.stride, layer.padding))
     return x

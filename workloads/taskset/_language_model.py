@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from workloads import _losses
-from workloads._functions import functions_of
 from workloads._workload import Functions, Workload
+from workloads.functions import functions_of
+from workloads.losses import cross_entropy
 from workloads.taskset import _nets, _recurrent, _task, _text
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -86,23 +86,21 @@ def functions(net: _recurrent.RecurrentNet, masked: bool) -> Functions:
     def tokens_of(batch):
         return jnp.minimum(batch["text"].T, net.tokens - 1)  # time first spares the recurrence transpositions
 
-    def predict(params, model_state, batch, key, train, dropout_rate):
+    def apply(params, model_state, batch, key, train, dropout_rate):
         del key, train, dropout_rate
         states = net.states(params, tokens_of(batch)[:-1])
         if states.shape[0] * states.shape[1] * net.outputs <= LOGITS_AT_ONCE:
             return net.linear(params, states), model_state
         return {"states": states, "linear": params["linear"]}, model_state
 
-    def score(outputs, batch, label_smoothing):
+    def losses(outputs, batch, label_smoothing):
         del label_smoothing
         targets = tokens_of(batch)[1:]
-        if isinstance(outputs, dict):
-            losses = _in_pieces(net, outputs, targets)
-        else:
-            losses = _losses.cross_entropy(outputs, targets)
-        return losses, (targets > 0).astype(jnp.float32) if masked else jnp.ones(targets.shape)
+        in_pieces = isinstance(outputs, dict)
+        values = _in_pieces(net, outputs, targets) if in_pieces else cross_entropy(outputs, targets)
+        return values, (targets > 0).astype(jnp.float32) if masked else jnp.ones(targets.shape)
 
-    return functions_of(lambda key: (net.init(key), ()), predict, score, time_first=True)
+    return functions_of(lambda key: (net.init(key), ()), apply, losses, time_first=True)
 
 
 def _in_pieces(
@@ -116,8 +114,8 @@ def _in_pieces(
       targets: tokens.
     """
 
-    def cross_entropy(states, targets):
-        return _losses.cross_entropy(net.linear(outputs, states), targets)
+    def of_piece(states, targets):
+        return cross_entropy(net.linear(outputs, states), targets)
 
     states = outputs["states"]
     rows = max(LOGITS_AT_ONCE // net.outputs, 1)
@@ -125,5 +123,5 @@ def _in_pieces(
     short = pieces * rows - targets.size
     states = jnp.pad(states.reshape(targets.size, -1), ((0, short), (0, 0))).reshape(pieces, rows, -1)
     padded = jnp.pad(targets.reshape(-1), (0, short)).reshape(pieces, rows)
-    made = jax.lax.map(jax.checkpoint(lambda piece: cross_entropy(*piece)), (states, padded))
+    made = jax.lax.map(jax.checkpoint(lambda piece: of_piece(*piece)), (states, padded))
     return made.reshape(-1)[: targets.size].reshape(targets.shape)

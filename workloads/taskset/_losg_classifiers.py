@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers
-from workloads._initializers import Initializer, kernels
 from workloads._workload import Params
+from workloads.initializers import Initializer, kernels
+from workloads.layers import dense, mlp
 from workloads.taskset import _losg_data, _nets
 from workloads.taskset._losg_problem import Config, Problem, Streams
 
@@ -54,7 +54,7 @@ def fully_connected(config: Config, streams: Streams) -> Problem:
 
     def objective(constants, params, batch):
         del constants
-        return _classifier_loss(_layers.mlp(params, batch["inputs"], activation), params, batch["targets"])
+        return _classifier_loss(mlp(params, batch["inputs"], activation), params, batch["targets"])
 
     return Problem(
         ["fully_connected", sizes, config["activation"], config["bs"]],
@@ -86,7 +86,7 @@ def sparse_softmax_regression(config: Config, streams: Streams) -> Problem:
     def objective(constants, params, batch):
         del constants
         summed = occurrences(batch) @ params["Embed"]["embedding"]
-        return _classifier_loss(_layers.dense(params["Dense"], summed), params, batch["targets"])
+        return _classifier_loss(dense(params["Dense"], summed), params, batch["targets"])
 
     def deviation(params, batch):
         lookups = jnp.sqrt(jnp.sum(occurrences(batch), axis=0))

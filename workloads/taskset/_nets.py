@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from workloads._initializers import (
+from workloads.initializers import (
     Initializer,
     normal,
     orthogonal,

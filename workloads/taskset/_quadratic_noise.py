@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from workloads._initializers import orthogonal
+from workloads.initializers import orthogonal
 
 EXPLICIT = 32  # dimensions up to which Q is made as in the original
 

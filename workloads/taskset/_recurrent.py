@@ -7,7 +7,7 @@ x is the input, h the state (and c the cell of an LSTM), s the logistic function
   lstm  c' = s(f + 1) c + s(i) tanh(j), h' = tanh(c') s(o), where i, j, f, o = W x + U h + b
 
 The reset gate of Sonnet's GRU acts before the product with the state. Three choices are for the CPU, as in
-`_layers.gru`: inputs are looked up, never multiplied as one-hot vectors; every gate has arrays of its own; the body of
+`layers.gru`: inputs are looked up, never multiplied as one-hot vectors; every gate has arrays of its own; the body of
 the loop is rematerialised on the way back.
 """
 
@@ -22,13 +22,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from workloads import _layers
-from workloads._initializers import Initializer, kernels, normal, variance_scaling
+from workloads import layers
+from workloads.initializers import Initializer, kernels, normal, variance_scaling
 from workloads.taskset import _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
 State = tuple[jax.Array, ...]  # (h,), or (h, c) of an LSTM
-Makes = _layers.Layers  # name -> shape, and how to make it
+Makes = layers.Layers  # name -> shape, and how to make it
 
 # Of TensorFlow's variables without an initializer, biases too: a vector counts its length as both fans.
 GLOROT_UNIFORM = variance_scaling(1.0, "fan_avg", "uniform")
@@ -233,7 +233,7 @@ class RecurrentNet:
         self, params: Mapping[str, Any], states: Float[Array, "*batch unit"]
     ) -> Float[Array, "*batch output"]:
         """Logits."""
-        return _layers.dense(params["linear"], states)
+        return layers.dense(params["linear"], states)
 
     def _rows(
         self, embedding: jax.Array | None, gate: Mapping[str, jax.Array], tokens: jax.Array

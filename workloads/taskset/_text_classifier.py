@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from workloads import _classification
+from workloads import classification
 from workloads._workload import Functions
 from workloads.taskset import _recurrent
 
@@ -24,11 +24,11 @@ def functions(net: _recurrent.RecurrentNet, aggregate: str) -> Functions:
       aggregate: a key of AGGREGATES.
     """
 
-    def predict(params, model_state, batch, key, train, dropout_rate):
+    def apply(params, model_state, batch, key, train, dropout_rate):
         del key, train, dropout_rate
         tokens = jnp.minimum(
             batch["text"].T, net.tokens - 1
         )  # time first spares the recurrence transpositions
         return net.linear(params, AGGREGATES[aggregate](net.states(params, tokens))), model_state
 
-    return _classification.unsmoothed(lambda key: (net.init(key), ()), predict)
+    return classification.unsmoothed(lambda key: (net.init(key), ()), apply)

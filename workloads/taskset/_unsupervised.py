@@ -11,10 +11,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from workloads import _layers
-from workloads._functions import functions_of
 from workloads._source import Batch, ResidentData
 from workloads._workload import Functions, Params, Workload
+from workloads.functions import functions_of
+from workloads.layers import Layers, init_layers
 from workloads.taskset import _images, _nets, _task
 from workloads.taskset.quirks import Quirks
 
@@ -26,24 +26,24 @@ Bind = Callable[[Mapping[str, Any]], Functions]
 LIKELIHOOD = "MEAN_SQUARED_ERROR"
 
 
-def functions(init: Callable[[jax.Array], Params], losses: Losses) -> Functions:
+def functions(init: Callable[[jax.Array], Params], of_params: Losses) -> Functions:
     """A workload's functions: the mean over the batch of a loss per example, which counts as the model's output."""
 
-    def predict(params, model_state, batch, key, train, dropout_rate):
+    def apply(params, model_state, batch, key, train, dropout_rate):
         del train, dropout_rate
-        return losses(params, batch, key), model_state
+        return of_params(params, batch, key), model_state
 
-    def score(outputs, batch, label_smoothing):
+    def losses(outputs, batch, label_smoothing):
         del batch, label_smoothing
         return outputs, None
 
-    return functions_of(lambda key: (init(key), ()), predict, score)
+    return functions_of(lambda key: (init(key), ()), apply, losses)
 
 
-def init_nets(key: jax.Array, nets: Mapping[str, _layers.Layers]) -> Params:
+def init_nets(key: jax.Array, nets: Mapping[str, Layers]) -> Params:
     """Parameters [net][layer] of several nets, drawn together."""
     layers = {f"{net}/{layer}": make for net, members in nets.items() for layer, make in members.items()}
-    made = _layers.init_layers(jax.random.split(key, len(layers)), layers)
+    made = init_layers(jax.random.split(key, len(layers)), layers)
     return {net: {layer: made[f"{net}/{layer}"] for layer in members} for net, members in nets.items()}
 
 

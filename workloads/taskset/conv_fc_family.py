@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 
-from workloads import _layers
 from workloads._workload import Workload
+from workloads.layers import init_layers, mlp, mlp_layers
 from workloads.taskset import _classifiers, _convolutions, _draws, _images, _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -62,15 +62,15 @@ def from_config(
     w_init = _nets.initializer(w_name, w_scale, quirks)
     activation = _nets.ACTIVATIONS[config["activation"]]
     convolutions = _convolutions.kernels(image[-1], stack, w_init)
-    layers = convolutions | _layers.mlp_layers(sizes, w_init)
+    layers = convolutions | mlp_layers(sizes, w_init)
     unbiased = () if config["use_bias"] else tuple(convolutions)
 
     def init(key):
-        return _layers.init_layers(jax.random.split(key, len(layers)), layers, unbiased), ()
+        return init_layers(jax.random.split(key, len(layers)), layers, unbiased), ()
 
     def logits(params, images):
         x = _convolutions.apply(params, images, stack, activation)
-        return _layers.mlp(params, x.reshape(x.shape[0], -1), activation)
+        return mlp(params, x.reshape(x.shape[0], -1), activation)
 
     return _classifiers.sampled_task(
         name, "conv_fc_family", "conv", config, (init, logits), _summary(config), data_dir, quirks

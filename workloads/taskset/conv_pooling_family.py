@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 
-from workloads import _layers
 from workloads._workload import Workload
+from workloads.layers import dense, init_layers, mlp_layers
 from workloads.taskset import _classifiers, _convolutions, _draws, _images, _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -59,15 +59,15 @@ def from_config(
     activation = _nets.ACTIVATIONS[config["activation"]]
     pool = _convolutions.POOLS[config["pool_type"]]
     convolutions = _convolutions.kernels(image[-1], stack, w_init)
-    layers = convolutions | _layers.mlp_layers((features, classes), w_init)
+    layers = convolutions | mlp_layers((features, classes), w_init)
     unbiased = () if config["use_bias"] else tuple(convolutions)
 
     def init(key):
-        return _layers.init_layers(jax.random.split(key, len(layers)), layers, unbiased), ()
+        return init_layers(jax.random.split(key, len(layers)), layers, unbiased), ()
 
     def logits(params, images):
         x = _convolutions.apply(params, images, stack, activation)
-        return _layers.dense(params["Dense_0"], pool(x))
+        return dense(params["Dense_0"], pool(x))
 
     return _classifiers.sampled_task(
         name, "conv_pooling_family", "conv", config, (init, logits), _summary(config), data_dir, quirks

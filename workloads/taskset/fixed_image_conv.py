@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers
 from workloads._workload import Functions, Workload
+from workloads.layers import conv, init_layers, mlp, mlp_layers
 from workloads.taskset import _batch_norm, _classifiers, _convolutions, _images, _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -50,7 +50,7 @@ def _functions(config: Mapping[str, Any], quirks: Quirks) -> Functions:
     features = channels if config["pool"] else rows * columns * channels
     w_name, w_scale = config["w_init"] or (None, None)
     w_init = _nets.SONNET if w_name is None else _nets.initializer(w_name, w_scale, quirks)
-    kernels = _convolutions.kernels(facts.shape[-1], stack, w_init) | _layers.mlp_layers(
+    kernels = _convolutions.kernels(facts.shape[-1], stack, w_init) | mlp_layers(
         (features, *config["fc_hidden"], facts.classes),
         w_init if config["w_init_of"] == "all" else _nets.SONNET,
     )
@@ -59,7 +59,7 @@ def _functions(config: Mapping[str, Any], quirks: Quirks) -> Functions:
     norms = {f"BatchNorm_{i}": layer.units for i, layer in enumerate(stack) if config["batch_norm"]}
 
     def init(key):
-        params = _layers.init_layers(jax.random.split(key, len(kernels)), kernels)
+        params = init_layers(jax.random.split(key, len(kernels)), kernels)
         params |= {name: _batch_norm.init(units) for name, units in norms.items()}
         moving = norms if rule == "moving_average" else {}
         return params, {name: _batch_norm.init_state(units) for name, units in moving.items()}
@@ -68,14 +68,14 @@ def _functions(config: Mapping[str, Any], quirks: Quirks) -> Functions:
         del key
         x, state = images, dict(model_state)
         for i, layer in enumerate(stack):
-            x = _layers.conv(params[f"Conv_{i}"], x, layer.stride, layer.padding)
+            x = conv(params[f"Conv_{i}"], x, layer.stride, layer.padding)
             if norms:
                 norm = f"BatchNorm_{i}"
                 x, moving = _batch_norm.apply(params[norm], x, rule, state.get(norm), train)
                 state |= {norm: moving} if moving else {}
             x = activation(x)
         x = POOLS[config["pool"]](x) if config["pool"] else x.reshape(x.shape[0], -1)
-        return _layers.mlp(params, x, activation), state
+        return mlp(params, x, activation), state
 
     def forward_in_batches(params, model_state, images, key, train):
         if train or not norms or rule != "batch_statistics":

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers, _losses
+from workloads import layers
 from workloads._workload import Workload
+from workloads.losses import cross_entropy, squared_error_of_sigmoid
 from workloads.taskset import _batch_norm, _classifiers, _images, _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -19,8 +20,8 @@ LAYER_NORM_EPSILON = 1e-5
 
 # loss of fixed.json -> loss of every example, AlgoPerf's name
 LOSSES = {
-    "cross_entropy": (_losses.cross_entropy, "SOFTMAX_CROSS_ENTROPY"),
-    "squared_error_of_sigmoid": (_losses.squared_error_of_sigmoid, "MEAN_SQUARED_ERROR"),
+    "cross_entropy": (cross_entropy, "SOFTMAX_CROSS_ENTROPY"),
+    "squared_error_of_sigmoid": (squared_error_of_sigmoid, "MEAN_SQUARED_ERROR"),
 }
 
 
@@ -47,7 +48,7 @@ def from_config(
     losses, loss_type = LOSSES[config["loss"]]
 
     def init(key):
-        params = _layers.mlp_init(key, sizes, _nets.SONNET)
+        params = layers.mlp_init(key, sizes, _nets.SONNET)
         state = {}
         for i, units in enumerate(config["hidden"]):
             if norm == "layer":
@@ -63,17 +64,17 @@ def from_config(
         state = dict(model_state)
         keys = None if rate is None else jax.random.split(key, hidden)
         for i in range(hidden):
-            x = _layers.dense(params[f"Dense_{i}"], x)
+            x = layers.dense(params[f"Dense_{i}"], x)
             if norm == "layer":
-                x = _layers.layer_norm(params[f"LayerNorm_{i}"], x, LAYER_NORM_EPSILON)
+                x = layers.layer_norm(params[f"LayerNorm_{i}"], x, LAYER_NORM_EPSILON)
             elif norm == "batch":
                 layer = f"BatchNorm_{i}"
                 x, moving = _batch_norm.apply(params[layer], x, rule, state.get(layer), train)
                 state |= {layer: moving} if moving else {}
             if keys is not None:
-                x = _layers.dropout(keys[i], x, rate, train or quirks.dropout_eval == "on")
+                x = layers.dropout(keys[i], x, rate, train or quirks.dropout_eval == "on")
             x = activation(x)
-        return _layers.dense(params[f"Dense_{hidden}"], x), state
+        return layers.dense(params[f"Dense_{hidden}"], x), state
 
     return _classifiers.fixed_task(
         name,

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from workloads import _layers
-from workloads._initializers import Initializer
 from workloads._workload import Workload
+from workloads.initializers import Initializer
+from workloads.layers import mlp, mlp_layers
 from workloads.taskset import _classifiers, _draws, _flows, _masks, _nets, _unsupervised
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -85,7 +85,7 @@ def flow(
       w_init: of all kernels, before they are masked.
       quirks: maf_masks, maf_kernel_constraint.
     """
-    layers = _layers.mlp_layers((pixels, *hidden_units, 2 * pixels), w_init)
+    layers = mlp_layers((pixels, *hidden_units, 2 * pixels), w_init)
     ranks = _masks.RANKS[quirks.maf_masks](pixels, hidden_units)
     always = quirks.maf_kernel_constraint == "always"
 
@@ -96,9 +96,7 @@ def flow(
         return constraint(_unsupervised.init_nets(key, {f"bijector_{i}": layers for i in range(bijectors)}))
 
     def net(params, x):
-        return _layers.mlp(
-            _masks.masked(params, ranks) if always else params, x, _nets.ACTIVATIONS[activation]
-        )
+        return mlp(_masks.masked(params, ranks) if always else params, x, _nets.ACTIVATIONS[activation])
 
     return _unsupervised.Model(
         "flow",

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from workloads import _layers
-from workloads._initializers import Initializer
 from workloads._workload import Workload
+from workloads.initializers import Initializer
+from workloads.layers import mlp, mlp_init
 from workloads.taskset import _classifiers, _draws, _nets, _unsupervised
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -101,13 +101,13 @@ def autoencoder(
     error, reduction = ERRORS[loss_type], REDUCTIONS[reduction_type]
 
     def init(key):
-        return _layers.mlp_init(key, sizes, w_init)
+        return mlp_init(key, sizes, w_init)
 
     def losses(params, batch, key):
         del key
         x = _unsupervised.flat(batch["inputs"])
         x = _unsupervised.centred(x) if output_type in CENTRED else x
-        return reduction(error(output(_layers.mlp(params, x, between)) - x), axis=-1)
+        return reduction(error(output(mlp(params, x, between)) - x), axis=-1)
 
     made = _unsupervised.functions(init, losses)
     return _unsupervised.Model(

@@ -11,8 +11,8 @@ import math
 import pathlib
 from typing import Any
 
-from workloads import _layers
 from workloads._workload import Workload
+from workloads.layers import mlp, mlp_init
 from workloads.taskset import _classifiers, _draws, _images, _nets
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -61,10 +61,10 @@ def from_config(
     activation = _nets.ACTIVATIONS[config["activation"]]
 
     def init(key):
-        return _layers.mlp_init(key, sizes, w_init), ()
+        return mlp_init(key, sizes, w_init), ()
 
     def logits(params, images):
-        return _layers.mlp(params, images.reshape(images.shape[0], -1), activation)
+        return mlp(params, images.reshape(images.shape[0], -1), activation)
 
     return _classifiers.sampled_task(
         name, "mlp_family", "mlp", config, (init, logits), _summary(config), data_dir, quirks

@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 
-from workloads import _layers
-from workloads._initializers import Initializer
 from workloads._workload import Workload
+from workloads.initializers import Initializer
+from workloads.layers import mlp, mlp_layers
 from workloads.taskset import _classifiers, _draws, _nets, _unsupervised, _variational
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -87,12 +87,12 @@ def autoencoder(
       prepare: images as stored -> [example, pixel].
     """
     nets = {
-        "encoder": _layers.mlp_layers((pixels, *encoder_units, 2 * latents), w_init),
-        "decoder": _layers.mlp_layers((latents, *decoder_units, 2 * pixels), w_init),
+        "encoder": mlp_layers((pixels, *encoder_units, 2 * latents), w_init),
+        "decoder": mlp_layers((latents, *decoder_units, 2 * pixels), w_init),
     }
 
     def perceptron(params, x):
-        return _layers.mlp(params, x, _nets.ACTIVATIONS[activation])
+        return mlp(params, x, _nets.ACTIVATIONS[activation])
 
     made = _unsupervised.functions(
         lambda key: _unsupervised.init_nets(key, nets), _variational.losses(perceptron, perceptron, prepare)

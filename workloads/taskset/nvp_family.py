@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from workloads import _layers
-from workloads._initializers import Initializer
 from workloads._workload import Workload
+from workloads.initializers import Initializer
+from workloads.layers import mlp, mlp_layers
 from workloads.taskset import _classifiers, _draws, _flows, _nets, _unsupervised
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -67,14 +67,14 @@ def flow(
       w_init: of all kernels.
     """
     masked = pixels // 2
-    layers = _layers.mlp_layers((masked, *hidden_units, 2 * (pixels - masked)), w_init)
+    layers = mlp_layers((masked, *hidden_units, 2 * (pixels - masked)), w_init)
     orders = [np.random.RandomState(i).permutation(pixels) for i in range(bijectors - 1)]
 
     def init(key):
         return _unsupervised.init_nets(key, {f"bijector_{i}": layers for i in range(bijectors)})
 
     def net(params, x):
-        return _layers.mlp(params, x, _nets.ACTIVATIONS[activation])
+        return mlp(params, x, _nets.ACTIVATIONS[activation])
 
     made = _flows.functions(init, _flows.coupling(net, masked), bijectors, _flows.permutations(orders))
     return _unsupervised.Model(

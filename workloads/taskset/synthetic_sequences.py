@@ -18,10 +18,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from workloads import _losses
-from workloads._functions import functions_of
 from workloads._source import GeneratedData, Provenance
 from workloads._workload import Functions, Workload
+from workloads.functions import functions_of
+from workloads.losses import cross_entropy
 from workloads.taskset import _recurrent, _task
 from workloads.taskset.quirks import RELEASED, Quirks
 
@@ -104,13 +104,13 @@ def copy(length: int, num_tokens: int) -> Draw:
 def _functions(net: _recurrent.RecurrentNet, scored: int) -> Functions:
     """Mean cross-entropy of the last `scored` places; an example of the metrics is such a place."""
 
-    def predict(params, model_state, batch, key, train, dropout_rate):
+    def apply(params, model_state, batch, key, train, dropout_rate):
         del key, train, dropout_rate
         states = net.states(params, batch["inputs"].T)[-scored:]
         return net.linear(params, states), model_state
 
-    def score(logits, batch, label_smoothing):
+    def losses(logits, batch, label_smoothing):
         del label_smoothing
-        return _losses.cross_entropy(logits, batch["targets"].T[-scored:]), None
+        return cross_entropy(logits, batch["targets"].T[-scored:]), None
 
-    return functions_of(lambda key: (net.init(key), ()), predict, score, time_first=True)
+    return functions_of(lambda key: (net.init(key), ()), apply, losses, time_first=True)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from workloads._initializers import kernels
+from workloads.initializers import kernels
 from workloads.taskset import _draws, _nets
 from workloads.taskset.quirks import Quirks
 

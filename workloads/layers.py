@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from workloads._initializers import Initializer, kernels, lecun_normal, normal, orthogonal
+from workloads.initializers import Initializer, kernels, lecun_normal, normal, orthogonal
 from workloads.products import product
 
 Layer = Mapping[str, jax.Array]
