@@ -175,7 +175,7 @@ def test_sums_agree_with_its_own_evaluation(mnist, streamed):
     params, model_state = mnist.init(jax.random.key(3))
     batch = {name: jnp.asarray(values) for name, values in mnist.data.splits["test"].items()}
     sums = mnist.metrics(params, model_state, batch, jax.random.key(0))
-    found = streamed.data.evaluate(params, model_state, "test", 10_000)
+    found = streamed.measure.evaluate(params, model_state, "test", 10_000)
     assert found["accuracy"] == float(sums["accuracy"]) / float(sums["examples"])
     assert found["loss"] == pytest.approx(float(sums["loss"] / sums["examples"]), rel=1e-6)
 
@@ -185,21 +185,25 @@ def test_streams_and_samples_of_training_examples_repeat_themselves(streamed):
     import jax
 
     assert isinstance(streamed.data, StreamedData)
-    first, again, other = (next(streamed.data.stream("train", seed, 64)) for seed in (3, 3, 4))
+    first, again, other = (
+        next(streamed.data.stream("train", jax.random.key(seed), 64)) for seed in (3, 3, 4)
+    )
     np.testing.assert_array_equal(first["inputs"], again["inputs"])
     assert not np.array_equal(first["targets"], other["targets"])
     params, model_state = streamed.init(jax.random.key(3))
-    found = [streamed.data.evaluate(params, model_state, "train", 10_000) for _ in range(2)]
+    found = [streamed.measure.evaluate(params, model_state, "train", 10_000) for _ in range(2)]
     assert found[0] == found[1]
 
 
 @needs_algoperf
 def test_a_population_trains_on_the_stream(streamed):
-    from tests.tuning.toy import SGD
+    from tests.tuning.toy import sgd
     from tuning.engine.population import Population
 
     rates = {"learning_rate": np.array([3e-2, 0.0])}
-    curves = Population(streamed, SGD, 90, 30).run(rates, np.uint32([1, 1]), np.uint32([7]))
+    curves = Population(streamed, sgd, 90, 30).run(
+        rates, np.uint32([1, 1]), np.uint32([7])
+    )
     trained, untrained = curves.metrics["validation/accuracy"]
     assert trained[-1] > 0.5
     assert (untrained == untrained[0]).all()
@@ -214,10 +218,12 @@ def test_a_broken_workload_says_that_it_is_broken():
 
 @needs_algoperf
 def test_facts_need_no_data_but_training_does(tmp_path):
+    import jax
+
     fastmri = workloads.load("algoperf-installed/fastmri")
     assert workloads.facts(fastmri)["examples"] == {"train": 34_742, "validation": 3_554, "test": 3_581}
     with pytest.raises(ValueError, match="give data_dir"):
-        fastmri.data.stream("train", 0, 32)
+        fastmri.data.stream("train", jax.random.key(0), 32)
     with pytest.raises(FileNotFoundError, match="no prepared data set"):
         workloads.load("algoperf-installed/mnist", tmp_path)
 
