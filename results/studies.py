@@ -16,224 +16,107 @@ in flight. Several processes may work on a study: of two that write one cohort, 
 from __future__ import annotations
 
 import dataclasses
-import io
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from submissions.points import Point
+from results._cohort_files import SCHEMA as SCHEMA
+from results._cohort_files import as_parquet as as_parquet
+from results._cohort_files import belongs_to as belongs_to
+from results._cohort_files import read_cohort
+from results._specification import DRAWS as DRAWS
+from results._specification import FORMAT as FORMAT
+from results._specification import ROLES as ROLES
+from results._specification import SEEDINGS as SEEDINGS
+from results._specification import Cohort as Cohort
+from results._specification import Programs as Programs
+from results._specification import StudySpec as StudySpec
+from results._specification import balanced as balanced
 from submissions.statuses import STATUSES as STATUSES
 from workloads.data.files import write_atomically, write_once
 from workloads.spelling import did_you_mean
 
-FORMAT = 2
-# Format 1 called a cohort a batch, and the trials of a file a width; everything else was as it is.
+# Format 1 called a cohort a batch, and the trials of a file a width; format 2 knew neither growth nor seals.
 _NAMES_SINCE_1 = {"width": "cohort_size", "widths": "cohort_sizes"}
-_COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
-ROLES = ("candidates", "baseline", "leave-one-out")
-DRAWS = ("independent", "quasi-random", "chosen")
-SEEDINGS = ("hashed", "algoperf")
 RECORD = "record"  # folder, in that of an experiment of `shortlist run`, of the studies that it writes
-# One schema for every trial, whoever made it; "<role>/<metric>" lists of floats stand beside these.
-SCHEMA: Mapping[str, Any] = {
-    "workload": pl.String, "cohort": pl.Int64, "repeat": pl.Int64, "point": pl.String, "hyperparameters": pl.String,
-    "status": pl.String, "status_reason": pl.String, "diverged_step": pl.Int64, "metric": pl.String,
-    "minimize": pl.Boolean, "validation_target": pl.Float64, "test_target": pl.Float64, "step_hint": pl.Int64,
-    "max_runtime_seconds": pl.Float64, "steps": pl.Int64, "global_step": pl.List(pl.Int64),
-    "submission_seconds": pl.List(pl.Float64), "cohort_seconds": pl.Float64, "loop": pl.String, "seed": pl.Int64,
-    "optimizer": pl.String, "data": pl.String, "device": pl.String, "versions": pl.String, "command": pl.String,
-}  # fmt: skip
 OF_SUBMISSIONS = ("status_reason", "submission_seconds", "max_runtime_seconds")
 LOOPS = ("population", "submission")  # the engine of many trials at once, and AlgoPerf's loop
-
-
-@dataclasses.dataclass(frozen=True)
-class Cohort:
-    """Trials of one workload that are trained together and written as one file.
-
-    Attributes:
-      number: names the file.
-      repeat: of all its trials.
-      points: one per trial.
-      size: trials of the largest cohort beside it; smaller ones are filled up, so that one program serves all.
-    """
-
-    number: int
-    repeat: int
-    points: tuple[Point, ...]
-    size: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Programs:
-    """How the trials of a cohort are spread over programs, which decides the order of sums.
-
-    Attributes:
-      width: at most so many trials in one program.
-      side_by_side: programs that share the trials at a time.
-    """
-
-    width: int
-    side_by_side: int
-
-
-@dataclasses.dataclass(frozen=True)
-class StudySpec:
-    """Everything that determines a study's numbers. The same specification gives the same numbers.
-
-    Attributes:
-      name: short name; the `submission` of AlgoPerf's vocabulary.
-      title: how reports call it.
-      role: what a report compares it as, one of `ROLES`.
-      optimizer: a name of `submissions.OPTIMIZERS`.
-      strategy: name and arguments of the strategy that gives the points.
-      points: workload -> points, materialised once; None where a sequential strategy asks as it goes.
-      workloads: names, in the order they are trained.
-      repeats: independent trainings of every point.
-      seed: of the whole study.
-      seeding: how trials come by their random keys, one of `SEEDINGS`. "hashed": from (seed, workload, point, repeat).
-        "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
-        batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
-      cohort_size: at most so many trials form one cohort, trained as one program where it fits into memory; None: as
-        many per cohort and per program as serve each workload best on the machine that begins the study.
-      cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
-      programs: workload -> how its cohorts are spread over programs; `tune` fills it in, so that whoever goes on with
-        the study, on whatever machine, sums in the same order.
-      shared_batches: the trials of a cohort see the same examples at every step.
-      steps: steps of every trial and end of its schedule; None means the workload's step hint.
-      eval_period: steps between evaluations; None means the workload's own, scaled as the steps are.
-      eval_batches: evaluate on so many fresh minibatches of each split, see `tuning.engine.population.Evaluation`; None
-        means on whole splits.
-      eval_at_start: evaluate before the first step too.
-      draws: how the points were come by, one of `DRAWS`: what a report may suppose of them; None in older studies.
-      data: workload -> provenance of its data; `tune` fills it in, so that a study never mixes data sets.
-      format: version of this layout.
-    """
-
-    name: str
-    title: str
-    role: str
-    optimizer: str
-    strategy: Mapping[str, Any]
-    points: Mapping[str, tuple[Point, ...]] | None
-    workloads: tuple[str, ...]
-    repeats: int = 1
-    seed: int = 0
-    seeding: str = "hashed"
-    cohort_size: int | None = None
-    shared_batches: bool = True
-    steps: int | None = None
-    eval_period: int | None = None
-    eval_batches: int | None = None
-    eval_at_start: bool = False
-    draws: str | None = None
-    data: Mapping[str, str] | None = None
-    cohort_sizes: Mapping[str, int] | None = None
-    programs: Mapping[str, Programs] | None = None
-    format: int = FORMAT
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise ValueError(f"study {self.name!r}: unknown role {self.role!r}; allowed: {', '.join(ROLES)}")
-        if self.draws is not None and self.draws not in DRAWS:
-            raise ValueError(
-                f"study {self.name!r}: unknown draws {self.draws!r}; allowed: {', '.join(DRAWS)}"
-            )
-        if self.seeding not in SEEDINGS:
-            raise ValueError(
-                f"study {self.name!r}: unknown seeding {self.seeding!r}; allowed: {', '.join(SEEDINGS)}"
-            )
-        if self.seeding == "algoperf":
-            self._check_algoperf()
-        if not self.workloads:
-            raise ValueError(f"study {self.name!r}: no workloads; name at least one")
-        if self.repeats < 1:
-            raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
-        for field in ("cohort_size", "steps", "eval_period", "eval_batches"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"study {self.name!r}: {field} is {value}, must be at least 1 or None")
-        if self.points is not None and set(self.points) != set(self.workloads):
-            raise ValueError(
-                f"study {self.name!r}: points are given for {sorted(self.points)}, "
-                f"workloads are {sorted(self.workloads)}"
-            )
-
-    def _check_algoperf(self) -> None:
-        what = f"study {self.name!r}: seeding 'algoperf'"
-        if self.shared_batches:
-            raise ValueError(f"{what} gives every trial batches of its own; add --own-batches")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"{what} takes seeds in 0..{2**32 - 1}, not {self.seed}")
-        if self.repeats != 1:
-            raise ValueError(f"{what} has no repeats; make another study, with another seed")
-
-    def cohort_size_of(self, workload: str) -> int:
-        """At most so many trials of a workload form one cohort.
-
-        Raises:
-          ValueError: nobody has chosen yet.
-        """
-        if self.cohort_size is not None:
-            return self.cohort_size
-        if self.cohort_sizes is None:
-            raise ValueError(f"study {self.name!r}: cohort_size is None; tune chooses one per workload")
-        return self.cohort_sizes[workload]
-
-    def cohorts(self, points: Sequence[Point], workload: str, first: int = 0) -> tuple[Cohort, ...]:
-        """The study's work on points of one workload, numbered from `first`.
-
-        A fixed partition, whatever is already done: resuming then trains the very same cohorts again. Trials of
-        one repeat share an order of examples, so cohorts never mix repeats. Sizes are as equal as they can be,
-        so that one program serves them all.
-        """
-        count = -(-len(points) // self.cohort_size_of(workload))
-        size = -(-len(points) // count) if count else 0
-        chunks = [tuple(points[i : i + size]) for i in range(0, len(points), size)] if size else []
-        parts = [(repeat, chunk) for repeat in range(self.repeats) for chunk in chunks]
-        return tuple(Cohort(first + i, repeat, chunk, size) for i, (repeat, chunk) in enumerate(parts))
 
 
 def write_spec(folder: Path, spec: StudySpec) -> None:
     """Writes study.json, or accepts the one that is there if it asks for the same.
 
-    Of several processes that begin a study at once one writes it, and the others find it there. A study of format 1 is
-    written anew in today's words, with the programs that it is trained by from now on.
+    Of several processes that begin a study at once one writes it, and the others find it there. A study of an older
+    format is written anew in today's words with the programs that it is trained by from now on.
 
     Raises:
       ValueError: the folder holds another study; nothing is overwritten.
       FileExistsError: the folder holds something that is not a study.
     """
     path = folder / "study.json"
-    # Another process may be about to put its own in place.
-    others = [n for n in os.listdir(folder) if not n.startswith(".study.json.")] if folder.exists() else []
-    if others and not path.exists():  # in this order: study.json is the first file of a study
-        raise FileExistsError(f"{folder}: not empty and not a study (no study.json); choose another folder")
+    check_place(folder)
     content = _content(spec)
     if write_once(path, content):
         return
     begun = read_spec(folder)
     undecided = begun.programs is None and spec.programs is not None
-    there = _plain(dataclasses.replace(begun, programs=spec.programs) if undecided else begun)
-    asked = _plain(spec)
-    # Points last: whatever changed them, another workload or budget, says it better.
-    for key in sorted(asked, key=lambda key: key == "points"):
-        old, new = there[key], asked[key]
-        if old != new and not (key == "draws" and old is None):  # older studies do not say it
-            raise ValueError(
-                f"{path}: this study has {key} = {_short(old)}, asked for {_short(new)}; "
-                "choose another folder, or ask for the same"
-            )
+    there = dataclasses.replace(begun, programs=spec.programs) if undecided else begun
+    if differing := differences(there, spec):
+        raise ValueError(refusal(folder, differing))
     if undecided:
         write_atomically(path, content)
 
 
+def check_place(folder: Path) -> None:
+    """Accepts a folder that is a study, or can become one: missing, empty, or left by one that could not be written.
+
+    Raises:
+      FileExistsError: it holds something else.
+    """
+    try:
+        others = [name for name in os.listdir(folder) if not _is_ours(name)]
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise FileExistsError(f"{folder}: is a file, not a study; choose another folder") from None
+    if others and not (folder / "study.json").exists():  # in this order: it is the first file of a study
+        raise FileExistsError(f"{folder}: not empty and not a study (no study.json); choose another folder")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may stand in a study's folder before study.json does."""
+    return name == "claims" or (name.startswith(".study.json.") and name.endswith(".tmp"))
+
+
+def differences(there: StudySpec, asked: StudySpec) -> dict[str, tuple[object, object]]:
+    """Key -> what a study has and what is asked for, of all keys that differ; points last, as others say it better."""
+    old, new = _plain(there), _plain(asked)
+    keys = sorted(new, key=lambda key: key == "points")
+    # Older studies do not say how points were drawn, nor that their files are sealed.
+    later = {"draws": None, "sealed": False, "blocks": None}
+    return {
+        key: (old[key], new[key])
+        for key in keys
+        if old[key] != new[key] and not (key in later and old[key] == later[key])
+    }
+
+
+def refusal(folder: Path, differing: Mapping[str, tuple[object, object]], why: str = "") -> str:
+    """What is said of a study that has something else than what is asked for."""
+    said = "; ".join(f"{key} = {old!r}, asked for {new!r}" for key, (old, new) in differing.items())
+    reason = f"{why}; " if why else ""
+    return (
+        f"{folder / 'study.json'}: this study has {said}; {reason}choose another folder, or ask for the same"
+    )
+
+
 def replace_spec(folder: Path, spec: StudySpec) -> None:
-    """Writes study.json, whatever was there: for a study whose rows say what each trial was asked for."""
+    """Writes study.json, whatever was there: where what was there is known, and what is kept of it."""
     path = folder / "study.json"
     content = _content(spec)
     if not write_once(path, content) and path.read_bytes() != content:
@@ -256,13 +139,14 @@ def read_spec(folder: Path) -> StudySpec:
         ) from None
     except msgspec.DecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
-    if not isinstance(raw, dict) or raw.get("format") not in (1, FORMAT):
+    if not isinstance(raw, dict) or raw.get("format") not in range(1, FORMAT + 1):
         got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
         raise ValueError(
-            f"{path}: study format {got!r}; this version of shortlist reads formats 1 and {FORMAT}"
+            f"{path}: study format {got!r}; this version of shortlist reads formats 1 to {FORMAT}"
         )
     if raw["format"] == 1:
-        raw = {_NAMES_SINCE_1.get(key, key): value for key, value in raw.items()} | {"format": FORMAT}
+        raw = {_NAMES_SINCE_1.get(key, key): value for key, value in raw.items()}
+    raw["format"] = FORMAT
     known = [field.name for field in dataclasses.fields(StudySpec)]
     for key in raw:
         if key not in known:
@@ -283,13 +167,6 @@ def cohort_path(folder: Path, workload: str, number: int) -> Path:
 def checkpoint_folder(folder: Path, workload: str, number: int) -> Path:
     """Where a cohort keeps what it goes on from while it trains, if it is of a kind that does."""
     return folder / "checkpoints" / workload.replace("/", "__") / f"{number:05d}"
-
-
-def as_parquet(trials: pl.DataFrame) -> bytes:
-    """The trials of a finished cohort, as its file holds them."""
-    buffer = io.BytesIO()
-    trials.write_parquet(buffer)
-    return buffer.getvalue()
 
 
 def write_cohort(folder: Path, workload: str, number: int, content: bytes) -> bool:
@@ -313,27 +190,42 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     status_reason, submission_seconds and max_runtime_seconds; they are null elsewhere.
 
     Raises:
-      ValueError: a file cannot be read; its name is in the message.
+      ValueError: a file cannot be read, has changed since it was written, or belongs to something else; its name is
+        in the message.
     """
+    return read_checked(folder, workload)[0]
+
+
+def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFrame, int]:
+    """As `read_trials`, and how many files have no checksum, because an earlier version wrote them."""
     spec = read_spec(folder)
-    frames = []
+    frames, unsealed = [], 0
+    source = source_of(folder)
     for name in (workload,) if workload else spec.workloads:
+        cohorts = _cohorts(spec, name)
         for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
-            try:
-                frames.append(pl.read_parquet(path).rename(_COLUMNS_SINCE_1, strict=False))
-            except (pl.exceptions.PolarsError, OSError) as error:
-                reason = str(error).splitlines()[0]
+            if not path.stem.isdecimal():
+                raise ValueError(f"{path}: its name is no number of a cohort; remove it")
+            cohort = cohorts.get(int(path.stem)) if cohorts is not None else None
+            trials, sealed = read_cohort(path, spec, name, cohort, source)
+            if (
+                cohorts is not None
+                and cohort is None
+                and "submission" not in trials.get_column("loop", default=[])
+            ):
                 raise ValueError(
-                    f"{path}: unreadable ({reason}); delete it and run the study again to train this cohort anew"
-                ) from None
-    # Workloads report different metrics: their columns are united, absent ones are null.
+                    f"{path}: the study has no such cohort of {name}, only {len(cohorts)}; remove it"
+                )
+            frames.append(trials)
+            unsealed += not sealed
     if not frames:
-        return pl.DataFrame()
+        return pl.DataFrame(), 0
+    # Workloads report different metrics: their columns are united, absent ones are null.
     trials = pl.concat(frames, how="diagonal")
     # Studies from before the submission loop wrote any.
     absent = [pl.lit(None, SCHEMA[n]).alias(n) for n in OF_SUBMISSIONS if n not in trials.columns]
     loop = pl.col("loop").fill_null(LOOPS[0]) if "loop" in trials.columns else pl.lit(LOOPS[0]).alias("loop")
-    return trials.with_columns(*absent, loop)
+    return trials.with_columns(*absent, loop), unsealed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -376,6 +268,14 @@ def read_runs(folder: Path) -> tuple[Run, ...]:
         raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
 
 
+def source_of(folder: Path) -> str | None:
+    """SHA-256 of the copy of a user's own optimizer that a study keeps; None: it has none."""
+    try:
+        return hashlib.sha256((folder / "optimizer.py").read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
 def find_studies(path: Path) -> tuple[Path, ...]:
     """The study at a path, or all studies directly below it, in order of name."""
     if (path / "study.json").exists():
@@ -392,6 +292,9 @@ def _plain(spec: StudySpec) -> dict[str, Any]:
     return msgspec.to_builtins(spec, enc_hook=dict)  # a point's hyperparameters are a read-only mapping
 
 
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def _cohorts(spec: StudySpec, workload: str) -> dict[int, Cohort] | None:
+    """Number -> cohort of a workload; None where the specification does not say what each holds."""
+    decided = spec.cohort_size is not None or workload in (spec.blocks or spec.cohort_sizes or {})
+    if spec.points is None or not decided:
+        return None
+    return {cohort.number: cohort for cohort in spec.cohorts(spec.points[workload], workload)}

@@ -1,8 +1,8 @@
 """Ctrl-C of a command that takes long: said at once, what it waits for and how to stop now; a second one stops now.
 
 Python runs handlers of signals in its main thread, between two of its instructions: late where that thread compiles,
-and what a handler raises is lost inside a callback of a library's. So little is left to the main thread here: the signal
-wakes a thread that waits for it, which speaks, and ends the process if it must.
+and what a handler raises is lost inside a callback of a library's. So little is left to the main thread here: the
+signal wakes a thread that waits for it, which speaks, and ends the process if it must.
 """
 
 from __future__ import annotations

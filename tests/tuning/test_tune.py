@@ -109,7 +109,7 @@ def test_one_program_serves_all_cohorts_of_a_study_and_the_study_says_so(tmp_pat
     assert len(studies.read_runs(tmp_path / "s")) == 1  # nothing was missing
     studies.cohort_path(tmp_path / "s", NAME, 2).unlink()
     tune(tmp_path / "s", spec(cohort_size=4, repeats=2), populations=populations)
-    assert [(run.trials, run.compilations) for run in studies.read_runs(tmp_path / "s")] == [(12, 1), (3, 0)]
+    assert [(run.trials, run.compilations) for run in studies.read_runs(tmp_path / "s")] == [(12, 1), (4, 0)]
 
 
 def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, monkeypatch):
@@ -205,7 +205,7 @@ def test_a_study_never_mixes_data(tmp_path, populations):
     tune(folder, spec(), populations=populations)
     there = (folder / "study.json").read_text()
     (folder / "study.json").write_text(there.replace("a linear teacher", "another teacher"))
-    with pytest.raises(ValueError, match=r"this study has data = .*another teacher"):
+    with pytest.raises(ValueError, match=r"this study has data of toy/linear = .*another teacher"):
         tune(folder, spec(), populations=populations)
 
 

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 SECONDS_BETWEEN_TOUCHES = 60.0
@@ -45,6 +46,30 @@ class Claims:
         path = self._path(workload, number)
         path.parent.mkdir(parents=True, exist_ok=True)
         return self._create(path) or (_is_stale(path) and self._take_over(path))
+
+    @contextlib.contextmanager
+    def sole(self, name: str, stop: threading.Event) -> Iterator[None]:
+        """What only one process does at a time, under a name that is no workload's.
+
+        Raises:
+          KeyboardInterrupt: `stop` was set while another process did it.
+        """
+        while not self.take(name, 0):
+            if stop.wait(0.02):
+                raise KeyboardInterrupt
+        try:
+            yield
+        finally:
+            self.give_back(name, 0)
+
+    def elsewhere(self) -> bool:
+        """Whether another process works on the study."""
+        claims = [
+            path
+            for path in self._folder.glob("*/*")
+            if path not in self._held and not path.name.startswith(".")
+        ]
+        return any(path.is_file() and not _is_stale(path) for path in claims)
 
     def give_back(self, workload: str, number: int) -> None:
         """Lets others take the cohort, or see that it is done."""

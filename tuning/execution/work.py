@@ -58,6 +58,8 @@ def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Done:
     folder = Path(job.study)
     checkpoint = studies.checkpoint_folder(folder, job.workload, job.cohort.number)
     content, done = train(job, _spec(folder), kept, checkpoint)
+    if studies.source_of(folder) != job.source:
+        raise ValueError(f"{folder}: another optimizer.py was put into this study while {job} was trained")
     studies.write_cohort(folder, job.workload, job.cohort.number, content)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return done
@@ -88,7 +90,10 @@ def train(
             f"{data!r}; give the same --data-dir"
         )
     where = checkpoint if engine.call_by_call else None
-    content = studies.as_parquet(train_cohort(spec, engine, optimizer, job.cohort, job.command, where))
+    belongs = studies.belongs_to(spec, job.workload, job.cohort, job.source)
+    content = studies.as_parquet(
+        train_cohort(spec, engine, optimizer, job.cohort, job.command, where), belongs
+    )
     compilations, compile_seconds = kept.compilations()
     seconds = time.perf_counter() - began
     return content, Done(len(job.cohort.points), compilations, compile_seconds, seconds)

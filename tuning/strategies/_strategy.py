@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from submissions.points import Point, Told
@@ -134,6 +134,8 @@ class Row:
       role: what a report compares its points as.
       takes: what a person may say to it, beside a budget.
       reference: where it comes from.
+      fixed: why the points of a larger budget do not begin with those of a smaller one, so that a study cannot get more
+        of them, such as "..., whose points depend on how many there are"; "" where they do.
     """
 
     make: type[Strategy]
@@ -141,6 +143,7 @@ class Row:
     role: Literal["candidates", "baseline"]
     takes: tuple[Option, ...]
     reference: str
+    fixed: Callable[[Any], str] = lambda strategy: ""
 
 
 def check_whole(strategy: Strategy, **least: int) -> None:

@@ -66,4 +66,5 @@ ROW = Row(
     role="baseline",
     takes=(Option("weight_decay", float, "X", "of all points; default 1e-4."),),
     reference="arXiv:2503.03986, section 3.1.1",
+    fixed=lambda sweep: "a sweep spreads its learning rates anew for every budget",
 )

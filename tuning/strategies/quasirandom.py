@@ -53,4 +53,9 @@ ROW = Row(
     role="candidates",
     takes=(SPACE, Option("order_seed", int, "N", "AlgoPerf's shuffle.", least=0)),
     reference="Bousquet et al. 2017, arXiv:1706.03200, as in AlgoPerf",
+    fixed=lambda drawn: (
+        ""
+        if drawn.order_seed is None
+        else "AlgoPerf's shuffle (--order-seed) is another one for every budget"
+    ),
 )

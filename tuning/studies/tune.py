@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +29,8 @@ from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
 from tuning.execution.stopping import Stop
-from workloads.data.files import write_once
+from tuning.studies._growth import grown
+from workloads.data.files import sweep, write_atomically, write_once
 
 Progress = Callable[[str, int, int], None]
 # Jobs -> what was done here of them, once every cohort is in the study's folder.
@@ -82,20 +84,22 @@ def tune(
     source = None if content is None else work.sha256(content)
     where = None if data_dir is None else str(data_dir)
     loaded = [work.load(name, where, kept) for name in spec.workloads]
-    spec = _decided(folder, spec, loaded)
+    asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
+    studies.check_place(folder)
+    spec = _decided(folder, asked, loaded, source)
     for workload in loaded:
         engine = work.population(spec, workload, optimizer, where, source, kept)
         for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
-    spec = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
-    studies.write_spec(folder, spec)
-    if file is not None and content is not None:
-        _keep_source(folder, file, content)
     if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
         raise KeyboardInterrupt
     job = functools.partial(Job, str(folder), data_dir=where, source=source, command=environment.command())
     began = time.perf_counter()
     with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
+        with claims.sole("study.json", stop):  # of several who begin or grow it, one after the other
+            spec = _decided(folder, asked, loaded, source, claims)
+            sweep(folder)
+            _write(folder, spec, file, content)
         done = _complete_all(folder, spec, job, started, claims, progress, stop)
     if done:
         studies.write_run(
@@ -113,24 +117,81 @@ def tune(
     return studies.read_trials(folder)
 
 
-def _decided(folder: Path, spec: StudySpec, loaded: Sequence[workloads.Workload]) -> StudySpec:
-    """The specification with cohort sizes and programs: those that the study began with, or what serves best."""
+def _decided(
+    folder: Path,
+    asked: StudySpec,
+    loaded: Sequence[workloads.Workload],
+    source: str | None,
+    claims: Claims | None = None,
+) -> StudySpec:
+    """The specification with cohorts and programs: those that the study has, and what serves best for the rest.
+
+    Raises:
+      ValueError: the study is another one, or of another optimizer's file.
+    """
     begun = studies.read_spec(folder) if (folder / "study.json").exists() else None
-    if spec.cohort_size is None and spec.cohort_sizes is None:
+    if begun is not None and studies.source_of(folder) not in (None, source):
+        if _has_trials(folder) or (claims is not None and claims.elsewhere()):
+            raise ValueError(
+                f"{asked.optimizer.rpartition(':')[0]}: has changed since this study's first trial, from what is now "
+                f"in {folder / 'optimizer.py'}; choose another folder, or restore the file"
+            )
+        begun = None  # nothing has come of it yet: a first attempt binds nobody
+    sizes = asked.cohort_size
+    if sizes is None and begun is not None:
+        asked = dataclasses.replace(asked, cohort_size=begun.cohort_size)
+    if asked.cohort_size is None and asked.cohort_sizes is None:
         chosen = {workload.name: _spread.cohort_size(workload.cost_class) for workload in loaded}
-        spec = dataclasses.replace(spec, cohort_sizes=(begun and begun.cohort_sizes) or chosen)
-    if spec.programs is None:
+        asked = dataclasses.replace(asked, cohort_sizes=chosen | dict((begun and begun.cohort_sizes) or {}))
+    if asked.points is not None and begun is None:
+        asked = dataclasses.replace(asked, blocks=_blocks(asked, asked.workloads))
+    elif asked.points is not None and begun is not None:
+        fresh = [name for name in asked.workloads if name not in begun.workloads]
+        asked = dataclasses.replace(asked, blocks=_blocks(asked, fresh))
+    if asked.programs is None:
         # Cohorts that are trained at a time leave no core to split one of them over. By what the study asks for, not
         # by what is missing of it.
-        side_by_side = 1 if _cohorts(spec) >= _spread.places() else _spread.places()
+        side_by_side = 1 if _cohorts(asked) >= _spread.places() else _spread.places()
         programs = {
             workload.name: Programs(
-                spec.cohort_size or _spread.spread(workload.cost_class).width, side_by_side
+                asked.cohort_size or _spread.spread(workload.cost_class).width, side_by_side
             )
             for workload in loaded
         }
-        spec = dataclasses.replace(spec, programs=(begun and begun.programs) or programs)
-    return spec
+        asked = dataclasses.replace(asked, programs=programs)
+    return dataclasses.replace(asked, sealed=True) if begun is None else grown(folder, begun, asked)
+
+
+def _blocks(spec: StudySpec, names: Sequence[str]) -> dict[str, int]:
+    """Points of a cohort, for good.
+
+    A size that was asked for is taken as it is, so that a study that grows has the cohorts of one that was asked for at
+    once. One that was chosen is evened out, so that less is trained that nobody needs.
+    """
+    points = spec.points or {}
+    return {
+        name: max(1, min(spec.cohort_size, len(points[name])))
+        if spec.cohort_size is not None
+        else studies.balanced(len(points[name]), spec.cohort_size_of(name))
+        for name in names
+    }
+
+
+def _has_trials(folder: Path) -> bool:
+    return any(folder.glob("trials/*/[0-9]*.parquet"))
+
+
+def _write(folder: Path, spec: StudySpec, file: Path | None, content: bytes | None) -> None:
+    """Writes down what a study is, while nobody else can."""
+    kept = folder / "optimizer.py"
+    if (
+        content is not None and kept.exists() and kept.read_bytes() != content
+    ):  # of an attempt that came to nothing
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        write_atomically(kept, content)
+    studies.replace_spec(folder, spec)
+    if file is not None and content is not None:
+        write_once(kept, content)
 
 
 def _cohorts(spec: StudySpec) -> int:
@@ -138,20 +199,6 @@ def _cohorts(spec: StudySpec) -> int:
     if spec.points is None:
         return len(spec.workloads)
     return sum(len(spec.cohorts(spec.points[name], name)) for name in spec.workloads)
-
-
-def _keep_source(folder: Path, file: Path, content: bytes) -> None:
-    """Stores the file of a user's own optimizer with the study.
-
-    Raises:
-      ValueError: the file has changed since the study began, so its trials would be of two optimizers.
-    """
-    kept = folder / "optimizer.py"
-    if not write_once(kept, content) and kept.read_bytes() != content:
-        raise ValueError(
-            f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
-            "restore the file"
-        )
 
 
 def _complete_all(

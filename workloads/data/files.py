@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
+import socket
+import time
 import uuid
 from pathlib import Path
+
+SECONDS_UNTIL_LEFT = 3600.0  # of another host, which cannot be asked: nothing is written for so long
+# .<name>.<host>-<process>-<unique>.tmp; the first versions had a unique part alone.
+_TEMPORARY = re.compile(r"\..*\.(?:([0-9a-f]{8})-(\d+)-[0-9a-f]{12}|[0-9a-f]{32})\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file beside its place, flushes it to disk, and renames it there.
 
-    The name beside is unique over processes and hosts, and is removed where writing fails.
+    The name beside is unique over processes and hosts, and is removed where writing fails; what a kill inside a write
+    leaves, `sweep` removes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
@@ -41,8 +50,53 @@ def write_once(path: Path, content: bytes) -> bool:
         beside.unlink(missing_ok=True)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that is being written beside its place, or was when its process ended.
+
+    Example:
+      >>> is_temporary(_beside(Path("study.json")).name), is_temporary(".study.json")
+      (True, False)
+    """
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that are gone have left in a folder and below it: they were killed inside a write."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            if is_temporary(name) and _is_left(path := Path(where, name)):
+                with contextlib.suppress(OSError):  # somebody else's to remove, or done already
+                    path.unlink(missing_ok=True)
+
+
+def _is_left(path: Path) -> bool:
+    said = _TEMPORARY.fullmatch(path.name)
+    assert said is not None
+    if said[1] == _host() and not _runs(int(said[2])):
+        return True
+    try:
+        return time.time() - path.stat().st_mtime > SECONDS_UNTIL_LEFT
+    except OSError:
+        return False
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Names may have 255 bytes.
+    return path.with_name(f".{path.name[:40]}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _write(path: Path, content: bytes) -> None:

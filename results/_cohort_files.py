@@ -1,0 +1,224 @@
+"""The file of a cohort: sealed when it is written, and checked against the study when it is read.
+
+A sealed file says in its metadata what it belongs to, and holds a SHA-256 of all of its bytes, with that of the sum
+itself taken as zeros. So no bit of it can change without being found, and no file of another study, workload or cohort
+be taken for it. Files from before there were seals are read without one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from results._specification import Cohort, StudySpec
+from submissions.statuses import STATUSES
+
+_BELONGS, _SUM = "shortlist", "shortlist_sha256"  # names in the metadata
+_MARK = "shortlist seal"  # a second sign that there is a seal, so that no one flip makes a file look as if it had none
+_HEX = re.compile(rb"[0-9a-f]{64}")
+_ANEW = "delete it and run the study again to train this cohort anew"
+# Format 1 called a cohort a batch.
+COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
+# One schema for every trial, whoever made it; "<role>/<metric>" lists of floats stand beside these.
+SCHEMA: Mapping[str, Any] = {
+    "workload": pl.String, "cohort": pl.Int64, "repeat": pl.Int64, "point": pl.String, "hyperparameters": pl.String,
+    "status": pl.String, "status_reason": pl.String, "diverged_step": pl.Int64, "metric": pl.String,
+    "minimize": pl.Boolean, "validation_target": pl.Float64, "test_target": pl.Float64, "step_hint": pl.Int64,
+    "max_runtime_seconds": pl.Float64, "steps": pl.Int64, "global_step": pl.List(pl.Int64),
+    "submission_seconds": pl.List(pl.Float64), "cohort_seconds": pl.Float64, "loop": pl.String, "seed": pl.Int64,
+    "optimizer": pl.String, "data": pl.String, "device": pl.String, "versions": pl.String, "command": pl.String,
+}  # fmt: skip
+# What the first versions wrote; the rest has come since.
+FIRST_COLUMNS = ("workload", "cohort", "repeat", "point", "hyperparameters", "status", "global_step")
+# What a study asks of every trial, under the names of the specification; a cohort keeps what it was asked.
+_ASKED = (
+    "seed", "seeding", "steps", "eval_period", "eval_batches", "eval_at_start", "shared_batches",
+)  # fmt: skip
+
+
+def belongs_to(spec: StudySpec, workload: str, cohort: Cohort, source: str | None) -> dict[str, Any]:
+    """What a cohort belongs to, as its file says.
+
+    Args:
+      spec: of the study.
+      workload: of the trials.
+      cohort: which of the workload's.
+      source: SHA-256 of a user's own optimizer, None for others.
+    """
+    return {
+        **{name: getattr(spec, name) for name in _ASKED},
+        "workload": workload,
+        "cohort": cohort.number,
+        "repeat": cohort.repeat,
+        "points": [point.id for point in cohort.points],
+        "optimizer_sha256": source,
+    }
+
+
+def as_parquet(trials: pl.DataFrame, belongs: Mapping[str, Any] | None = None) -> bytes:
+    """The trials of a finished cohort, as its file holds them, sealed.
+
+    Args:
+      trials: a row each.
+      belongs: see `belongs_to`; None where the rows say enough.
+    """
+    buffer = io.BytesIO()
+    trials.write_parquet(
+        buffer, metadata={_BELONGS: json.dumps({_MARK: 1, **(belongs or {})}), _SUM: "0" * 64}
+    )
+    content = buffer.getvalue()
+    at = _place_of_sum(content)
+    assert at is not None
+    return content[:at] + _sum(content, at) + content[at + 64 :]
+
+
+def read_cohort(
+    path: Path, spec: StudySpec, workload: str, cohort: Cohort | None, source: str | None
+) -> tuple[pl.DataFrame, bool]:
+    """The trials of a file, checked. Returns them, and whether the file is sealed.
+
+    Args:
+      path: of the file; its name is the number of the cohort.
+      spec: of the study.
+      workload: whose trials they are to be.
+      cohort: what they are to be; None where the specification does not say.
+      source: of the study, see `belongs_to`.
+
+    Raises:
+      ValueError: it cannot be read, has changed since it was written, or belongs to something else.
+    """
+    try:
+        content = path.read_bytes()
+        belongs = _unsealed(content)
+        trials = pl.read_parquet(io.BytesIO(content)).rename(COLUMNS_SINCE_1, strict=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: unreadable ({reason}); {_ANEW}") from None
+    if belongs is None and spec.sealed:
+        raise ValueError(f"{path}: unreadable (no checksum, which every file of this study has); {_ANEW}")
+    wrong = _wrong_columns(trials) or _wrong_rows(trials, spec, workload, int(path.stem), cohort)
+    if wrong is None and belongs is not None and len(belongs) > 1 and cohort is not None:
+        wrong = _differing(belongs, belongs_to(spec, workload, cohort, source))
+    if wrong is not None:
+        raise ValueError(f"{path}: does not belong here: {wrong}; {_ANEW}")
+    return trials, belongs is not None
+
+
+def _place_of_sum(content: bytes) -> int | None:
+    """Where the sum stands: behind the last of its names, and the length of what follows; None: there is none."""
+    name = content.rfind(_SUM.encode())
+    found = _HEX.search(content, name, name + len(_SUM) + 4 + 64) if name >= 0 else None
+    return found and found.start()
+
+
+def _sum(content: bytes, at: int) -> bytes:
+    """SHA-256 of a file, with the sum itself taken as zeros, as hexadecimal digits."""
+    made = hashlib.sha256(content[:at])
+    made.update(b"0" * 64)
+    made.update(content[at + 64 :])
+    return made.hexdigest().encode()
+
+
+def _unsealed(content: bytes) -> Mapping[str, Any] | None:
+    """What a file belongs to, by its seal; None where it has none, and had none as far as anything shows.
+
+    Raises:
+      ValueError: it has changed since it was sealed.
+    """
+    at, marked = _place_of_sum(content), f'"{_MARK}": 1'.encode() in content
+    if at is None and not marked:
+        return None
+    if at is None or not marked or content[at : at + 64] != _sum(content, at):
+        raise ValueError("its content has changed since it was written, by its checksum")
+    return json.loads(pl.read_parquet_metadata(io.BytesIO(content))[_BELONGS])
+
+
+def _wrong_columns(trials: pl.DataFrame) -> str | None:
+    for name in FIRST_COLUMNS:
+        if name not in trials.columns:
+            return f"column {name!r} is missing"
+    for name, found in trials.schema.items():
+        expected = pl.List(pl.Float64) if "/" in name else SCHEMA.get(name)
+        if expected is None or _alike(found, expected):
+            continue
+        return f"column {name!r} is of type {found}, must be {expected}"
+    return None
+
+
+def _alike(found: Any, expected: Any) -> bool:
+    if isinstance(expected, pl.List):
+        return found == pl.Null or (isinstance(found, pl.List) and _alike(found.inner, expected.inner))
+    if expected == pl.Float64:
+        return found == pl.Null or found.is_numeric()
+    return found in (expected, pl.Null) or (expected == pl.Int64 and found.is_integer())
+
+
+def _wrong_rows(
+    trials: pl.DataFrame, spec: StudySpec, workload: str, number: int, cohort: Cohort | None
+) -> str | None:
+    """What does not hold of the rows, in words; None: nothing."""
+    expected: dict[str, object] = {"workload": workload, "cohort": number}
+    ours = "loop" not in trials.columns or (trials["loop"] == "population").all()
+    if ours:
+        expected |= {"seed": spec.seed, "steps": spec.steps}
+        if cohort is not None:
+            expected |= {"repeat": cohort.repeat}
+    for name, value in expected.items():
+        if name in trials.columns and value is not None:
+            for found in trials[name].unique():
+                if found != value:
+                    return f"{name} is {found!r}, must be {value!r}"
+    for name in ("metric", "minimize"):
+        if name in trials.columns and trials[name].n_unique() > 1:
+            return (
+                f"{name} is {' and '.join(map(repr, trials[name].unique(maintain_order=True)))}, must be one"
+            )
+    for status in trials["status"].unique():
+        if status not in STATUSES:
+            return f"status is {status!r}, must be one of {', '.join(STATUSES)}"
+    if not ours:
+        return None
+    return _wrong_points(trials, spec, workload, cohort) or _wrong_curves(trials)
+
+
+def _wrong_points(trials: pl.DataFrame, spec: StudySpec, workload: str, cohort: Cohort | None) -> str | None:
+    ids = trials["point"].to_list()
+    if cohort is not None:
+        asked = {point.id: point for point in cohort.points}
+        if ids != list(asked):
+            return f"points are {', '.join(map(str, ids))}, must be {', '.join(asked)}"
+    elif spec.points is not None:
+        asked = {point.id: point for point in spec.points[workload]}
+        if unknown := [name for name in ids if name not in asked]:
+            return f"point is {unknown[0]!r}, which the study has not"
+    else:
+        return None  # a strategy asks as it goes
+    for name, text in zip(ids, trials["hyperparameters"], strict=True):
+        hyperparameters = dict(asked[name].hyperparameters)
+        if text != json.dumps(hyperparameters, sort_keys=True) and json.loads(text) != hyperparameters:
+            return f"hyperparameters of point {name} are {text}, must be {json.dumps(hyperparameters)}"
+    return None
+
+
+def _wrong_curves(trials: pl.DataFrame) -> str | None:
+    if not (trials["global_step"].list.eval(pl.element().diff().drop_nulls() > 0).list.all()).all():
+        return "global_step does not rise"
+    length = trials["global_step"].list.len()
+    for name in trials.columns:
+        if "/" in name and not (trials[name].list.len() == length).fill_null(True).all():
+            return f"{name} has another number of evaluations than global_step"
+    return None
+
+
+def _differing(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    for name, value in expected.items():
+        if name in found and found[name] != value:
+            return f"it was made for {name} = {found[name]!r}, here it is {value!r}"
+    return None
