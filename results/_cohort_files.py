@@ -202,9 +202,16 @@ def _wrong_points(trials: pl.DataFrame, spec: StudySpec, workload: str, cohort: 
         return None  # a strategy asks as it goes
     for name, text in zip(ids, trials["hyperparameters"], strict=True):
         hyperparameters = dict(asked[name].hyperparameters)
-        if text != json.dumps(hyperparameters, sort_keys=True) and json.loads(text) != hyperparameters:
+        if text != json.dumps(hyperparameters, sort_keys=True) and _decoded(text) != hyperparameters:
             return f"hyperparameters of point {name} are {text}, must be {json.dumps(hyperparameters)}"
     return None
+
+
+def _decoded(text: object) -> object:
+    try:
+        return json.loads(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _wrong_curves(trials: pl.DataFrame) -> str | None:

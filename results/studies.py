@@ -202,20 +202,23 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
     frames, unsealed = [], 0
     source = source_of(folder)
     for name in (workload,) if workload else spec.workloads:
-        cohorts = _cohorts(spec, name)
+        cohorts, judged_before = _cohorts(spec, name), {}
         for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
             if not path.stem.isdecimal():
                 raise ValueError(f"{path}: its name is no number of a cohort; remove it")
             cohort = cohorts.get(int(path.stem)) if cohorts is not None else None
             trials, sealed = read_cohort(path, spec, name, cohort, source)
-            if (
-                cohorts is not None
-                and cohort is None
-                and "submission" not in trials.get_column("loop", default=[])
-            ):
+            if cohorts is not None and cohort is None and _is_ours_to_number(trials):
                 raise ValueError(
                     f"{path}: the study has no such cohort of {name}, only {len(cohorts)}; remove it"
                 )
+            judged = {c: trials[c][0] for c in ("metric", "minimize") if c in trials.columns and len(trials)}
+            for column, value in judged.items():
+                if (other := judged_before.setdefault(column, value)) != value:
+                    raise ValueError(
+                        f"{path}: does not belong here: {column} is {value!r}, in other files of {name} it is "
+                        f"{other!r}; delete what is wrong and run the study again to train it anew"
+                    )
             frames.append(trials)
             unsealed += not sealed
     if not frames:
@@ -290,6 +293,11 @@ def _content(spec: StudySpec) -> bytes:
 def _plain(spec: StudySpec) -> dict[str, Any]:
     """The specification as JSON data: what is written, and what two specifications are compared by."""
     return msgspec.to_builtins(spec, enc_hook=dict)  # a point's hyperparameters are a read-only mapping
+
+
+def _is_ours_to_number(trials: pl.DataFrame) -> bool:
+    """Whether the population engine trained them, by the study's partition; a run numbers its trials."""
+    return "loop" not in trials.columns or bool((trials["loop"] == LOOPS[0]).all())
 
 
 def _cohorts(spec: StudySpec, workload: str) -> dict[int, Cohort] | None:

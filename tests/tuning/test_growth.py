@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import polars as pl
 import pytest
@@ -45,8 +46,8 @@ def populations() -> dict:
 
 
 def asked(budget=7, strategy="random", names=NAMES[:1], **changes):
-    changes = {"cohort_size": 3, "steps": 12} | changes
-    return plan(name="s", workloads=names, strategy=strategy, budget=budget, **changes)
+    how: dict[str, Any] = {"cohort_size": 3, "steps": 12} | changes
+    return plan(name="s", workloads=names, strategy=strategy, budget=budget, **how)
 
 
 def as_numbers(trials: pl.DataFrame) -> pl.DataFrame:

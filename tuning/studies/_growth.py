@@ -30,24 +30,14 @@ def grown(folder: Path, begun: StudySpec, asked: StudySpec) -> StudySpec:
       ValueError: something else is asked for, or less. Says which keys differ, and both of their values.
     """
     asked = _in_the_studys_words(begun, asked)
+    differing = _other_strategy(begun, asked)
+    others = studies.differences(begun, asked)
+    differing |= {key: others[key] for key in others if key not in (*GROWS, "title" if differing else "")}
+    if differing:
+        raise ValueError(studies.refusal(folder, differing))
     _check_nothing_lost(folder, begun, asked)
     more = _more(folder, begun, asked)
-    # What remains different is what cannot be changed.
-    kept = (
-        "workloads",
-        "points",
-        "repeats",
-        "strategy",
-        "data",
-        "cohort_sizes",
-        "programs",
-        "blocks",
-        "grown",
-    )
-    of_begun = dataclasses.replace(begun, **{name: getattr(more, name) for name in kept})
-    if differing := studies.differences(of_begun, dataclasses.replace(more, sealed=begun.sealed)):
-        raise ValueError(studies.refusal(folder, differing))
-    return of_begun
+    return dataclasses.replace(begun, **{name: getattr(more, name) for name in GROWS})
 
 
 def _in_the_studys_words(begun: StudySpec, asked: StudySpec) -> StudySpec:
