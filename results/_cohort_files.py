@@ -7,11 +7,12 @@ be taken for it. Files from before there were seals are read without one.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,20 +80,28 @@ def as_parquet(trials: pl.DataFrame, belongs: Mapping[str, Any] | None = None) -
     return content[:at] + _sum(content, at) + content[at + 64 :]
 
 
-def read_cohort(
-    path: Path, spec: StudySpec, workload: str, cohort: Cohort | None, source: str | None
-) -> tuple[pl.DataFrame, bool]:
-    """The trials of a file, checked. Returns them, and whether the file is sealed.
+@dataclasses.dataclass(frozen=True)
+class CohortFile:
+    """A file that was read: its trials, what its seal says that it belongs to, and what it is to hold.
 
-    Args:
-      path: of the file; its name is the number of the cohort.
-      spec: of the study.
-      workload: whose trials they are to be.
-      cohort: what they are to be; None where the specification does not say.
-      source: of the study, see `belongs_to`.
+    Attributes:
+      path: its name is the number of the cohort.
+      trials: a row each.
+      belongs: None where it has no seal.
+      cohort: what it is to hold; None where the specification does not say.
+    """
+
+    path: Path
+    trials: pl.DataFrame
+    belongs: Mapping[str, Any] | None
+    cohort: Cohort | None
+
+
+def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFile:
+    """Reads a file whose content is as it was written; see `check_cohorts` for whether it belongs to the study.
 
     Raises:
-      ValueError: it cannot be read, has changed since it was written, or belongs to something else.
+      ValueError: it cannot be read, or has changed since it was written.
     """
     try:
         content = path.read_bytes()
@@ -103,12 +112,68 @@ def read_cohort(
         raise ValueError(f"{path}: unreadable ({reason}); {_ANEW}") from None
     if belongs is None and spec.sealed:
         raise ValueError(f"{path}: unreadable (no checksum, which every file of this study has); {_ANEW}")
-    wrong = _wrong_columns(trials) or _wrong_rows(trials, spec, workload, int(path.stem), cohort)
-    if wrong is None and belongs is not None and len(belongs) > 1 and cohort is not None:
-        wrong = _differing(belongs, belongs_to(spec, workload, cohort, source))
-    if wrong is not None:
+    if wrong := _wrong_columns(trials):
         raise ValueError(f"{path}: does not belong here: {wrong}; {_ANEW}")
-    return trials, belongs is not None
+    return CohortFile(path, trials, belongs, cohort)
+
+
+def check_cohorts(
+    files: Sequence[CohortFile], trials: pl.DataFrame, spec: StudySpec, workload: str, source: str | None
+) -> None:
+    """Accepts files of a workload that hold what the study asked for.
+
+    Args:
+      files: in order.
+      trials: of all of them.
+      spec: of the study.
+      workload: whose trials they are to be.
+      source: of the study, see `belongs_to`.
+
+    Raises:
+      ValueError: one belongs to something else; says which, and to what.
+    """
+    for file in files:
+        said = file.belongs or {}
+        expected = belongs_to(spec, workload, file.cohort, source) if len(said) > 1 and file.cohort else {}
+        if wrong := _differing(said, expected):
+            raise ValueError(f"{file.path}: does not belong here: {wrong}; {_ANEW}")
+    if _as_asked(files, trials, spec, workload):
+        return
+    before: dict[str, object] = {}
+    for file in files:
+        if wrong := _wrong_rows(file.trials, spec, workload, int(file.path.stem), file.cohort):
+            raise ValueError(f"{file.path}: does not belong here: {wrong}; {_ANEW}")
+        for column in ("metric", "minimize"):
+            for value in file.trials.get_column(column, default=pl.Series([None])).unique():
+                if (other := before.setdefault(column, value)) != value:
+                    raise ValueError(
+                        f"{file.path}: does not belong here: {column} is {value!r}, in other files of {workload} it is "
+                        f"{other!r}; delete what is wrong and run the study again to train it anew"
+                    )
+
+
+def _as_asked(files: Sequence[CohortFile], trials: pl.DataFrame, spec: StudySpec, workload: str) -> bool:
+    """Whether all rows are as they should be, seen at once: what `_wrong_rows` finds of each file, and faster."""
+    cohorts = [file.cohort for file in files if file.cohort is not None]
+    columns = ("workload", "cohort", "repeat", "seed", "steps", "metric", "minimize", "status", "loop")
+    if len(cohorts) < len(files) or any(column not in trials.columns for column in columns):
+        return False
+    text = {
+        point.id: json.dumps(dict(point.hyperparameters), sort_keys=True)
+        for point in (spec.points or {}).get(workload, ())
+    }
+    expected = [(cohort.number, cohort.repeat, p.id, text[p.id]) for cohort in cohorts for p in cohort.points]
+    names = ("cohort", "repeat", "point", "hyperparameters")
+    made = pl.DataFrame(expected, schema={name: SCHEMA[name] for name in names}, orient="row")
+    alike = {"workload": workload, "seed": spec.seed, "loop": "population"}
+    alike |= {} if spec.steps is None else {"steps": spec.steps}
+    return (
+        trials.select(names).equals(made)
+        and all(trials[name].unique().to_list() == [value] for name, value in alike.items())
+        and trials.select("metric", "minimize").n_unique() == 1
+        and set(trials["status"].unique()) <= set(STATUSES)
+        and _wrong_curves(trials) is None
+    )
 
 
 def _place_of_sum(content: bytes) -> int | None:

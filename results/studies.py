@@ -28,7 +28,7 @@ import polars as pl
 from results._cohort_files import SCHEMA as SCHEMA
 from results._cohort_files import as_parquet as as_parquet
 from results._cohort_files import belongs_to as belongs_to
-from results._cohort_files import read_cohort
+from results._cohort_files import check_cohorts, read_cohort
 from results._specification import DRAWS as DRAWS
 from results._specification import FORMAT as FORMAT
 from results._specification import ROLES as ROLES
@@ -202,29 +202,27 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
     frames, unsealed = [], 0
     source = source_of(folder)
     for name in (workload,) if workload else spec.workloads:
-        cohorts, judged_before = _cohorts(spec, name), {}
+        cohorts = _cohorts(spec, name)
+        files = []
         for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
             if not path.stem.isdecimal():
                 raise ValueError(f"{path}: its name is no number of a cohort; remove it")
-            cohort = cohorts.get(int(path.stem)) if cohorts is not None else None
-            trials, sealed = read_cohort(path, spec, name, cohort, source)
-            if cohorts is not None and cohort is None and _is_ours_to_number(trials):
+            cohort = None if cohorts is None else cohorts.get(int(path.stem))
+            file = read_cohort(path, spec, cohort)
+            if cohorts is not None and cohort is None and _is_ours_to_number(file.trials):
                 raise ValueError(
                     f"{path}: the study has no such cohort of {name}, only {len(cohorts)}; remove it"
                 )
-            judged = {c: trials[c][0] for c in ("metric", "minimize") if c in trials.columns and len(trials)}
-            for column, value in judged.items():
-                if (other := judged_before.setdefault(column, value)) != value:
-                    raise ValueError(
-                        f"{path}: does not belong here: {column} is {value!r}, in other files of {name} it is "
-                        f"{other!r}; delete what is wrong and run the study again to train it anew"
-                    )
+            files.append(file)
+        if files:
+            trials = pl.concat([file.trials for file in files], how="diagonal_relaxed")
+            check_cohorts(files, trials, spec, name, source)
             frames.append(trials)
-            unsealed += not sealed
+            unsealed += sum(file.belongs is None for file in files)
     if not frames:
         return pl.DataFrame(), 0
     # Workloads report different metrics: their columns are united, absent ones are null.
-    trials = pl.concat(frames, how="diagonal")
+    trials = pl.concat(frames, how="diagonal_relaxed")
     # Studies from before the submission loop wrote any.
     absent = [pl.lit(None, SCHEMA[n]).alias(n) for n in OF_SUBMISSIONS if n not in trials.columns]
     loop = pl.col("loop").fill_null(LOOPS[0]) if "loop" in trials.columns else pl.lit(LOOPS[0]).alias("loop")

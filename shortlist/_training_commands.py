@@ -137,12 +137,15 @@ def tune(
         shared_batches=not own_batches, seeding=seeding, **options,
     )  # fmt: skip
     use_compilation_cache()
-    stop = Stop()
+    stop, before = Stop(), len(studies.read_runs(study))
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
         trials = run(
             study, spec, data_dir=data_dir, executor=executor, workers=workers, progress=progress, stop=stop
         )
-    _print_trials(study, trials, studies.read_runs(study), json)
+    runs = studies.read_runs(study)
+    if len(runs) == before:
+        typer.echo(f"{study}: nothing to train, all {len(trials)} trials are there", err=True)
+    _print_trials(study, trials, runs, json)
 
 
 def set_targets(

@@ -143,8 +143,8 @@ def test_a_file_of_another_study_or_place_is_refused(tmp_path):
     here = studies.cohort_path(folder, NAMES[0], 0)
     for there, message in (
         (studies.cohort_path(other, NAMES[0], 0), "made for eval_batches = 2, here it is None"),
-        (studies.cohort_path(folder, NAMES[1], 0), "workload is 'toy/wide'"),
-        (studies.cohort_path(folder, NAMES[0], 1), "cohort is 1, must be 0"),
+        (studies.cohort_path(folder, NAMES[1], 0), "made for workload = 'toy/wide', here it is 'toy/linear'"),
+        (studies.cohort_path(folder, NAMES[0], 1), "made for cohort = 1, here it is 0"),
     ):
         shutil.copy(there, here)
         with pytest.raises(ValueError, match=message):

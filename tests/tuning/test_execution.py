@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from results import studies
 from results.studies import Cohort
+from submissions.optimizers import own
 from submissions.points import Point
 from tuning import strategies
 from tuning.execution import work
@@ -114,9 +115,9 @@ def test_only_training_travels_of_a_sequential_strategy(tmp_path, monkeypatch, p
 def test_an_error_of_the_users_is_raised_and_nothing_is_tried_again(name, tmp_path):
     tried = tmp_path / "tried"
     first = f'pathlib.Path("{tried}").open("a").write(".")\nraise ValueError("no such schedule")'
-    own = optimizer_file(tmp_path, f"broken_{name}", first)
+    mine = optimizer_file(tmp_path, f"broken_{name}", first)
     with pytest.raises(ValueError, match="no such schedule"):
-        tune(tmp_path / "s", study(tmp_path / "s", own), executor=name, workers=1)
+        tune(tmp_path / "s", study(tmp_path / "s", mine), executor=name, workers=1)
     assert len(tried.read_text()) == 1
     assert not [path for path in (tmp_path / "s" / "claims").rglob("*") if path.is_file()]
 
@@ -153,9 +154,9 @@ if not marker.exists():
 
 
 def test_a_cohort_that_always_loses_its_worker_is_named(tmp_path):
-    own = optimizer_file(tmp_path, "always_lost", "os.kill(os.getpid(), signal.SIGKILL)")
+    mine = optimizer_file(tmp_path, "always_lost", "os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(RuntimeError, match=r"cohort 0 of taskset/.* lost its worker 3 times.*status -9"):
-        tune(tmp_path / "s", study(tmp_path / "s", own), executor="processes", workers=1)
+        tune(tmp_path / "s", study(tmp_path / "s", mine), executor="processes", workers=1)
 
 
 def test_an_unknown_executor_leaves_no_folder_behind(tmp_path):
@@ -186,9 +187,9 @@ def test_the_bytes_of_a_cohort_are_made_without_writing_anything(tmp_path, popul
 
 
 def test_a_users_optimizer_travels_with_the_study(tmp_path):
-    own = optimizer_file(tmp_path, "travels", "pass")
+    mine = optimizer_file(tmp_path, "travels", "pass")
     folder = tmp_path / "s"
-    trials = tune(folder, study(folder, own))
+    trials = tune(folder, study(folder, mine))
     spec, file = studies.read_spec(folder), tmp_path / "travels.py"
     source = work.sha256(file.read_bytes())
     file.unlink()  # as on another machine
@@ -249,3 +250,46 @@ def test_claims_of_processes_that_are_gone_and_claims_that_nobody_touches_are_ta
         an_hour_ago = time.time() - 3600
         os.utime(path, (an_hour_ago, an_hour_ago))
         assert claims.take("a/b", 1)
+
+
+def test_the_first_finished_trial_and_no_attempt_binds_a_study_to_an_optimizers_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "s"
+    broken = optimizer_file(tmp_path, "mended", 'raise ValueError("no such schedule")')
+    with pytest.raises(ValueError, match="no such schedule"):
+        tune(folder, study(folder, broken), workers=1)
+    assert studies.read_spec(folder).optimizer == "mended.py:mended"
+    forget()
+    mended = optimizer_file(tmp_path, "mended", "pass")
+    trials = tune(folder, study(folder, mended))
+    assert (folder / "optimizer.py").read_bytes() == (tmp_path / "mended.py").read_bytes()
+    assert set(trials["status"]) == {"done"}
+    # The same from another place, by content.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mended.py").write_bytes((tmp_path / "mended.py").read_bytes())
+    moved = study(folder, f"{tmp_path}/elsewhere/mended.py:mended")
+    assert_frame_equal(tune(folder, moved), trials, check_exact=True)
+    forget()
+    changed = optimizer_file(tmp_path, "mended", "updates = updates")
+    with pytest.raises(ValueError, match=r"mended\.py: has changed since this study's first trial"):
+        tune(folder, study(folder, changed))
+    assert_frame_equal(studies.read_trials(folder), trials, check_exact=True)
+
+
+def test_a_file_is_not_changed_under_a_process_that_trains_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "s"
+    first = optimizer_file(tmp_path, "in_use", 'raise ValueError("no such schedule")')
+    with pytest.raises(ValueError, match="no such schedule"):
+        tune(folder, study(folder, first), workers=1)
+    with Claims(folder) as other:
+        assert other.take(WORKLOAD, 1)
+        forget()
+        second = optimizer_file(tmp_path, "in_use", "pass")
+        with pytest.raises(ValueError, match="has changed since this study's first trial"):
+            tune(folder, study(folder, second))
+
+
+def forget():
+    """As a new process would: it knows nothing of a file that this one has imported."""
+    own._module.cache_clear()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import submissions
@@ -56,6 +58,11 @@ def plan(
       >>> spec.title, spec.role, len(spec.points["digits/conv"])
       ('learning-rate sweep, weight decay 0.5', 'baseline', 5)
     """
+    for workload in workloads:
+        if list(workloads).count(workload) > 1:
+            raise ValueError(f"{workload} is named twice; name every workload once")
+    if optimizer == "":
+        raise ValueError("the optimizer has no name; leave it out for the default")
     agreed = training_protocol(
         protocol,
         repeats=repeats,
@@ -83,7 +90,7 @@ def plan(
         name=name,
         title=title or made.title,
         role=row.role,
-        optimizer=optimizer,
+        optimizer=_portable(optimizer),
         strategy=_record(made),
         draws=made.draws,
         points=points,
@@ -134,6 +141,19 @@ def plan_leave_one_out(
         seed=seed,
         cohort_size=cohort_size,
         steps=steps,
+    )
+
+
+def _portable(optimizer: str) -> str:
+    """An optimizer's name as a study keeps it: that of a file from here, not from the root of this machine's disk.
+
+    What counts is the content, of which the study has a copy.
+    """
+    file, colon, function = optimizer.rpartition(":")
+    return (
+        f"{Path(os.path.relpath(file)).as_posix()}:{function}"
+        if colon and file.endswith(".py")
+        else optimizer
     )
 
 
