@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -255,7 +256,7 @@ def _print_trials(study: Path, trials, runs: Sequence[Run], json: bool) -> None:
             f"last run: {last.trials} trials in {last.seconds:.1f} s; programs compiled: {last.compilations}, "
             f"in {last.compile_seconds:.1f} s"
         )
-    typer.echo(f"\nnext: shortlist report {study} --out {study}-report")
+    typer.echo(f"\nnext: shortlist report {shlex.quote(str(study))} --out {shlex.quote(f'{study}-report')}")
 
 
 def best_points(trials) -> list[dict[str, object]]:

@@ -222,3 +222,58 @@ def test_specification_is_plain_json_that_a_person_can_read(tmp_path):
     studies.write_spec(tmp_path, SPEC)
     raw = json.loads((tmp_path / "study.json").read_text())
     assert raw["points"]["toy/linear"][1] == {"id": "1", "hyperparameters": {"learning_rate": 0.2}}
+
+
+def test_a_study_that_could_not_be_written_can_be_begun_again(tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    folder = tmp_path / "s"
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        studies.write_spec(folder, SPEC)
+    monkeypatch.undo()
+    (folder / ".study.json.0.tmp").write_bytes(b"half")  # of one that was killed there
+    studies.write_spec(folder, SPEC)
+    assert studies.read_spec(folder) == SPEC
+
+
+def test_a_file_in_place_of_a_study_is_told_as_such(tmp_path):
+    (tmp_path / "s").write_text("a letter")
+    with pytest.raises(FileExistsError, match="is a file, not a study"):
+        studies.write_spec(tmp_path / "s", SPEC)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workloads": (NAME, NAME)}, "toy/linear is named twice"),
+        ({"optimizer": ""}, "the optimizer has no name"),
+        ({"points": {NAME: (POINTS[0], POINTS[0])}}, "toy/linear has two points with the id '0'"),
+        ({"cohort_size": 0}, "cohort_size is 0, must be at least 1"),
+        ({"cohort_sizes": {NAME: 0}}, "cohort_sizes of toy/linear is 0, must be at least 1"),
+        ({"blocks": {NAME: 0}}, "blocks of toy/linear is 0, must be at least 1"),
+        ({"programs": {NAME: studies.Programs(0, 1)}}, "programs of toy/linear are 0 wide"),
+    ],
+)
+def test_what_no_study_can_be_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SPEC, **change)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('"learning_rate": NaN', "not valid JSON"),
+        ('"learning_rate": 1e999', "not valid JSON|must be a finite number"),
+        ('"learning_rate": "0.1"', "Expected `float`, got `str`|must be a finite number"),
+        ('"learning_rate": true', "Expected `float`, got `bool`"),
+    ],
+)
+def test_values_that_are_no_numbers_are_refused_with_the_file(tmp_path, written, message):
+    studies.write_spec(tmp_path, SPEC)
+    path = tmp_path / "study.json"
+    path.write_text(path.read_text().replace('"learning_rate": 0.1', written, 1))
+    with pytest.raises(ValueError, match=message) as error:
+        studies.read_spec(tmp_path)
+    assert str(path) in str(error.value)
