@@ -137,7 +137,7 @@ def read_spec(folder: Path) -> StudySpec:
         raise FileNotFoundError(
             f"{folder}: not a study (no study.json); 'shortlist tune --study {folder}' makes one"
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
     if not isinstance(raw, dict) or raw.get("format") not in range(1, FORMAT + 1):
         got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__

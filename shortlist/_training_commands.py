@@ -123,26 +123,34 @@ def tune(
 
     Example: shortlist tune digits/conv clicks/mlp --strategy quasirandom --budget 40 --study studies/first
     """
-    from results import studies
-    from tuning.studies.plan import plan
-    from tuning.studies.tune import tune as run
+    stop = Stop()
+    with interruptible(stop, waits_for=stop.waits_for, kept=KEPT):
+        from results import studies
+        from tuning.studies.plan import plan
+        from tuning.studies.tune import tune as run
 
-    if options["points"] is not None:
-        given = read_points(options["points"])
-        options |= {"points": given.points, "list_name": given.name}
-        optimizer = optimizer or given.update_rule
-    spec = plan(
-        name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
-        protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
-        eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps, cohort_size=cohort_size or width,
-        shared_batches=not own_batches, seeding=seeding, **options,
-    )  # fmt: skip
-    use_compilation_cache()
-    stop, before = Stop(), len(studies.read_runs(study))
-    with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
-        trials = run(
-            study, spec, data_dir=data_dir, executor=executor, workers=workers, progress=progress, stop=stop
-        )
+        if options["points"] is not None:
+            given = read_points(options["points"])
+            options |= {"points": given.points, "list_name": given.name}
+            optimizer = given.update_rule if optimizer is None else optimizer
+        spec = plan(
+            name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
+            protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
+            eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps,
+            cohort_size=cohort_size or width, shared_batches=not own_batches, seeding=seeding, **options,
+        )  # fmt: skip
+        use_compilation_cache()
+        before = len(studies.read_runs(study))
+        with progress_display() as progress:
+            trials = run(
+                study,
+                spec,
+                data_dir=data_dir,
+                executor=executor,
+                workers=workers,
+                progress=progress,
+                stop=stop,
+            )
     runs = studies.read_runs(study)
     if len(runs) == before:
         typer.echo(f"{study}: nothing to train, all {len(trials)} trials are there", err=True)

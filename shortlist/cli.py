@@ -7,11 +7,20 @@ line, with nothing overwritten. SHORTLIST_TRACEBACK=1 shows where an input error
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 
-import typer
+# Ctrl-C while everything is imported ends the process at once: there is nothing to say yet, and a traceback, or an
+# exception lost inside an import, would be all that came of it.
+_before = signal.getsignal(signal.SIGINT)
+_quick = _before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+if _quick:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from shortlist import (
+import typer  # noqa: E402
+
+from shortlist import (  # noqa: E402
     _curve_commands,
     _list_commands,
     _package_commands,
@@ -20,7 +29,10 @@ from shortlist import (
     _validate_commands,
     _workload_commands,
 )
-from shortlist._interrupt import Interrupted
+from shortlist._interrupt import Interrupted  # noqa: E402
+
+if _quick:
+    signal.signal(signal.SIGINT, _before)
 
 app = typer.Typer(
     name="shortlist",

@@ -23,6 +23,7 @@ from tuning.execution import work
 from tuning.execution.claims import Claims
 from tuning.execution.executors import EXECUTORS, executor
 from tuning.execution.jobs import Job
+from tuning.execution.stopping import Stop
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 
@@ -136,6 +137,26 @@ def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, w
     assert not [path for path in (folder / "claims").rglob("*") if path.is_file()]
     trials = tune(folder, study(folder), populations=populations)
     assert_frame_equal(trials.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_study_that_is_asked_to_stop_ends_what_has_begun_and_says_what_that_is(name, tmp_path, whole):
+    stop, waited_for = Stop(), []
+
+    def ask(workload, done, total):
+        if done == 2:
+            waited_for.append(stop.waits_for())
+            stop.set()
+
+    arguments = {"executor": name, "workers": 2, "progress": ask, "stop": stop}
+    trials = tune(tmp_path / "s", study(tmp_path / "s"), **arguments)
+    assert waited_for == [f"cohort 1 of {WORKLOAD}"] or waited_for == [f"cohort 0 of {WORKLOAD}"]
+    assert trials["cohort"].unique().to_list() == [0, 1]
+    (run,) = studies.read_runs(tmp_path / "s")
+    assert run.trials == 4
+    assert stop.waits_for() == ""
+    again = tune(tmp_path / "s", study(tmp_path / "s"))
+    assert_frame_equal(again.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
 
 
 def test_a_killed_worker_loses_its_cohort_in_flight_and_nothing_else(tmp_path):

@@ -62,12 +62,14 @@ def finished(folder):
     return len(list((folder / "trials").rglob("[0-9]*.parquet")))
 
 
-def send(process, sent, folder, after):
+def send(process, sent, folder, after, twice=False):
     """Sends a signal as soon as `after` cohorts are on disk; the next are in flight then."""
     deadline = time.monotonic() + 300
     while finished(folder) < after and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(sent)
+    if twice:
+        process.send_signal(sent)
     said = process.communicate()[1]
     assert process.returncode != 0, "the study ended before it could be stopped"
     return said
@@ -83,6 +85,9 @@ def test_a_study_stopped_several_times_ends_with_the_undisturbed_numbers(tmp_pat
     assert interrupted.returncode == 130
     assert said.splitlines()[-1].startswith("shortlist: interrupted; finished cohorts are kept")
     assert 4 <= finished(folder) < COHORTS
+    impatient = start(folder, environment)
+    send(impatient, signal.SIGINT, folder, 5, twice=True)
+    assert impatient.returncode == 130
     # Two at once go on, and one of them is killed.
     doomed, other = start(folder, environment), start(folder, environment)
     send(doomed, signal.SIGKILL, folder, 8)
