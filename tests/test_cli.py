@@ -118,7 +118,7 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, table):
 
 def test_a_study_of_another_version_is_refused(tmp_path):
     (tmp_path / "study.json").write_text('{"format": 99}')
-    assert "study format 99; this version of shortlist reads formats 1 and 2" in one_line_error(
+    assert "study format 99; this version of shortlist reads formats 1 to 3" in one_line_error(
         "score", tmp_path
     )
 
