@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shortlist._interrupt import interruptible
 from shortlist._lists import read_points
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 from shortlist._strategy_options import with_strategy_options
+from tuning.execution.stopping import Stop
 from tuning.protocols import MEDAPATI
 from tuning.strategies import DEFAULT as DEFAULT_STRATEGY
 from tuning.strategies import STRATEGIES
@@ -25,6 +27,7 @@ DataDir = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
 DEMO = MEDAPATI.scales["demo"]
+KEPT = "finished cohorts are kept, run the same command to go on"
 RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
 
 
@@ -134,8 +137,11 @@ def tune(
         shared_batches=not own_batches, seeding=seeding, **options,
     )  # fmt: skip
     use_compilation_cache()
-    with progress_display() as progress:
-        trials = run(study, spec, data_dir=data_dir, executor=executor, workers=workers, progress=progress)
+    stop = Stop()
+    with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
+        trials = run(
+            study, spec, data_dir=data_dir, executor=executor, workers=workers, progress=progress, stop=stop
+        )
     _print_trials(study, trials, studies.read_runs(study), json)
 
 
@@ -170,12 +176,17 @@ def set_targets(
     use_compilation_cache()
     reference = halton.points(MEDAPATI_TABLE_1, points, start=first)
     made_by = "shortlist " + " ".join(sys.argv[1:])
-    with progress_display() as progress:
+    stop, kept = Stop(), f"targets in {out} are kept"
+    with interruptible(stop, waits_for=stop.waits_for, kept=kept), progress_display() as progress:
         for name in workloads:
-            target = targets.set_target(
-                room.load(name, data_dir), reference, optimizer="nadamw_optax", seeds=seeds,
-                part_of_budget=part_of_budget, seed=seed, progress=progress,
-            )  # fmt: skip
+            workload = room.load(name, data_dir)
+            if stop.is_set():
+                break
+            with stop.under_way(f"the target of {name}"):
+                target = targets.set_target(
+                    workload, reference, optimizer="nadamw_optax", seeds=seeds,
+                    part_of_budget=part_of_budget, seed=seed, progress=progress,
+                )  # fmt: skip
             targets.write_targets(out, {name: target}, made_by)
             typer.echo(f"{name}: {target.metric} {target.validation_target:.6g} (point {target.best_point})")
 
@@ -203,7 +214,8 @@ def demo(
     from shortlist.demo import demo as run
 
     use_compilation_cache()
-    with progress_display() as progress:
+    stop = Stop()
+    with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
         page = run(
             out,
             candidates=candidates,
@@ -212,6 +224,7 @@ def demo(
             seed=seed,
             vizier=vizier,
             progress=progress,
+            stop=stop,
         )
     typer.echo(f"report: {page}")
 

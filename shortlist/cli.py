@@ -20,6 +20,7 @@ from shortlist import (
     _validate_commands,
     _workload_commands,
 )
+from shortlist._interrupt import Interrupted
 
 app = typer.Typer(
     name="shortlist",
@@ -51,12 +52,11 @@ def main() -> None:
         print(f"shortlist: {message}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as end:
-        if isinstance(end, SystemExit) and end.code != 130:  # which Typer makes of Ctrl-C
+        if isinstance(end, Interrupted) or (
+            isinstance(end, SystemExit) and end.code != 130
+        ):  # Typer's for Ctrl-C
             raise
-        print(
-            "shortlist: interrupted; finished cohorts are kept, run the same command to go on",
-            file=sys.stderr,
-        )
+        print("shortlist: interrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import lists
 import reports
 from shortlist._lists import read_points
+from tuning.execution.stopping import Stop
 from tuning.protocols import MEDAPATI
 from tuning.protocols.run import Published, Rooms, run
 
@@ -27,6 +28,7 @@ def demo(
     seed: int = 0,
     vizier: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
+    stop: Stop | None = None,
 ) -> Path:
     """Tunes the six workloads, builds leave-one-out lists, reruns them with fresh seeds, writes the report.
 
@@ -38,6 +40,7 @@ def demo(
       seed: of all studies.
       vizier: tune with Vizier too, many seconds per suggestion.
       progress: called as (what, done, total).
+      stop: set, from any thread, to end once what has begun has ended, by KeyboardInterrupt.
 
     Returns:
       Path of the report's index.html.
@@ -63,5 +66,12 @@ def demo(
     scale = dataclasses.replace(SCALE, candidates=candidates, repeats=repeats, size=size)
     also = ("vizier",) if vizier else ()
     return run(
-        MEDAPATI, scale, out, Rooms(published, choose, report), seed=seed, also=also, progress=progress
+        MEDAPATI,
+        scale,
+        out,
+        Rooms(published, choose, report),
+        seed=seed,
+        also=also,
+        progress=progress,
+        stop=stop,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from results import studies
 from tuning.execution.claims import Claims
 from tuning.execution.executors import Executor, WorkerLost
 from tuning.execution.jobs import Done, Job
+from tuning.execution.stopping import Stop
 
 MOST_LOSSES = 3  # of one cohort: what kills its worker so often is the cohort
 SECONDS_BETWEEN_LOOKS = 0.2  # at what another process trains
@@ -23,7 +23,7 @@ def complete(
     executor: Executor,
     claims: Claims,
     written: Callable[[Job], None],
-    stop: threading.Event,
+    stop: Stop,
 ) -> list[Done]:
     """Has jobs done until the cohort of each is in the study's folder, whoever trained it.
 
@@ -34,7 +34,7 @@ def complete(
       executor: what does them.
       claims: of this process on the study.
       written: called with each job whose cohort is written.
-      stop: set when an error elsewhere has made the rest needless.
+      stop: when it is set nothing new begins, and what has begun is let end.
 
     Returns:
       What was done here.
@@ -47,7 +47,10 @@ def complete(
     flying: dict[Future[Done], Job] = {}
     losses: Counter[tuple[str, int]] = Counter()
     done = []
-    while (waiting or elsewhere or flying) and not stop.is_set():
+    while waiting or elsewhere or flying:
+        if stop.is_set():
+            waiting.clear()
+            elsewhere.clear()
         while waiting and len(flying) < executor.workers:
             job = waiting.popleft()
             if is_written(job):
@@ -58,6 +61,7 @@ def complete(
                 claims.give_back(job.workload, job.cohort.number)
                 written(job)
             else:
+                stop.begin(str(job))
                 flying[executor.submit(job)] = job
         idle = len(flying) < executor.workers
         if flying:
@@ -70,6 +74,7 @@ def complete(
             time.sleep(SECONDS_BETWEEN_LOOKS)
         for future in [future for future in flying if future.done()]:
             job = flying.pop(future)
+            stop.end(str(job))
             try:
                 done.append(future.result())
             except WorkerLost as lost:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from results.studies import StudySpec
 from submissions.points import Point
 from tuning import strategies
+from tuning.execution.stopping import Stop
 from tuning.protocols._protocol import Choose, Protocol, Report, Rerun, Scale, Tune
 from tuning.studies.plan import plan, plan_leave_one_out
 from tuning.studies.tune import tune
@@ -48,6 +49,7 @@ def run(
     seed: int = 0,
     also: Collection[str] = (),
     progress: Progress | None = None,
+    stop: Stop | None = None,
 ) -> Path:
     """Runs all stages of a protocol, or what is missing of them.
 
@@ -59,12 +61,14 @@ def run(
       seed: of all studies; fresh ones are made from it.
       also: names of optional studies to train.
       progress: called as (what, done, total).
+      stop: set, from any thread, to end once what has begun has ended.
 
     Returns:
       What the report stage wrote; the folder of the studies where the protocol has none.
 
     Raises:
       ValueError: no optional study of that name; or as `plan` and `tune`.
+      KeyboardInterrupt: stopped before all was done.
     """
     optional = [stage.study for stage in protocol.stages if isinstance(stage, Tune) and stage.optional]
     for name in also:
@@ -81,7 +85,9 @@ def run(
             if progress:
                 progress(f"{spec.name}: {what}", done, total)
 
-        tune(folder / spec.name, spec, progress=of_study, populations=populations)
+        tune(folder / spec.name, spec, progress=of_study, populations=populations, stop=stop)
+        if stop is not None and stop.is_set():
+            raise KeyboardInterrupt
         specs[spec.name] = spec
 
     for stage in protocol.stages:

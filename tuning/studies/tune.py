@@ -27,6 +27,7 @@ from tuning.execution import executors, work
 from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
+from tuning.execution.stopping import Stop
 from workloads.data.files import write_once
 
 Progress = Callable[[str, int, int], None]
@@ -43,6 +44,7 @@ def tune(
     workers: int | None = None,
     progress: Progress | None = None,
     populations: dict[tuple[object, ...], Population] | None = None,
+    stop: Stop | None = None,
 ) -> pl.DataFrame:
     """Trains every trial of a study that is not on disk yet.
 
@@ -60,16 +62,19 @@ def tune(
         one on anything else. It changes no number.
       progress: called as (workload, trials done, trials in all), from any thread.
       populations: compiled engines to share between studies of one process; filled as they are made.
+      stop: set, from any thread, to end with what is done by then; cohorts that have begun are let end.
 
     Returns:
-      All trials, as `studies.read_trials` does. What the run cost is the last of `studies.read_runs`.
+      All trials that are there, as `studies.read_trials` does. What the run cost is the last of `studies.read_runs`.
 
     Raises:
       ValueError: the folder holds another study, a workload, optimizer or executor is unknown, or a point is outside
         the optimizer's domain. Nothing is written in these cases.
       RuntimeError: a cohort lost its worker again and again.
+      KeyboardInterrupt: stopped before anything was trained.
     """
     row = executors.executor(executor)
+    stop = Stop() if stop is None else stop
     kept = work.Kept({} if populations is None else populations)
     optimizer = submissions.optimizer(spec.optimizer)
     file: Path | None = getattr(optimizer, "file", None)
@@ -86,10 +91,12 @@ def tune(
     studies.write_spec(folder, spec)
     if file is not None and content is not None:
         _keep_source(folder, file, content)
+    if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
+        raise KeyboardInterrupt
     job = functools.partial(Job, str(folder), data_dir=where, source=source, command=environment.command())
     began = time.perf_counter()
     with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
-        done = _complete_all(folder, spec, job, started, claims, progress)
+        done = _complete_all(folder, spec, job, started, claims, progress, stop)
     if done:
         studies.write_run(
             folder,
@@ -154,9 +161,9 @@ def _complete_all(
     executor: executors.Executor,
     claims: Claims,
     progress: Progress | None,
+    stop: Stop,
 ) -> list[Done]:
     """Has everything done that is missing of a study. Returns what was done here."""
-    stop = threading.Event()
     if spec.points is not None:
         jobs = [one for one in _jobs(spec, job) if not is_written(one)]
         counts = {}
@@ -176,8 +183,10 @@ def _complete_all(
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [one for future in failed or futures for one in future.result()]
-    finally:
+    except BaseException:
         stop.set()
+        raise
+    finally:
         asking.shutdown(cancel_futures=True)
 
 
@@ -198,16 +207,20 @@ def _ask_and_train(
     strategy: strategies.Strategy,
     job: Callable[..., Job],
     do: Complete,
-    stop: threading.Event,
+    stop: Stop,
 ) -> list[Done]:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it. The points
     # travel with the jobs; asking stays here.
     told: list[strategies.Told] = []
     number, done = 0, []
-    while points := strategy.ask(told):
+    while not stop.is_set():
+        with stop.under_way(f"the next point of {name}"):
+            points = strategy.ask(told)
+        if not points:
+            break
         cohorts = spec.cohorts(points, name, number)
         done += do([job(name, cohort) for cohort in cohorts])
-        if stop.is_set():
+        if stop.is_set():  # what was asked for may not be there
             break
         number += len(cohorts)
         told += _told(studies.read_trials(folder, name), points)
