@@ -47,7 +47,13 @@ def start(submission, tmp_path, cache, *others):
     return subprocess.Popen(
         command(submission, tmp_path, "stopped", "--num-tuning-trials", TRIALS, *others),
         env=environment(cache), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
+
+
+def heed_interrupts():
+    """A shell's background job, as the tests may be, has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def lines(folder):
