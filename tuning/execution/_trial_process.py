@@ -43,6 +43,9 @@ def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) ->
     _trial_folder.write_spec(spec)
     try:
         _converse(spec, "train", lock, stop, attendant)
+        outcome = _trial_folder.read_outcome(folder)
+        if outcome is None:  # sys.exit(0) is no end of a trial
+            raise TrialCrashed("the submission ended its process, with exit status 0")
     except TrialCrashed as crash:
         found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{crash}, see {folder / CONSOLE}")
         return _ended(_trial_folder.with_last_evaluation(found))
@@ -50,8 +53,6 @@ def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) ->
         found = TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard")
         _ended(_trial_folder.with_last_evaluation(found))
         raise
-    outcome = _trial_folder.read_outcome(folder)
-    assert outcome is not None  # a process that ends well has written it
     return outcome
 
 
