@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
 import os
 import subprocess
@@ -30,8 +28,8 @@ from tests.tuning.run_trials import (
     within,
     written,
 )
+from tests.workloads import streamed
 from tuning.execution.run import run
-from workloads import StreamedData, _registry
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,37 +104,17 @@ def test_self_tuning_resumes_with_the_seed_that_was_drawn(submission, tmp_path):
 
 
 def test_a_resumed_trial_reads_a_stream_from_where_it_stopped(submission, tmp_path, monkeypatch):
-    plain = workloads.load("algoperf/mnist")
-    stored = {split: dict(fields) for split, fields in plain.data.splits.items()}
-    taken = []
-
-    def read(split, seed, batch_size, first_step):
-        examples = len(stored[split]["targets"])
-        for step in itertools.count(first_step):
-            taken.append(step)
-            rows = np.random.default_rng((seed, step)).integers(examples, size=batch_size)
-            yield {name: values[rows] for name, values in stored[split].items()}
-
-    def once(split, batch_size):
-        for start in range(0, len(stored[split]["targets"]), batch_size):
-            yield {name: values[start : start + batch_size] for name, values in stored[split].items()}
-
-    sizes = {split: len(fields["targets"]) for split, fields in stored.items()}
-    data = StreamedData(read, sizes, plain.data.provenance, read_once=once)
-    streamed = dataclasses.replace(plain, name="streamed/mnist", data=data)
-    workloads.register("streamed/mnist")(lambda data_dir: streamed)
-    view = api.view(streamed)
-    monkeypatch.setattr(api, "algoperf_workload", lambda *_: view)
-    given = {"workload": "streamed/mnist", "eval_period_steps": 3}
-    try:
+    taken: list[int] = []
+    given = {"workload": streamed.NAME, "eval_period_steps": 3}
+    with streamed.registered(taken) as workload:
+        view = api.view(workload)
+        monkeypatch.setattr(api, "algoperf_workload", lambda *_: view)
         (undisturbed,) = run(**arguments(submission, tmp_path, "whole", max_global_steps=6, **given))
         assert sorted(set(taken)) == list(range(max(taken) + 1))
         run(**arguments(submission, tmp_path, "cut", max_global_steps=3, **given))
         os.unlink(tmp_path / "experiments" / "cut" / "streamed.mnist_jax" / "trial_1" / "outcome.json")
         taken.clear()
         (resumed,) = run(**arguments(submission, tmp_path, "cut", max_global_steps=6, resume=True, **given))
-    finally:
-        del _registry._REGISTERED["streamed/mnist"]
     assert resumed.global_step == 6
     assert min(taken) == 3  # nothing is read again
     same_numbers(undisturbed.folder, resumed.folder)
