@@ -275,7 +275,7 @@ def _header(file: Path) -> list[str] | None:
         return next(csv.reader(lines), None)
 
 
-def _rewrite(file: Path, header: list[str], rows: list[Mapping[str, Any]]) -> None:
+def _rewrite(file: Path, header: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
     out = io.StringIO()
     writer = csv.DictWriter(out, header, restval="", lineterminator="\n")
     writer.writeheader()

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, PERIOD = 60, 10
@@ -86,7 +87,7 @@ def written(folder):
     return folder
 
 
-def arguments(submission, tmp_path, name, **others):
+def arguments(submission, tmp_path, name, **others: Any) -> dict[str, Any]:
     given = {
         "submission_path": submission, "workload": "algoperf/mnist", "experiment_dir": tmp_path / "experiments",
         "experiment_name": name, "tuning_search_space": submission / "space.json", "max_global_steps": STEPS,

@@ -80,7 +80,8 @@ def _converse(spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Atte
                 asked = True
                 with contextlib.suppress(BrokenPipeError):  # it has just ended
                     os.write(words, b"stop\n")
-            match json.loads(line) if line else [""]:
+            message: list[Any] = json.loads(line) if line else [""]
+            match message:
                 case ["progress", done, total]:
                     attendant.progress(done, total)
                 case ["unsaved" | "evaluating" | "saved" as what]:
