@@ -87,7 +87,7 @@ def written(folder):
     return folder
 
 
-def arguments(submission, tmp_path, name, **others: Any) -> dict[str, Any]:
+def arguments(submission, tmp_path, name, **others: Any) -> Any:
     given = {
         "submission_path": submission, "workload": "algoperf/mnist", "experiment_dir": tmp_path / "experiments",
         "experiment_name": name, "tuning_search_space": submission / "space.json", "max_global_steps": STEPS,
