@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from shortlist._interrupt import interruptible
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
@@ -162,6 +163,7 @@ def run(
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
     from tuning.execution.run import run as run_trials
+    from tuning.execution.stopping import Stop
 
     if framework != "jax":
         raise ValueError("--framework pytorch: only JAX submissions run here; use AlgoPerf's own runner")
@@ -177,14 +179,15 @@ def run(
             typer.echo(f"--{name}: has no effect here", err=True)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
-    if optimizer is not None:
-        folder = experiment_dir.expanduser() / experiment_name / "submission"
-        submission_path, searched = _packaged(optimizer, folder, tuning_search_space, overwrite, resume)
-        tuning_search_space = searched
-    assert submission_path is not None
-    with progress_display() as progress:
+    stop = Stop()
+    kept = "what was saved is kept, the same command with --resume goes on"
+    with (
+        interruptible(stop, waits_for=stop.waits_for, kept=kept),
+        progress_display() as progress,
+    ):
         outcomes = run_trials(
             submission_path=submission_path,
+            optimizer=optimizer,
             workload=workload,
             experiment_dir=experiment_dir,
             experiment_name=experiment_name,
@@ -205,6 +208,8 @@ def run(
             save_intermediate_checkpoints=save_intermediate_checkpoints,
             skip_evals=skip_evals,
             progress=progress,
+            say=lambda what: typer.echo(f"shortlist: {what}", err=True),
+            stop=stop,
         )
     if json:
         import dataclasses
@@ -227,26 +232,6 @@ def run(
         print_table(f"{workload}: {outcomes[0].folder.rpartition('/')[0]}", columns, rows)
     if any(one.status == "crashed" for one in outcomes):
         raise typer.Exit(1)
-
-
-def _packaged(
-    optimizer: str, folder: Path, space: Path | None, overwrite: bool, resume: bool
-) -> tuple[Path, Path]:
-    """A folder with the optimizer as a submission, and what it is searched over."""
-    import shutil
-
-    import submissions
-    from submissions.api import write_rule
-    from submissions.package import package
-
-    if folder.exists() and overwrite:
-        shutil.rmtree(folder)
-    own = submissions.optimizer(optimizer)
-    if getattr(own, "is_rule", False):
-        write_rule(folder, submissions.recorded_name(optimizer))
-    elif not (folder.exists() and resume):
-        package(folder, name=optimizer.rpartition(":")[2], optimizer=optimizer, authors="not for submission")
-    return folder, folder / "tuning_search_space.json" if space is None else space
 
 
 def _validation(outcome) -> str:

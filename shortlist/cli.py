@@ -55,7 +55,7 @@ def main() -> None:
     """Runs the command line and turns bad input into one line and exit status 2."""
     try:
         app()
-    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("SHORTLIST_TRACEBACK"):
             raise
         message = str(error)

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import submissions
 from submissions.api._install import PROVIDED, ROOTS, install, spec
-from submissions.api._trial_spec import TrialOutcome, TrialSpec, workload_folder
+from submissions.api._trial_spec import Attendant, TrialOutcome, TrialSpec, workload_folder
 from workloads.data.files import write_atomically
 from workloads.installed import PREFIX as INSTALLED
 from workloads.installed import is_installed
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
     from workloads import Workload
 
 __all__ = [
-    "INSTALLED", "PROVIDED", "ROOTS", "TrialOutcome", "TrialSpec", "algoperf_workload", "evaluations", "install",
-    "is_installed", "spec", "train", "view", "workload_folder", "write_rule",
+    "INSTALLED", "PROVIDED", "ROOTS", "Attendant", "TrialOutcome", "TrialSpec", "algoperf_workload", "begin_logs",
+    "evaluations", "install", "is_installed", "spec", "train", "view", "workload_folder", "write_rule",
 ]  # fmt: skip
 
 
@@ -111,17 +110,34 @@ def evaluations(folder: os.PathLike[str]) -> list[dict[str, str]]:
     return _logs.read_rows(Path(folder) / _logs.EVALUATIONS)
 
 
-def train(spec: TrialSpec, progress: Callable[[int, int | None], None] | None = None) -> TrialOutcome:
+def train(spec: TrialSpec, attendant: Attendant | None = None) -> TrialOutcome:
     """Trains a trial to its end, by AlgoPerf's rules; see `TrialSpec`.
 
     Args:
       spec: what is trained, and where its logs go.
-      progress: called as (steps done, steps asked for).
+      attendant: who looks after it.
+
+    Returns:
+      How it ended; "interrupted", with a checkpoint, where the attendant wanted it to stop.
 
     Raises:
-      ValueError, FileNotFoundError, ImportError: the submission or the workload cannot be used.
-      Exception: whatever the submission raises.
+      Refused: it cannot be gone on with as asked for, or there is no such workload.
+      OSError: of its folder.
+      ValueError, FileNotFoundError, ImportError: the submission cannot be used.
+      Exception: whatever the submission raises, with the call as a note, see `failures`.
     """
     from submissions.api import _loop
 
-    return _loop.train(spec, progress)
+    return _loop.train(spec, attendant or Attendant())
+
+
+def begin_logs(spec: TrialSpec) -> None:
+    """Writes down what a trial was to be, for one that crashed before it did so itself. No code of the submission runs.
+
+    Raises:
+      ValueError, OSError: there is no such workload.
+    """
+    from submissions.api import _logs
+
+    workload = algoperf_workload(spec.workload, spec.data_dir)
+    _logs.TrialLogs(Path(spec.folder), resume=spec.resume).begin(spec, workload)

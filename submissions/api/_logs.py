@@ -12,18 +12,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 
 from submissions import environment
-from workloads.data.files import write_atomically
+from submissions.api.failures import Refused
+from workloads.data.files import naming, write_atomically
 
 if TYPE_CHECKING:
     from submissions.api._trial_spec import TrialSpec
@@ -80,15 +82,71 @@ class TrialLogs:
         row = {"score": score, "global_step": global_step, "preemption_count": self.preemption_count}
         _append(self.folder / MEASUREMENTS, row)
 
-    def forget_after(self, global_step: int) -> None:
-        """Drops rows of steps that will be made again."""
-        for name in (EVALUATIONS, MEASUREMENTS):
-            header = _header(self.folder / name)
-            if header is None:
-                continue
-            rows = (row for row in read_rows(self.folder / name) if _is_made(row, global_step))
+    def check_data(self, workload: Any, spec: TrialSpec) -> None:
+        """Accepts the data that the trial has been trained on so far.
+
+        Raises:
+          Refused: it was begun on others.
+        """
+        earlier = self.folder / f"meta_data_{self.preemption_count - 1}.json"
+        if not earlier.is_file():
+            return
+        try:
+            there = json.loads(earlier.read_text(encoding="utf-8")).get("shortlist.data")
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise Refused(f"{earlier}: not a trial's metadata ({error}); restore or delete it") from error
+        now = _data(workload, spec)
+        if there not in (None, now):
+            raise Refused(
+                f"{self.folder}: trial {spec.trial} was begun on {there!r}, now {now!r}; give the data_dir that it "
+                "began with, or another --experiment-name, or --overwrite"
+            )
+
+    def go_on(self, global_step: int, eval_results: Sequence[tuple[int, Mapping[str, Any]]]) -> list[str]:
+        """Makes both tables hold what a trial has made so far: rows of steps that will be made again are dropped, and
+        evaluations that are missing come from the checkpoint.
+
+        Args:
+          global_step: steps made.
+          eval_results: of them.
+
+        Returns:
+          What had to be mended, a line each.
+        """
+        if not global_step:
+            for name in (EVALUATIONS, MEASUREMENTS):
+                (self.folder / name).unlink(missing_ok=True)
+            return []
+        mended = []
+        made = [dict(sorted(row.items())) for _, row in eval_results]
+        file = self.folder / EVALUATIONS
+        if why := _differ(file, made):
+            mended.append(f"{file}: {why}; its {len(made)} rows are restored from the checkpoint")
+            _rewrite(file, _names(made), made)
+        else:
+            self._drop_after(file, global_step)
+        file = self.folder / MEASUREMENTS
+        if why := _differ(file, [dict(row) for _, row in eval_results]):
+            own = _own_rows(file, global_step)
+            also = "" if own else " (what the submission logged itself is lost)"
+            mended.append(f"{file}: {why}; its evaluations are restored from the checkpoint{also}")
+            # A submission's scalars carry the number of steps before theirs, evaluations that of steps made.
+            rows = [
+                *((int(float(row["global_step"])), 0, row) for row in own),
+                *((s, -1, r) for s, r in eval_results),
+            ]
+            rows.sort(key=lambda found: found[:2])
+            _rewrite(file, _names([row for *_, row in rows]), [row for *_, row in rows])
+        else:
+            self._drop_after(file, global_step)
+        return mended
+
+    def _drop_after(self, file: Path, global_step: int) -> None:
+        header = _header(file)
+        if header is not None:
+            rows = (row for row in read_rows(file) if _is_made(row, global_step))
             # The last row of a run that had ended is written again when this one ends.
-            _rewrite(self.folder / name, header, [row for row in rows if not _is_end(row)])
+            _rewrite(file, header, [row for row in rows if not _is_end(row)])
 
     def metrics_logger(self) -> MetricsLogger:
         """What `workload.metrics_logger` is."""
@@ -127,12 +185,63 @@ class MetricsLogger:
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none if there is no file. A half-written last line, of a kill, is dropped."""
+    """The rows of a CSV file; none if there is no file. A half-written last line, of a kill, is dropped.
+
+    Raises:
+      ValueError: it is no such table.
+    """
     if not file.is_file():
         return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    return [row for row in csv.DictReader(io.StringIO(whole)) if None not in row.values()]
+    try:
+        text = file.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        rows = [row for row in csv.DictReader(io.StringIO(whole)) if None not in row.values()]
+        for row in rows:
+            if None in row or not math.isfinite(float(row["global_step"])):
+                raise ValueError(f"a row is {list(row.values())}")
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        said = f"no column {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{file}: not a table of a trial's logs ({said}); restore it") from error
+    return rows
+
+
+def _differ(file: Path, made: list[dict[str, Any]]) -> str:
+    """Why a table does not hold these evaluations, "" if it does."""
+    if not made:
+        return ""
+    if not file.is_file():
+        return "is missing"
+    try:
+        rows = read_rows(file)
+    except ValueError:
+        return "cannot be read"
+    there = {row["global_step"]: row for row in rows if row.get("accumulated_eval_time")}
+    for row in made:
+        found = there.get(str(row["global_step"]))
+        if found is None:
+            return f"lacks the evaluation of step {row['global_step']}"
+        if any(found.get(name) != _text(value) for name, value in row.items()):
+            return f"has another evaluation of step {row['global_step']}"
+    return ""
+
+
+def _own_rows(file: Path, global_step: int) -> list[dict[str, str]]:
+    """What can be read of the rows that a submission logged itself, over the steps that were made."""
+    try:
+        rows = read_rows(file)
+    except ValueError:
+        return []
+    own = (row for row in rows if not row.get("accumulated_eval_time") and not _is_end(row))
+    return [row for row in own if _is_made(row, global_step)]
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _text(value: Any) -> str:
+    """A value as a table has it."""
+    return "" if value is None else str(value)
 
 
 def _is_made(row: Mapping[str, str], steps: int) -> bool:
@@ -153,8 +262,10 @@ def _append(file: Path, row: Mapping[str, Any]) -> None:
             file, [*(header or []), *(name for name in row if name not in (header or []))], [*earlier, row]
         )
         return
-    with file.open("a", encoding="utf-8", newline="") as out:
-        csv.DictWriter(out, header, restval="", lineterminator="\n").writerow(row)
+    line = io.StringIO()
+    csv.DictWriter(line, header, restval="", lineterminator="\n").writerow(row)
+    with naming(file), file.open("a", encoding="utf-8", newline="") as out:
+        out.write(line.getvalue())
 
 
 def _header(file: Path) -> list[str] | None:
@@ -164,7 +275,7 @@ def _header(file: Path) -> list[str] | None:
         return next(csv.reader(lines), None)
 
 
-def _rewrite(file: Path, header: list[str], rows: list[Mapping[str, Any]]) -> None:
+def _rewrite(file: Path, header: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
     out = io.StringIO()
     writer = csv.DictWriter(out, header, restval="", lineterminator="\n")
     writer.writeheader()
@@ -186,7 +297,6 @@ def _fact(workload: Any, name: str) -> Any:
 
 def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
     facts = {f"workload.{name}": _fact(workload, name) for name in FACTS}
-    own = getattr(workload, "workload", None)  # of a view
     return {name: value for name, value in facts.items() if value is not None} | {
         "rng_seed": spec.seed,
         "os_platform": platform.platform(),
@@ -196,10 +306,14 @@ def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
         "device": environment.device(),
         "device_count": jax.local_device_count(),
         "shortlist.workload": spec.workload,
-        "shortlist.data": str(own.data.provenance)
-        if own is not None
-        else f"AlgoPerf's own, in {spec.data_dir}",
+        "shortlist.data": _data(workload, spec),
         "shortlist.tuning_ruleset": spec.ruleset,
         "shortlist.command": environment.command() or " ".join(sys.orig_argv),
         **{f"version.{name}": version for name, version in environment.versions().items()},
     }
+
+
+def _data(workload: Any, spec: TrialSpec) -> str:
+    """What a trial is trained on."""
+    own = getattr(workload, "workload", None)  # of a view
+    return str(own.data.provenance) if own is not None else f"AlgoPerf's own, in {spec.data_dir}"

@@ -7,7 +7,6 @@ v1.0; Dahl et al. 2023, arXiv:2306.07179, section 4). docs/run.md lists where th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +17,39 @@ from submissions import api
 from submissions.api import _inputs, checkpoints
 from submissions.api._logs import TrialLogs
 from submissions.api._schedule import Schedule, diverged
-from submissions.api._trial_spec import TrialOutcome, TrialSpec
+from submissions.api._trial_spec import Attendant, TrialOutcome, TrialSpec
+from submissions.api.failures import Refused, calling
 from submissions.api.training import Training
 from submissions.statuses import Status
 
-Progress = Callable[[int, int | None], None]  # (steps done, steps asked for)
 
-
-def train(spec: TrialSpec, progress: Progress | None = None) -> TrialOutcome:
-    """Trains a trial to its end.
-
-    Raises:
-      ValueError, FileNotFoundError, ImportError: the submission or the workload cannot be used.
-      Exception: whatever the submission raises.
-    """
-    return _Trial(spec).train(progress)
+def train(spec: TrialSpec, attendant: Attendant) -> TrialOutcome:
+    """Trains a trial to its end; see `submissions.api.train`."""
+    return _Trial(spec, attendant).train()
 
 
 class _Trial:
     """A trial in the making."""
 
-    def __init__(self, spec: TrialSpec) -> None:
-        self.spec, self.folder = spec, Path(spec.folder)
+    def __init__(self, spec: TrialSpec, attendant: Attendant) -> None:
+        self.spec, self.folder, self.attendant = spec, Path(spec.folder), attendant
         api.install()
-        submission = loading.load(spec.submission_path)
-        workload = api.algoperf_workload(spec.workload, spec.data_dir, submission.device_axis)
+        with calling("import"):
+            submission = loading.load(spec.submission_path)
+        try:
+            workload = api.algoperf_workload(spec.workload, spec.data_dir, submission.device_axis)
+        except ValueError as error:
+            raise Refused(str(error)) from error
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)
         self.schedule = Schedule.of(spec, workload)
         self.logs = TrialLogs(self.folder, resume=spec.resume)
-        batch_size = loading.batch_size(
-            submission,
-            spec.workload,
-            _inputs.base_workload(spec.workload),
-            default=getattr(workload, "batch_size", None),
-        )
+        with calling("get_batch_size"):
+            batch_size = loading.batch_size(
+                submission,
+                spec.workload,
+                _inputs.base_workload(spec.workload),
+                default=getattr(workload, "batch_size", None),
+            )
         self.training = Training(
             submission,
             workload,
@@ -62,17 +60,22 @@ class _Trial:
         )
         workload.attach_metrics_logger(self.logs.metrics_logger())
         if spec.save_checkpoints or spec.resume:
-            checkpoints.check_savable(self.training.optimizer_state)
+            with calling("init_optimizer_state"):
+                checkpoints.check_savable(self.training.optimizer_state)
         if spec.resume:
             self._restore()
         self.logs.begin(spec, workload)
 
-    def train(self, progress: Progress | None) -> TrialOutcome:
+    def train(self) -> TrialOutcome:
         training, schedule, clock = self.training, self.schedule, self.training.clock
+        attendant = self.attendant
         clock.last_step_end_time = time.time()
-        said = 0.0
+        said, saved = 0.0, True
         while (ending := schedule.ending(training)) is None:
             training.step()
+            if saved:
+                attendant.unsaved()
+                saved = False
             if schedule.all_steps_made(training.global_step):
                 clock.training_complete = True
             due = clock.training_complete or schedule.is_due(training.global_step, clock)
@@ -87,18 +90,20 @@ class _Trial:
                 clock.last_eval_time = now  # the next look at the budget comes a period later
                 clock.is_time_remaining = schedule.is_time_remaining(clock)
             elif due:
-                self._pause()
+                attendant.evaluating()
+                saved = self._pause()
                 now = time.time()
             clock.last_step_end_time = now
-            if progress and now - said > 0.5:
+            if now - said > 0.5:
                 said = now
-                progress(training.global_step, schedule.steps)
-        if progress:
-            progress(training.global_step, schedule.steps)
+                attendant.progress(training.global_step, schedule.steps)
+            if attendant.is_to_stop() and schedule.ending(training) is None:
+                return self._stop(saved)
+        attendant.progress(training.global_step, schedule.steps)
         return self._finish(*ending)
 
-    def _pause(self) -> None:
-        """Stops the submission's clock to evaluate, log and save."""
+    def _pause(self) -> bool:
+        """Stops the submission's clock to evaluate, log and save; returns whether it saved."""
         training, clock, spec = self.training, self.training.clock, self.spec
         preparation_key, evaluation_key = training.pause_keys()
         if training.submission.prepare_for_eval is not None:
@@ -108,7 +113,7 @@ class _Trial:
             clock.accumulated_submission_time += time.time() - began
         clock.is_time_remaining = self.schedule.is_time_remaining(clock)
         if not clock.is_time_remaining:
-            return  # work beyond the budget is not judged
+            return False  # work beyond the budget is not judged
         began = time.time()
         row = training.evaluate(
             evaluation_key, self.eval_batch_size, spec.data_dir, spec.imagenet_v2_data_dir
@@ -133,28 +138,79 @@ class _Trial:
         if spec.save_checkpoints:
             self._save()
         clock.accumulated_logging_time += time.time() - now
+        return spec.save_checkpoints
 
     def _save(self) -> None:
         arrays, kept = self.training.saved()
         keep_others = self.spec.save_intermediate_checkpoints
-        checkpoints.save(self.folder, self.training.global_step, arrays, kept, keep_others)
+        checkpoints.save(self.folder, self.training.global_step, arrays, kept, keep_others, self._owner())
+        self.attendant.saved()
+
+    def _owner(self) -> dict[str, Any]:
+        """What a checkpoint of this trial belongs to."""
+        return {"workload": self.spec.workload, "trial": self.spec.trial, "seed": self.spec.seed}
 
     def _restore(self) -> None:
-        """Goes on from the last checkpoint, if there is one; a trial that was killed before its first begins anew."""
-        found, training = checkpoints.last(self.folder), self.training
-        if found is not None:
-            training.restore(*checkpoints.restore(found, training.saved()[0]))
-            # More steps may be asked for than were made.
-            training.clock.training_complete &= self.schedule.all_steps_made(training.global_step)
-        self.logs.forget_after(training.global_step)
+        """Goes on from the last checkpoint that is whole, and says so where that is not the last.
+
+        A trial without one begins anew: it was killed before its first, or all are damaged.
+        """
+        self.logs.check_data(self.training.workload, self.spec)
+        like, damaged = self.training.saved()[0], []
+        for file in checkpoints.newest_first(self.folder):
+            try:
+                self._restore_from(file, like)
+            except checkpoints.Damaged as error:
+                damaged.append(str(error))
+            else:
+                break
+        training = self.training
+        for said in damaged:
+            begins = f"goes on from step {training.global_step}" if training.global_step else "begins anew"
+            self.attendant.say(f"{said}; trial {self.spec.trial} {begins}")
+        try:
+            mended = self.logs.go_on(training.global_step, training.eval_results)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        for said in mended:
+            self.attendant.say(said)
+
+    def _restore_from(self, file: Path, like: Any) -> None:
+        training = self.training
+        try:
+            arrays, kept = checkpoints.restore(file, like, self._owner())
+        except checkpoints.Damaged:
+            raise
+        except ValueError as error:
+            raise Refused(f"{error}; delete the file to train this trial anew, or --overwrite") from error
+        try:
+            training.restore(arrays, kept)
+        except (KeyError, TypeError, ValueError) as error:
+            raise checkpoints.Damaged(f"{file}: damaged (its header: {error})") from error
+        # More steps may be asked for than were made.
+        training.clock.training_complete &= training.gave_up or self.schedule.all_steps_made(
+            training.global_step
+        )
+
+    def _stop(self, saved: bool) -> TrialOutcome:
+        """Saves what was made since the last checkpoint, and ends."""
+        if self.spec.save_checkpoints and not saved:
+            self._save()
+        return self._outcome(
+            "interrupted", f"stopped after step {self.training.global_step:,} to go on later"
+        )
 
     def _finish(self, status: Status, reason: str) -> TrialOutcome:
-        training, score = self.training, self.training.clock.accumulated_submission_time
-        self.logs.end(score, training.global_step)
+        training = self.training
+        self.logs.end(training.clock.accumulated_submission_time, training.global_step)
         if self.spec.save_checkpoints:
             self._save()
         if sign := diverged(training.eval_results):
             status, reason = "diverged", f"{reason}; {sign} at the last evaluation"
+        return self._outcome(status, reason)
+
+    def _outcome(self, status: Status, reason: str) -> TrialOutcome:
+        training, score = self.training, self.training.clock.accumulated_submission_time
         last = training.eval_results[-1][1] if training.eval_results else {}
         later = training.global_step - 1
         return TrialOutcome(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ class TrialSpec:
       resume: go on from the last checkpoint.
       imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
       flags: what was asked for, to be written down.
+      submission_sha256: of the submission's own files, see `loading.fingerprint`; None where nobody knows.
     """
 
     submission_path: str
@@ -51,11 +53,36 @@ class TrialSpec:
     resume: bool = False
     imagenet_v2_data_dir: str | None = None
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    submission_sha256: str | None = None
 
     @property
     def ruleset(self) -> Ruleset:
         """AlgoPerf's: with hyperparameters, or without."""
         return "self-tuning" if self.hyperparameters is None else "external"
+
+
+class Attendant:
+    """Who looks after a trial while it trains: this one lets it train."""
+
+    def progress(self, done: int, total: int | None) -> None:
+        """So many steps are made, of so many asked for if steps were; about twice a second."""
+
+    def unsaved(self) -> None:
+        """A step is made that no checkpoint has."""
+
+    def evaluating(self) -> None:
+        """An evaluation begins."""
+
+    def saved(self) -> None:
+        """A checkpoint has all that was made."""
+
+    def say(self, what: str) -> None:
+        """Something that a person must know, in one line."""
+        print(what, file=sys.stderr, flush=True)
+
+    def is_to_stop(self) -> bool:
+        """Whether the trial shall save itself and end; asked after every step."""
+        return False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Checkpoints of a submission's trial: the arrays of its state in one file, and the rest of it as JSON beside them.
 
 Only numbers are saved, never code: a file is read without executing anything, and restoring compares it leaf by leaf
-with a freshly made state.
+with a freshly made state. Every array has a checksum, which reading looks at.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,11 @@ from workloads.data.files import write_atomically
 
 FORMAT = 1
 _NAME = re.compile(r"checkpoint_(\d+)\.npz")
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError, NotImplementedError)
+
+
+class Damaged(ValueError):
+    """A file that is no whole checkpoint, of whatever state."""
 
 
 def check_savable(optimizer_state: Any) -> None:
@@ -41,7 +48,14 @@ def check_savable(optimizer_state: Any) -> None:
             )
 
 
-def save(folder: Path, step: int, arrays: Any, kept: Mapping[str, Any], keep_others: bool) -> Path:
+def save(
+    folder: Path,
+    step: int,
+    arrays: Any,
+    kept: Mapping[str, Any],
+    keep_others: bool,
+    owner: Mapping[str, Any] | None = None,
+) -> Path:
     """Writes a checkpoint; a kill at any moment leaves the one before it or this one.
 
     Args:
@@ -50,9 +64,12 @@ def save(folder: Path, step: int, arrays: Any, kept: Mapping[str, Any], keep_oth
       arrays: a pytree of arrays and numbers.
       kept: JSON.
       keep_others: leave earlier checkpoints where they are.
+      owner: JSON, what the state belongs to, such as a workload and a seed.
     """
     leaves = jax.tree_util.tree_leaves_with_path(arrays)
     header = {"format": FORMAT, "kept": kept, "leaves": []}
+    if owner is not None:
+        header["owner"] = owner
     stored: dict[str, Any] = {}
     for number, (path, leaf) in enumerate(leaves):
         value = np.asarray(_numbers(leaf))
@@ -72,20 +89,32 @@ def save(folder: Path, step: int, arrays: Any, kept: Mapping[str, Any], keep_oth
 
 def last(folder: Path) -> Path | None:
     """The checkpoint with the most steps."""
-    return max(_files(folder), key=lambda found: found[1], default=(None, 0))[0]
+    return next(iter(newest_first(folder)), None)
 
 
-def restore(file: Path, like: Any) -> tuple[Any, dict[str, Any]]:
+def newest_first(folder: Path) -> list[Path]:
+    """All checkpoints in a folder, by falling number of steps."""
+    return [path for path, _ in sorted(_files(folder), key=lambda found: found[1], reverse=True)]
+
+
+def restore(file: Path, like: Any, owner: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
     """What was saved: arrays in the structure of `like`, on its devices, and the JSON.
 
+    Args:
+      file: of the checkpoint.
+      like: a state as training begins with it.
+      owner: what the state must belong to, where the file says what it does.
+
     Raises:
-      ValueError: the file is of another format, or its arrays are not those of `like`.
+      Damaged: the file is no whole checkpoint.
+      ValueError: the file is of another format or owner, or its arrays are not those of `like`.
     """
-    with np.load(file) as stored:
-        header = json.loads(stored["header"].tobytes())
-        if header.get("format") != FORMAT:
-            raise ValueError(f"{file}: checkpoint format {header.get('format')}, not {FORMAT}")
-        contents = [stored[f"leaf_{number}"].tobytes() for number in range(len(header["leaves"]))]
+    header, contents = _read(file)
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{file}: checkpoint format {header.get('format')}, not {FORMAT}")
+    for name, value in (owner or {}).items():
+        if "owner" in header and (there := header["owner"].get(name)) != value:
+            raise ValueError(f"{file}: was saved of {name} {there!r}, not {value!r}")
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     expected = [jax.tree_util.keystr(path) for path, _ in leaves]
     found = [name for name, _, _ in header["leaves"]]
@@ -100,16 +129,38 @@ def restore(file: Path, like: Any) -> tuple[Any, dict[str, Any]]:
         )
     restored = []
     for (name, dtype, shape), content, (_, leaf) in zip(header["leaves"], contents, leaves, strict=True):
-        value = np.frombuffer(content, np.dtype(dtype)).reshape(shape)
+        try:
+            value = np.frombuffer(content, np.dtype(dtype)).reshape(shape)
+        except _BROKEN as error:
+            raise Damaged(f"{file}: damaged ({name}: {error})") from error
         if np.shape(_numbers(leaf)) != value.shape:
             raise ValueError(f"{file}: {name} has shape {value.shape}, the trial has {np.shape(leaf)}")
         restored.append(_like(value, leaf))
     return jax.tree_util.tree_unflatten(structure, restored), header["kept"]
 
 
+def _read(file: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """The header of a checkpoint and the bytes of its arrays."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            header = json.loads(stored["header"].tobytes())
+            leaves, kept = header["leaves"], header["kept"]
+            if not isinstance(kept, dict) or not isinstance(header.get("owner", {}), dict):
+                raise ValueError("its header is not that of a checkpoint")
+            if not all(
+                isinstance(name, str) and isinstance(kind, str) and isinstance(shape, list)
+                for name, kind, shape in leaves
+            ):
+                raise ValueError("its header is not that of a checkpoint")
+            return header, [stored[f"leaf_{number}"].tobytes() for number in range(len(leaves))]
+    except (*_BROKEN, RecursionError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Damaged(f"{file}: damaged, no whole checkpoint ({said})") from error
+
+
 def _files(folder: Path) -> list[tuple[Path, int]]:
     matches = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("checkpoint_*.npz"))
-    return [(path, int(match[1])) for path, match in matches if match]
+    return [(path, int(match[1])) for path, match in matches if match and path.is_file()]
 
 
 def _numbers(leaf: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -159,6 +160,24 @@ def submission_file(path: str | os.PathLike[str]) -> Path:
     elif not found.is_file():
         raise FileNotFoundError(f"{Path(path)}: no such file; give a submission.py or the folder it lies in")
     return found
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a submission's own files, of submission.py and all that it imports beside it, by their content.
+
+    Raises:
+      FileNotFoundError: there is no submission.
+    """
+    file = submission_file(path)
+    try:
+        files = sorted(_imports.local_sources(file))
+    except (ValueError, RecursionError, MemoryError):  # not Python: loading says so
+        files = [file]
+    digest = hashlib.sha256()
+    for one in files:
+        content = one.read_bytes()
+        digest.update(f"{os.path.relpath(one, file.parent)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def batch_size(

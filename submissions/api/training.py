@@ -6,6 +6,7 @@ Nothing here says when a trial is evaluated or ends (`_schedule`), or reads a cl
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -15,6 +16,7 @@ import jax
 
 from submissions.api import _inputs
 from submissions.api._install import spec
+from submissions.api.failures import calling
 from submissions.api.loading import Submission
 
 
@@ -95,7 +97,7 @@ class Training:
           data_dir: of real data.
 
         Raises:
-          Exception: whatever the submission raises.
+          Exception: whatever the submission raises, with a note of the call, see `failures`.
         """
         self.submission, self.workload = submission, workload
         self.hyperparameters = _inputs.namedtuple(point)
@@ -106,9 +108,10 @@ class Training:
         )
         self._queue = _inputs.CountingQueue(iter(queue))
         self.params, self.model_state = self._init_model(keys.model)
-        self.optimizer_state = submission.init_optimizer_state(
-            workload, self.params, self.model_state, self.hyperparameters, keys.optimizer
-        )
+        with calling("init_optimizer_state"):
+            self.optimizer_state = submission.init_optimizer_state(
+                workload, self.params, self.model_state, self.hyperparameters, keys.optimizer
+            )
         self.global_step = 0
         self.eval_results: list[tuple[int, dict[str, Any]]] = []
         self.clock, self.first_step_seconds, self.gave_up = Clock(), 0.0, False
@@ -121,21 +124,23 @@ class Training:
         A step whose update raises TrainingCompleteError counts, and is the last.
         """
         update_key, select_key = next(self._step_keys)
-        batch = self.submission.data_selection(
-            self.workload,
-            self._queue,
-            self.optimizer_state,
-            self.params,
-            self.model_state,
-            self.hyperparameters,
-            self.global_step,
-            select_key,
-        )
+        with calling("data_selection", self.global_step):
+            batch = self.submission.data_selection(
+                self.workload,
+                self._queue,
+                self.optimizer_state,
+                self.params,
+                self.model_state,
+                self.hyperparameters,
+                self.global_step,
+                select_key,
+            )
         train_state = {"train_state": self.clock.seen()} if self.submission.wants_train_state else {}
         try:
-            self.optimizer_state, self.params, self.model_state = self.submission.update_params(
-                **self._arguments(update_key), batch=batch, **train_state
-            )
+            with calling("update_params", self.global_step):
+                self.optimizer_state, self.params, self.model_state = self.submission.update_params(
+                    **self._arguments(update_key), batch=batch, **train_state
+                )
         except self._complete:
             self.clock.training_complete = self.gave_up = True
         else:
@@ -154,9 +159,10 @@ class Training:
     def prepare_for_eval(self, key: Any) -> None:
         """The submission's last word before an evaluation, if it has one."""
         if self.submission.prepare_for_eval is not None:
-            self.optimizer_state, self.params, self.model_state = self.submission.prepare_for_eval(
-                **self._arguments(key)
-            )
+            with calling("prepare_for_eval", self.global_step):
+                self.optimizer_state, self.params, self.model_state = self.submission.prepare_for_eval(
+                    **self._arguments(key)
+                )
 
     def evaluate(
         self, key: Any, batch_size: int, data_dir: str | None, imagenet_v2_data_dir: str | None
@@ -181,20 +187,31 @@ class Training:
             "global_step": self.global_step,
             "batches": self._queue.taken,
             "first_step_seconds": self.first_step_seconds,
+            "gave_up": self.gave_up,
             "eval_results": self.eval_results,
         }
 
     def restore(self, arrays: Any, kept: Mapping[str, Any]) -> None:
-        """Goes on from what `saved` gave."""
+        """Goes on from what `saved` gave.
+
+        Raises:
+          KeyError, TypeError, ValueError: `kept` is not what it gave; nothing has changed then.
+        """
+        clock = Clock(**kept["trial"])
+        eval_results = [(int(step), dict(row)) for step, row in kept["eval_results"]]
+        global_step, batches = int(kept["global_step"]), int(kept["batches"])
+        first_step_seconds = float(kept["first_step_seconds"])
+        if not global_step >= 0 or not batches >= 0 or not math.isfinite(first_step_seconds):
+            raise ValueError(f"global_step is {global_step}, batches are {batches}")
         self.params, self.model_state, state = arrays
         self.optimizer_state = (state, *self.optimizer_state[1:])
-        self.global_step, self.first_step_seconds = kept["global_step"], kept["first_step_seconds"]
-        self.eval_results = [(step, row) for step, row in kept["eval_results"]]
-        self.clock = Clock(**kept["trial"])
-        if self.clock.last_eval_time:
-            self.clock.last_eval_time = time.time()  # that of another process says nothing in this one
-        self._queue.skip_to(kept["batches"])
-        self._step_keys = _inputs.step_keys(self._key, self.global_step)
+        self.global_step, self.first_step_seconds = global_step, first_step_seconds
+        self.eval_results, self.clock = eval_results, clock
+        self.gave_up = bool(kept.get("gave_up", False))  # older checkpoints do not say it
+        if clock.last_eval_time:
+            clock.last_eval_time = time.time()  # that of another process says nothing in this one
+        self._queue.skip_to(batches)
+        self._step_keys = _inputs.step_keys(self._key, global_step)
 
     def _init_model(self, key: Any) -> tuple[Any, Any]:
         if not self.submission.device_axis:

@@ -113,11 +113,62 @@ def test_points_are_algoperfs_and_keep_the_files_spelling(space, tmp_path):
 def test_points_are_drawn_once(space, tmp_path):
     first = _run_points.points(tmp_path, space, 5, seed=3)
     assert _run_points.points(tmp_path, space, 5, seed=3) == first
-    with pytest.raises(ValueError, match="num_tuning_trials was 5, now 6"):
-        _run_points.points(tmp_path, space, 6, seed=3)
-    space.write_text(json.dumps({"learning_rate": RANGES["learning_rate"]}))
-    with pytest.raises(ValueError, match="drawn for another run"):
+    with pytest.raises(ValueError, match="rng_seed was 3, now 4"):
+        _run_points.points(tmp_path, space, 5, seed=4)
+    with pytest.raises(ValueError, match="num_tuning_trials was 5, now 4; it may only grow"):
+        _run_points.points(tmp_path, space, 4, seed=3)
+    space.write_text(json.dumps(RANGES, indent=3))  # says the same
+    assert _run_points.points(tmp_path, space, 5, seed=3) == first
+    space.write_text(json.dumps(RANGES | {"layers": {"feasible_points": [1, 2, 8]}}))
+    with pytest.raises(ValueError, match=r"layers was .*\[1, 2, 4\].*, now .*\[1, 2, 8\]"):
         _run_points.points(tmp_path, space, 5, seed=3)
+
+
+def test_more_points_keep_those_that_were_there_and_complete_the_same_set(space, tmp_path):
+    few = _run_points.points(tmp_path / "grown", space, 5, seed=3)
+    for trials in (6, 9):  # by whatever way
+        grown = _run_points.points(tmp_path / "grown", space, trials, seed=3)
+    assert grown[:5] == few
+    assert _run_points.points(tmp_path / "grown", space, 9, seed=3) == grown
+    at_once = _run_points.points(tmp_path / "at_once", space, 9, seed=3)
+    assert sorted(map(json.dumps, grown)) == sorted(map(json.dumps, at_once))
+
+
+def test_a_list_grows_by_rows_behind_its_own(tmp_path):
+    file = tmp_path / "list.json"
+    file.write_text('[{"k": 1}, {"k": 2}]')
+    assert _run_points.points(tmp_path, file, 2, seed=0) == [{"k": 1}, {"k": 2}]
+    with pytest.raises(ValueError, match="2 points for 3 trials"):
+        _run_points.points(tmp_path, file, 3, seed=0)
+    file.write_text('[{"k": 1}, {"k": 2}, {"k": 3}]')
+    assert _run_points.points(tmp_path, file, 3, seed=0) == [{"k": 1}, {"k": 2}, {"k": 3}]
+    file.write_text('[{"k": 1}, {"k": 7}, {"k": 3}]')
+    with pytest.raises(ValueError, match=r'point 1 was \{"k": 2\}, now \{"k": 7\}'):
+        _run_points.points(tmp_path, file, 3, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"learning-rate": 1}]', "cannot be a hyperparameter's name"),
+        ('[{"k": NaN}]', "point 0: k is nan; must be finite"),
+        ('[{"k": 1e999}]', "point 0: k is inf; must be finite"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_impossible_points_are_refused(tmp_path, content, said):
+    file = tmp_path / "list.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=said):
+        _run_points.points(tmp_path, file, 1, seed=0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"asked": 3, "points": []}'])
+def test_damaged_points_are_named(space, tmp_path, content):
+    _run_points.points(tmp_path, space, 2, seed=0)
+    (tmp_path / "points.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"points\.json: damaged .*; restore it, or delete it"):
+        _run_points.points(tmp_path, space, 2, seed=0)
 
 
 def test_a_list_holds_whatever_json_can_say(tmp_path):
@@ -280,7 +331,7 @@ def test_a_new_column_keeps_the_rows_and_half_a_line_is_dropped(tmp_path):
     file = tmp_path / "measurements.csv"
     with file.open("a") as out:
         out.write("0.3,7")
-    logs.forget_after(9)
+    assert logs.go_on(9, []) == []
     logs.scalars({"loss": 0.4}, 9)
     found = _run_logs.read_rows(file)
     assert [row["loss"] for row in found] == ["0.1", "0.2", "0.4"]

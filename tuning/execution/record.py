@@ -21,6 +21,12 @@ from workloads.benchmarks import minimizes
 from workloads.data.files import write_atomically
 
 STUDY = re.compile(r"study_(\d+)")  # the last part of an experiment's name; its number is our repeat
+NEEDED = (
+    "workload.target_metric_name",
+    "shortlist.data",
+    "device",
+    "shortlist.command",
+)  # of a trial's metadata
 ROLES = ("train", "validation", "test")  # whose target metric every trial has a curve of
 
 
@@ -92,18 +98,27 @@ class RunRecord:
         studies.replace_spec(self.folder, self.spec)
 
     def holds(self, trial: int) -> bool:
-        """Whether there is a row of a trial, from 1."""
-        return self._file(trial).exists()
+        """Whether there is a row of a trial, from 1, that can be read."""
+        try:
+            return pl.read_parquet(self._file(trial), glob=False).height == 1
+        except (OSError, pl.exceptions.PolarsError):
+            return False
 
     def forget(self, trial: int) -> None:
         """Drops the row of a trial that is about to be made anew."""
         self._file(trial).unlink(missing_ok=True)
 
-    def add(self, outcome: TrialOutcome) -> None:
-        """Writes the row of a trial that has ended, from its logs. One that crashed before it had any leaves none."""
+    def add(self, outcome: TrialOutcome) -> bool:
+        """Writes the row of a trial that has ended, from its logs; returns whether it had any.
+
+        Raises:
+          ValueError: its logs are damaged.
+        """
         facts = _facts(Path(outcome.folder))
-        if facts is not None:
-            write_atomically(self._file(outcome.trial), studies.as_parquet(self._row(outcome, facts)))
+        if facts is None:
+            return False
+        write_atomically(self._file(outcome.trial), studies.as_parquet(self._row(outcome, facts)))
+        return True
 
     def _file(self, trial: int) -> Path:
         return studies.cohort_path(self.folder, self.spec.workloads[0], trial - 1)
@@ -169,7 +184,19 @@ def _facts(folder: Path) -> Mapping[str, Any] | None:
     files = {
         int(m[1]): p for p in folder.glob("meta_data_*.json") if (m := re.search(r"_(\d+)\.json", p.name))
     }
-    return json.loads(files[max(files)].read_text("utf-8")) if files else None
+    if not files:
+        return None
+    file = files[max(files)]
+    try:
+        facts = json.loads(file.read_text("utf-8"))
+        missing = [name for name in NEEDED if name not in facts]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: not a trial's metadata ({error}); restore it, or --overwrite the trial"
+        ) from error
+    if missing:
+        raise ValueError(f"{file}: lacks {', '.join(missing)}; restore it, or --overwrite the trial")
+    return facts
 
 
 def _finite(text: str | None) -> float | None:

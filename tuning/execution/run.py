@@ -6,38 +6,35 @@ any AlgoPerf submission as AlgoPerf would.
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import contextlib
 import os
 import secrets
-import select
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import submissions.api.loading as loading
-from submissions.api import TrialOutcome, TrialSpec, train, workload_folder
-from submissions.statuses import STATUSES
-from tuning.execution import _run_points
+import workloads
+from results import studies
+from submissions import api
+from submissions.api import TrialOutcome, TrialSpec, failures, workload_folder
+from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process
+from tuning.execution.locks import TrialLocks
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
-from workloads.data.files import write_atomically
+from tuning.execution.stopping import Stop
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
-OUTCOME, SPEC, CONSOLE = "outcome.json", "trial.json", "console.log"
 SEEDS = 2**32  # JAX takes and NumPy demands seeds below
-TO_BE_RESUMED = ("crashed", "interrupted")  # statuses of trials that --resume goes on with
+LOCKS = "locks"  # beside the record: a trial's own folder may be deleted
 
 
 def run(
     *,
-    submission_path: str | os.PathLike[str],
+    submission_path: str | os.PathLike[str] | None = None,
+    optimizer: str | None = None,
     workload: str,
     experiment_dir: str | os.PathLike[str],
     experiment_name: str,
@@ -60,20 +57,24 @@ def run(
     isolated: bool = True,
     flags: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+    stop: Stop | None = None,
 ) -> list[TrialOutcome]:
     """Runs a submission's trials on a workload, one after the other.
 
     A trial that crashes is recorded with its reason, and the next one goes on. Trials that ended otherwise are not run
-    again under `resume`.
+    again under `resume`; more trials than before are those that were there and as many new ones.
 
     Args:
       submission_path: of submission.py or its folder.
+      optimizer: instead of a submission: a name, or FILE.py:FUNCTION, packaged in the experiment's folder. Without a
+        tuning_search_space its own is searched.
       workload: name, see `workloads.load`, or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
       tuning_ruleset: "external", with a search space, or "self-tuning", without one, which AlgoPerf spells "self".
       tuning_search_space: JSON file, a list of points or ranges.
-      num_tuning_trials: of the study; several machines may each run a slice of them.
+      num_tuning_trials: of the study; several machines may each run a slice of them. With `resume` it may grow.
       hparam_start_index, hparam_end_index: the slice, from 0, without its end.
       rng_seed: of the study, in [0, 2^32): the order of the points, and all randomness of the trials. None draws one.
       max_global_steps: at most so many steps per trial. A workload without a clock ends at its step hint otherwise.
@@ -89,108 +90,259 @@ def run(
       isolated: a process per trial. Without, trials run in this one, which sees workloads that it registered itself.
       flags: to be written into flags_<p>.json; by default these arguments.
       progress: called as progress(what, steps done, steps asked for).
+      say: called with what a person must know, a line each; None: standard error.
+      stop: set to have the trial under way save itself and end, and no other begin.
 
     Returns:
-      How each trial of the slice ended.
+      How each trial of the slice ended; those after a stop are left out.
 
     Raises:
       FileNotFoundError: no such submission, search space or data.
       FileExistsError: there are trials already, and neither overwrite nor resume was asked for.
-      ValueError: arguments that contradict each other, or a submission that cannot be called.
+      OSError: a file could not be written; what was saved is kept, and `resume` goes on.
+      ValueError: arguments that contradict each other or what `resume` finds, a damaged file, a trial that another
+        process trains.
     """
-    given = {name: value for name, value in locals().items() if name not in ("progress", "flags")}
+    given = {n: v for n, v in locals().items() if n not in ("progress", "flags", "say", "stop")}
+    attendant = _Attendant(progress, say, stop or Stop())
     self_tuning = tuning_ruleset in ("self-tuning", "self")
     if not self_tuning and tuning_ruleset != "external":
         raise ValueError(
             f"tuning_ruleset is {tuning_ruleset!r}; allowed: external, self-tuning (or self, as AlgoPerf spells it)"
         )
-    _check(self_tuning, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume)
-    submission = loading.submission_file(submission_path)
+    if (submission_path is None) == (optimizer is None) or optimizer == "":
+        raise ValueError("give either a submission_path or an optimizer")
+    searched = optimizer is not None and not self_tuning
+    if not searched:
+        _check_ruleset(self_tuning, tuning_search_space)
+    _check_numbers(
+        num_tuning_trials=num_tuning_trials,
+        max_global_steps=max_global_steps,
+        eval_period_steps=eval_period_steps,
+    )
+    _check(experiment_name, rng_seed, data_dir, imagenet_v2_data_dir, overwrite, resume)
+    first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
+    workloads.entry(workload)  # refuses unknown names
+    submission = None if submission_path is None else loading.submission_file(submission_path)
     experiment = Path(experiment_dir).expanduser() / experiment_name
     folder = experiment / workload_folder(workload)
-    first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
     folders = {trial: folder / f"trial_{trial}" for trial in range(first + 1, end + 1)}
-    _make_room(folder, folders, overwrite, resume, whole=(first, end) == (0, num_tuning_trials))
-    seed = rng_seed
-    if seed is None:
-        seed = _run_points.stored_seed(folder)
-    if seed is None and resume and self_tuning:
-        seed = _earlier_seed(folders[1])  # there are no points to be written beside
-    if seed is None:
-        seed = secrets.randbelow(SEEDS)
-    points: list[dict[str, Any]] | None = None
-    space = None
-    if tuning_search_space is not None:
-        space = Path(tuning_search_space).expanduser()
-        if not space.is_file():
-            raise FileNotFoundError(f"{space}: no such file; give a tuning_search_space.json")
-        points = _run_points.points(folder, space, num_tuning_trials, seed)
-    written = flags if flags is not None else {name: _plain(value) for name, value in given.items()}
-    record = RunRecord.of(
-        experiment=experiment,
-        submission=submission,
-        workload=workload,
-        points=points,
-        search_space=space,
-        seed=seed,
-        steps=max_global_steps,
-        eval_period=eval_period_steps,
-        data_dir=None if data_dir is None else str(data_dir),
-    )
-    record.begin()
-    outcomes = []
-    for trial, trial_folder in folders.items():
-        ended = _outcome(trial_folder) if resume else None
-        if ended is not None and ended.status in set(STATUSES) - set(TO_BE_RESUMED):
-            if not record.holds(trial):
-                record.add(ended)
-            outcomes.append(ended)
-            continue
-        spec = TrialSpec(
-            submission_path=str(submission),
-            workload=workload,
-            folder=str(trial_folder),
-            trial=trial,
-            seed=seed_of_trial(seed, trial),
-            hyperparameters=None if points is None else points[trial - 1],
-            data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
-            max_global_steps=max_global_steps,
-            eval_period_steps=eval_period_steps,
-            stop_at_targets=stop_at_targets,
-            skip_evals=skip_evals,
-            save_checkpoints=save_checkpoints,
-            save_intermediate_checkpoints=save_intermediate_checkpoints,
-            resume=resume,
-            imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
-            flags=dict(written),
+    _check_room(folders, overwrite, resume)
+    with contextlib.ExitStack() as held:
+        locks = held.enter_context(TrialLocks(experiment / studies.RECORD / folder.name / LOCKS, experiment))
+        locks.take(
+            (t for t, ended in _outcomes(folders, resume).items() if not _is_over(ended)), attendant.say
         )
-        trial_folder.mkdir(parents=True, exist_ok=True)
-        (trial_folder / OUTCOME).unlink(missing_ok=True)
-        record.forget(trial)
-        what = f"{workload}, trial {trial} of {num_tuning_trials}"
-        try:
-            outcomes.append((_in_own_process if isolated else _here)(spec, what, progress))
-        finally:  # of a trial that Ctrl-C ended, too
-            if (ended := _outcome(trial_folder)) is not None:
-                record.add(ended)
+        ended = _outcomes(folders, resume)  # now nobody else changes them
+        missing = [trial for trial, outcome in ended.items() if not _is_over(outcome, attendant.say)]
+        anew = overwrite and len(folders) == num_tuning_trials
+        seed = rng_seed if rng_seed is not None else _drawn_seed(folder, anew, resume and self_tuning)
+        space = None if tuning_search_space is None else Path(tuning_search_space).expanduser()
+        if optimizer is not None:
+            made = held.enter_context(_packaged.packaged(optimizer, experiment))
+            digest = _packaged.fingerprint(made, optimizer)
+            space = made / _packaged.SPACE if space is None and searched else space
+        else:
+            assert submission is not None
+            made, digest = None, loading.fingerprint(submission)
+        if space is not None and not space.is_file():
+            raise FileNotFoundError(f"{space}: no such file; give a tuning_search_space.json")
+        planned = None if space is None else _run_points.plan(folder, space, num_tuning_trials, seed, anew)
+        points = None if planned is None else planned.points
+        written = flags if flags is not None else {name: _plain(value) for name, value in given.items()}
+        specs = {
+            trial: TrialSpec(
+                submission_path=str(submission or experiment / _packaged.FOLDER / "submission.py"),
+                workload=workload,
+                folder=str(path),
+                trial=trial,
+                seed=seed_of_trial(seed, trial),
+                hyperparameters=None if points is None else points[trial - 1],
+                data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
+                max_global_steps=max_global_steps,
+                eval_period_steps=eval_period_steps,
+                stop_at_targets=stop_at_targets,
+                skip_evals=skip_evals,
+                save_checkpoints=save_checkpoints,
+                save_intermediate_checkpoints=save_intermediate_checkpoints,
+                resume=resume,
+                imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
+                flags=dict(written),
+                submission_sha256=digest,
+            )
+            for trial, path in folders.items()
+        }
+        if not overwrite:
+            for trial, spec in specs.items():
+                _trial_folder.check_same(spec, ended[trial])
+        # Nothing was written so far but locks; from here on the run is what was asked for.
+        if overwrite:
+            for path in folders.values():
+                if path.exists():
+                    shutil.rmtree(path)
+            if anew:
+                (folder / _run_points.NAME).unlink(missing_ok=True)
+        if made is not None:
+            place = _packaged.keep(made, experiment, folders.values())
+            submission = place / "submission.py"
+            space = place / _packaged.SPACE if space is not None and space.parent == made else space
+        if planned is not None:
+            planned.write()
+        assert submission is not None
+        record = RunRecord.of(
+            experiment=experiment,
+            submission=submission,
+            workload=workload,
+            points=points,
+            search_space=space,
+            seed=seed,
+            steps=max_global_steps,
+            eval_period=eval_period_steps,
+            data_dir=None if data_dir is None else str(data_dir),
+        )
+        record.begin()
+        if not missing:
+            attendant.say(f"{folder}: all {len(folders)} trials have ended; there is nothing to train")
+        outcomes = []
+        for trial, spec in specs.items():
+            if trial not in missing:
+                outcome = ended[trial]
+                assert outcome is not None
+                if not record.holds(trial):
+                    record.add(outcome)
+            elif attendant.is_to_stop():
+                break
+            else:
+                attendant.what = f"{workload}, trial {trial} of {num_tuning_trials}"
+                outcome = _train(spec, record, locks.of(trial) if isolated else None, attendant)
+            outcomes.append(outcome)
     return outcomes
 
 
-def _check(
-    self_tuning: bool, space: Any, trials: int, seed: int | None, steps: int | None, *modes: bool
-) -> None:
+class _Attendant(api.Attendant):
+    """Tells whoever called."""
+
+    def __init__(self, progress: Progress | None, say: Callable[[str], None] | None, stop: Stop) -> None:
+        self._progress, self._say, self.stop, self.what = progress, say, stop, ""
+
+    def progress(self, done: int, total: int | None) -> None:
+        if self._progress is not None:
+            self._progress(self.what, done, total or 0)
+
+    def say(self, what: str) -> None:
+        if self._say is not None:
+            self._say(what)
+        else:
+            super().say(what)
+
+    def is_to_stop(self) -> bool:
+        return self.stop.is_set()
+
+
+def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: _Attendant) -> TrialOutcome:
+    """Trains a trial, in a process of its own where it has a lock for it, and records it, however it ends."""
+    folder = Path(spec.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _trial_folder.OUTCOME).unlink(missing_ok=True)
+    record.forget(spec.trial)
+    try:
+        if lock is not None:
+            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant)
+        else:
+            outcome = _here(spec, attendant)
+    finally:  # of a trial that Ctrl-C ended, too
+        ended = _trial_folder.read_outcome(folder)
+        if ended is not None and not record.add(ended) and ended.status == "crashed":
+            # It crashed before it had logs. What it was to be is known all the same, unless the workload is at fault.
+            with contextlib.suppress(_trial_process.TrialCrashed, ValueError):
+                _trial_process.begin_apart(spec, lock) if lock is not None else api.begin_logs(spec)
+                record.add(ended)
+    if outcome.status == "crashed":
+        attendant.say(f"trial {spec.trial} crashed: {outcome.reason}")
+    return outcome
+
+
+def _here(spec: TrialSpec, attendant: api.Attendant) -> TrialOutcome:
+    _trial_folder.write_spec(spec)
+    try:
+        outcome = api.train(spec, attendant)
+    except failures.Refused:
+        raise
+    except Exception as error:
+        if not _trial_folder.is_the_systems(error, Path(spec.folder)):
+            why = failures.told(error, Path(spec.submission_path).parent)
+            found = TrialOutcome(spec.trial, spec.folder, "crashed", why)
+            _trial_folder.write_outcome(_trial_folder.with_last_evaluation(found))
+        raise
+    _trial_folder.write_outcome(outcome)
+    return outcome
+
+
+def _outcomes(folders: Mapping[int, Path], resume: bool) -> dict[int, TrialOutcome | None]:
+    return {trial: _trial_folder.read_outcome(path) if resume else None for trial, path in folders.items()}
+
+
+def _is_over(outcome: TrialOutcome | None, say: Callable[[str], None] = lambda _: None) -> bool:
+    """Whether a trial is not trained again. One whose evaluations are gone is, from its last checkpoint."""
+    if outcome is None or outcome.status not in _trial_folder.ENDED:
+        return False
+    why = _trial_folder.lacks_evaluations(outcome)
+    if not why:
+        return True
+    there = any(Path(outcome.folder).glob("checkpoint_*.npz"))
+    does = (
+        "goes on from its last checkpoint" if there else "has no checkpoint that they could be restored from"
+    )
+    say(f"{why}; trial {outcome.trial} had ended, and {does}")
+    return not there
+
+
+def _drawn_seed(folder: Path, anew: bool, self_tuning: bool) -> int:
+    """The seed that a run without one drew here, or a new one."""
+    seed = None if anew else _run_points.stored_seed(folder)
+    spec = folder / "trial_1" / _trial_folder.SPEC
+    if seed is None and self_tuning and spec.is_file():  # there are no points to be written beside
+        seed = _trial_folder.read_spec(spec).seed
+    return secrets.randbelow(SEEDS) if seed is None else seed
+
+
+def _check_ruleset(self_tuning: bool, space: Any) -> None:
     if not self_tuning and space is None:
         raise ValueError(
             "the external ruleset needs a tuning_search_space; or choose the tuning_ruleset self-tuning"
         )
     if self_tuning and space is not None:
         raise ValueError("the self-tuning ruleset passes no hyperparameters: leave tuning_search_space out")
-    if trials < 1:
-        raise ValueError(f"num_tuning_trials is {trials}; must be at least 1")
+
+
+def _check_numbers(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; must be at least 1")
+    trials = numbers["num_tuning_trials"]
+    if trials is not None and trials > _run_points.MOST:
+        raise ValueError(f"num_tuning_trials is {trials}; must be at most {_run_points.MOST}")
+
+
+def _check(
+    name: str,
+    seed: int | None,
+    data_dir: str | os.PathLike[str] | None,
+    imagenet_v2_data_dir: str | os.PathLike[str] | None,
+    *modes: bool,
+) -> None:
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise ValueError(
+            f"experiment_name is {name!r}; must be a folder in experiment_dir, such as my_submission/study_0"
+        )
     if seed is not None and not 0 <= seed < SEEDS:
         raise ValueError(f"rng_seed is {seed}; must lie in 0..{SEEDS - 1}")
-    if steps is not None and steps < 1:
-        raise ValueError(f"max_global_steps is {steps}; must be at least 1")
+    for what, given in (("data_dir", data_dir), ("imagenet_v2_data_dir", imagenet_v2_data_dir)):
+        if given is not None and not Path(given).expanduser().is_dir():
+            raise FileNotFoundError(
+                f"{what} {str(given)!r} is not a folder; leave it out to use the embedded data"
+            )
     if all(modes):
         raise ValueError("overwrite and resume were both asked for; choose one")
 
@@ -211,107 +363,11 @@ def _slice(self_tuning: bool, trials: int, start: int | None, end: int | None) -
     return first, last
 
 
-def _make_room(folder: Path, folders: Mapping[int, Path], overwrite: bool, resume: bool, whole: bool) -> None:
-    taken = [trial for trial, path in folders.items() if path.exists() and any(path.iterdir())]
-    if taken and not overwrite and not resume:
-        raise FileExistsError(
-            f"{folders[taken[0]]}: exists already; --resume goes on with it, --overwrite deletes it"
-        )
-    if overwrite:
-        for path in folders.values():
-            shutil.rmtree(path, ignore_errors=True)
-        if whole:
-            (folder / _run_points.NAME).unlink(missing_ok=True)
-
-
-def _here(spec: TrialSpec, what: str, progress: Progress | None) -> TrialOutcome:
-    outcome = train(spec, progress and (lambda done, total: progress(what, done, total or 0)))
-    _write_outcome(outcome)
-    return outcome
-
-
-def _in_own_process(spec: TrialSpec, what: str, progress: Progress | None) -> TrialOutcome:
-    """A trial whose end, however bad, is not ours."""
-    folder = Path(spec.folder)
-    write_atomically(folder / SPEC, json.dumps(dataclasses.asdict(spec), indent=1).encode() + b"\n")
-    reading, writing = os.pipe()
-    with (folder / CONSOLE).open("ab") as console:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tuning.execution.run", str(folder / SPEC), str(writing)],
-            stdout=console,
-            stderr=console,
-            pass_fds=(writing,),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as lines:
-            for line in lines:
-                done, total = json.loads(line)
-                if progress:
-                    progress(what, done, total or 0)
-        status = process.wait()
-    except BaseException as error:  # Ctrl-C, above all: the trial shall not go on alone
-        process.kill()
-        process.wait()
-        if isinstance(error, KeyboardInterrupt):
-            _write_outcome(TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard"))
-        raise
-    outcome = _outcome(folder)
-    if outcome is None:
-        outcome = TrialOutcome(spec.trial, spec.folder, "crashed", _cause(status, folder / CONSOLE))
-        _write_outcome(outcome)
-    return outcome
-
-
-def _cause(status: int, console: Path) -> str:
-    if status < 0:
-        name = signal.Signals(-status).name
-        hint = "; the system may have run out of memory" if -status == signal.SIGKILL else ""
-        return f"the process was ended by {name}{hint}, see {console}"
-    lines = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1] if lines else f'exit status {status}'}, see {console}"
-
-
-def _earlier_seed(folder: Path) -> int | None:
-    """The seed with which a trial began; None if it never did."""
-    file = folder / SPEC
-    return json.loads(file.read_text(encoding="utf-8"))["seed"] if file.is_file() else None
-
-
-def _outcome(folder: Path) -> TrialOutcome | None:
-    file = folder / OUTCOME
-    return TrialOutcome(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
-
-
-def _write_outcome(outcome: TrialOutcome) -> None:
-    content = json.dumps(dataclasses.asdict(outcome), indent=1)
-    write_atomically(Path(outcome.folder) / OUTCOME, content.encode() + b"\n")
+def _check_room(folders: Mapping[int, Path], overwrite: bool, resume: bool) -> None:
+    for path in folders.values():
+        if not overwrite and not resume and path.exists() and any(path.iterdir()):
+            raise FileExistsError(f"{path}: exists already; --resume goes on with it, --overwrite deletes it")
 
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
-
-
-def _die_with_reader(pipe: int) -> None:
-    """Ends this process when the one that reads its pipe is gone, however that ended: nobody waits for the trial."""
-    poll = select.poll()
-    poll.register(pipe, 0)  # no events asked for: what is left is that the other end was closed
-    poll.poll()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _main(spec_file: str, pipe: str) -> None:
-    """What the process of a trial does."""
-    threading.Thread(target=_die_with_reader, args=(int(pipe),), daemon=True).start()
-    spec = TrialSpec(**json.loads(Path(spec_file).read_text(encoding="utf-8")))
-    with os.fdopen(int(pipe), "w") as lines:
-
-        def report(done: int, total: int | None) -> None:
-            print(json.dumps([done, total]), file=lines, flush=True)
-
-        _write_outcome(train(spec, report))
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

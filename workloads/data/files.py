@@ -9,6 +9,7 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 SECONDS_UNTIL_LEFT = 3600.0  # of another host, which cannot be asked: nothing is written for so long
@@ -25,7 +26,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        _write(beside, content)
+        _write(path, beside, content)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -41,7 +42,7 @@ def write_once(path: Path, content: bytes) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        _write(beside, content)
+        _write(path, beside, content)
         with contextlib.suppress(FileExistsError):
             os.link(beside, path)  # fails where the file exists, which a rename would replace
             return True
@@ -94,13 +95,29 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
+@contextlib.contextmanager
+def naming(path: Path, instead: Path | None = None) -> Iterator[None]:
+    """Has errors of the operating system name a file: those of writing and flushing, such as a full disk, do not.
+
+    Args:
+      path: the file.
+      instead: a file beside it, whose name says nothing to anybody.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(instead)):
+            error.filename = str(path)
+        raise
+
+
 def _beside(path: Path) -> Path:
     # Names may have 255 bytes.
     return path.with_name(f".{path.name[:40]}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+def _write(path: Path, beside: Path, content: bytes) -> None:
+    with naming(path, instead=beside), beside.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

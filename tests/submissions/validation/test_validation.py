@@ -29,6 +29,7 @@ from tests.submissions.validation.examples import (
     top,
     without,
 )
+from tests.workloads import streamed
 
 CHEAP = ("taskset/quadratic_family_seed2",)
 SEPARATE = ("D611", "D616")  # told by the process outside
@@ -111,6 +112,11 @@ def test_a_dry_run_of_a_healthy_submission_finds_nothing(folder):
     assert checked.passed
     assert [one.workload for one in checked.figures] == ["algoperf/mnist", batch_norm, *CHEAP]
     assert all(0 < one.step_seconds < one.first_step_seconds for one in checked.figures)
+
+
+def test_a_dry_run_reads_a_stream(folder):
+    with streamed.registered():
+        assert codes(dry(folder, streamed.NAME)) == set()
 
 
 def test_a_slow_step_is_found_beside_plain_adam(folder):

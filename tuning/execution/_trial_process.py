@@ -1,0 +1,196 @@
+"""A trial in a process of its own, seen from the run: started, listened to, stopped, and judged by how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from submissions.api import Attendant, TrialOutcome, TrialSpec
+from tuning.execution import _trial_folder
+from tuning.execution.stopping import Stop
+
+CONSOLE = "console.log"
+SECONDS_BETWEEN_LOOKS = 0.1  # at a request to stop
+
+
+class TrialCrashed(Exception):
+    """A trial whose process raised or died."""
+
+
+def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) -> TrialOutcome:
+    """A trial whose end, however bad, is not ours.
+
+    Args:
+      spec: of the trial.
+      lock: descriptor of its lock.
+      stop: set to have the trial save itself and end; it knows what the trial is doing.
+      attendant: told how it is getting on.
+
+    Raises:
+      ValueError: the trial was refused.
+      OSError: its files could not be written.
+      KeyboardInterrupt: while there was nothing to be saved.
+    """
+    folder = Path(spec.folder)
+    _trial_folder.write_spec(spec)
+    try:
+        _converse(spec, "train", lock, stop, attendant)
+        outcome = _trial_folder.read_outcome(folder)
+        if outcome is None:  # sys.exit(0) is no end of a trial
+            raise TrialCrashed("the submission ended its process, with exit status 0")
+    except TrialCrashed as crash:
+        found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{crash}, see {folder / CONSOLE}")
+        return _ended(_trial_folder.with_last_evaluation(found))
+    except KeyboardInterrupt:  # the process is gone
+        found = TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard")
+        _ended(_trial_folder.with_last_evaluation(found))
+        raise
+    return outcome
+
+
+def begin_apart(spec: TrialSpec, lock: int) -> None:
+    """Writes down what a trial was to be, that crashed before it did so, without running any code of its submission.
+
+    Raises:
+      TrialCrashed, ValueError, OSError: that is impossible.
+    """
+    _converse(spec, "begin", lock, Stop(), Attendant())
+
+
+def _ended(outcome: TrialOutcome) -> TrialOutcome:
+    _trial_folder.write_outcome(outcome)
+    return outcome
+
+
+def _converse(spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Attendant) -> None:
+    """Has a process of its own do a task, to its end."""
+    console, asked = Path(spec.folder) / CONSOLE, False
+    crash, saves = None, _Unsaved(spec, stop)
+    with _process(spec, task, lock, console) as (process, reports, words), saves:
+        for line in _lines(reports, process):
+            if stop.is_set() and spec.save_checkpoints and not asked:
+                asked = True
+                with contextlib.suppress(BrokenPipeError):  # it has just ended
+                    os.write(words, b"stop\n")
+            message: list[Any] = json.loads(line) if line else [""]
+            match message:
+                case ["progress", done, total]:
+                    attendant.progress(done, total)
+                case ["unsaved" | "evaluating" | "saved" as what]:
+                    saves.now(what)
+                case ["say", what]:
+                    attendant.say(what)
+                case ["refused", why]:
+                    raise ValueError(why)
+                case ["failed", number, why, file]:
+                    raise OSError(number, f"{why}; nothing that was saved is lost, --resume goes on", file)
+                case ["crashed", why, trace]:
+                    crash = why
+                    if os.environ.get("SHORTLIST_TRACEBACK"):
+                        attendant.say(trace)
+        status = process.wait()
+    if crash or status:
+        raise TrialCrashed(crash or _cause(status, console))
+
+
+class _Unsaved:
+    """Says what a stop has to wait for: steps that the next checkpoint will have."""
+
+    def __init__(self, spec: TrialSpec, stop: Stop) -> None:
+        trial = f"trial {spec.trial}"
+        self._words = {
+            "unsaved": f"{trial} to save what it has made",
+            "evaluating": f"{trial} to end an evaluation and save",
+            "saved": "",
+        }
+        if not spec.save_checkpoints:
+            self._words["unsaved"] = self._words["evaluating"] = f"{trial} to end, as it keeps no checkpoints"
+        self._stop, self._said = stop, ""
+
+    def __enter__(self) -> _Unsaved:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.now("saved")
+
+    def now(self, what: str) -> None:
+        """What the trial has just begun."""
+        before, self._said = self._said, self._words[what]
+        if self._said:
+            self._stop.begin(self._said)
+        if before:
+            self._stop.end(before)
+
+
+@contextlib.contextmanager
+def _process(
+    spec: TrialSpec, task: str, lock: int, console: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    """The process, its reports, and a pipe for words to it; it has ended when the context does."""
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
+        reports, reporting = os.pipe()
+        listening, words = os.pipe()
+        for descriptor in (reports, words):
+            ours.callback(os.close, descriptor)
+        for descriptor in (reporting, listening):
+            its.callback(os.close, descriptor)
+        file = str(Path(spec.folder) / _trial_folder.SPEC)
+        with console.open("ab") as printed:
+            process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "tuning.execution._trial_main", file, str(reporting), str(listening),
+                    str(lock), str(os.getpid()), task,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=printed,
+                pass_fds=(reporting, listening, lock),
+                process_group=0,  # Ctrl-C is for the run, which waits for what has begun
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
+        its.close()
+        try:
+            yield process, reports, words
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # its own processes too
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _lines(pipe: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """The lines that come through a pipe, until its process is gone; between them, every so often, an empty one.
+
+    Not by a read that blocks: signals do not end it once a library, as Polars, has put its own handlers there.
+    """
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    rest = b""
+    while True:
+        gone = process.poll() is not None  # and yet a process that it started may hold the pipe
+        if not poll.poll(SECONDS_BETWEEN_LOOKS * 1000):
+            if gone:
+                return
+            yield b""
+            continue
+        content = os.read(pipe, 65536)
+        if not content:
+            return
+        *lines, rest = (rest + content).split(b"\n")
+        yield from lines
+
+
+def _cause(status: int, console: Path) -> str:
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = "; the system may have run out of memory" if -status == signal.SIGKILL else ""
+        return f"the process was ended by {name}{hint}"
+    printed: Any = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return printed[-1] if printed else f"exit status {status}"
