@@ -81,7 +81,8 @@ DROP = object()
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        (["format"], 2, "format: is 2; this version of shortlist reads format 1"),
+        (["format"], 3, "format: is 3; this version of shortlist reads formats 1 and 2"),
+        (["adds"], 1, "unknown key 'adds'"),
         (["format"], DROP, "key 'format' is missing"),
         (["costs"], DROP, "key 'costs' is missing"),
         (["pionts"], [], "unknown key 'pionts'; did you mean 'points'? (allowed: format, name, "),
