@@ -145,7 +145,7 @@ class BuiltList:
 
 
 def build_list(
-    source: Path,
+    source: Path | Results | Fractions,
     *,
     size: int = 5,
     penalty: float = 2.0,
@@ -160,7 +160,7 @@ def build_list(
     """Builds a list from a source; see `lists.greedy` and `lists.exact`.
 
     Args:
-      source: what `results.read_source` reads.
+      source: what `results.read_source` reads, or has read.
       size, penalty, method, ties: see `lists.greedy`.
       stop_when_covered: leave out the points that add nothing, so that the list may be shorter than asked. They are
         kept by default, and marked: whoever has `size` trials has them anyway, and a point that adds nothing on the
@@ -171,7 +171,7 @@ def build_list(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    read = read_source(source, progress, benchmark)
+    read, where = read_if_needed(source, benchmark, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
@@ -185,10 +185,21 @@ def build_list(
         f"{len(fractions.workloads)} workloads"
     )
     return BuiltList(
-        name=Path(source).resolve().name, title=title, fractions=fractions, chosen=chosen, asked=size,
-        by=by, method=method, penalty=penalty, ties=ties, source=str(source), update_rule=rule,
+        name=Path(where).resolve().name, title=title, fractions=fractions, chosen=chosen, asked=size,
+        by=by, method=method, penalty=penalty, ties=ties, source=where, update_rule=rule,
         hyperparameters=hyperparameters,
     )  # fmt: skip
+
+
+def read_if_needed(
+    source: Path | Results | Fractions, benchmark: str | None, progress: Progress | None
+) -> tuple[Results | Fractions, str]:
+    """A source as `results.read_source` gives it, and where it is from, in words."""
+    if isinstance(source, Results):
+        return source, source.source
+    if isinstance(source, Fractions):
+        return source, "a table of fractions"
+    return read_source(source, progress, benchmark), str(source)
 
 
 def _hyperparameters(

@@ -184,6 +184,8 @@ def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwr
 def to_search_space(points: Iterable[Point], names: str = "shortlist") -> list[dict[str, float]]:
     """The points as AlgoPerf's list form of `tuning_search_space.json`: tried in order, one per trial.
 
+    That form has no place to mark points that add nothing; `points[: HyperparameterList.adding]` leaves them out.
+
     Args:
       points: at least one, all with the same hyperparameters.
       names: "shortlist" keeps ours, for submissions packaged by this project. "algoperf" gives the names

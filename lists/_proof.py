@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lists._build import Progress
+from lists._build import Progress, read_if_needed
 from lists._leave_one_out import LeaveOneOut
 from lists._leave_one_out import leave_one_out as of_arrays
 from lists._notes import late_note, repeats_note
 from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._ties import MERIT, TIES
-from results import By, Fractions, late, pool, read_source
+from results import By, Fractions, Results, late, pool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ class LeftOneOut:
 
 
 def leave_one_workload_out(
-    source: Path,
+    source: Path | Results | Fractions,
     *,
     size: int = 5,
     penalty: float = 2.0,
@@ -174,9 +174,8 @@ def leave_one_workload_out(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    fractions = pool(
-        read_source(source, progress, benchmark), by=by, benchmark=benchmark, submission=submission
-    )
+    read, where = read_if_needed(source, benchmark, progress)
+    fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     result = of_arrays(
         fractions.values, size, penalty, method, progress, ties=ties, places=fractions.places,
         stop_when_covered=stop_when_covered,
@@ -184,4 +183,4 @@ def leave_one_workload_out(
     title = (
         f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
     )
-    return LeftOneOut(title, fractions, result, by, str(source))
+    return LeftOneOut(title, fractions, result, by, where)
