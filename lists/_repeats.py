@@ -15,7 +15,7 @@ from lists._cost import PENALTY, cost
 
 def fractions_by_repeat(
     by_repeat: Float[np.ndarray, "point workload repeat"],
-) -> Float[np.ndarray, "workload repeat"]:
+) -> Float[np.ndarray, "workload common"]:
     """The fraction of a list's best point on each workload, repeat by repeat.
 
     f[w, r] = min over points p of by_repeat[p, w, r]
@@ -37,7 +37,7 @@ def fractions_by_repeat(
 
 def costs_by_repeat(
     by_repeat: Float[np.ndarray, "point workload repeat"], penalty: float = PENALTY
-) -> Float[np.ndarray, " repeat"]:
+) -> Float[np.ndarray, " common"]:
     """C_tau of a list in each repeat.
 
     Args:

@@ -61,6 +61,7 @@ def test_once_nothing_adds_the_rest_stands_in_the_order_of_the_rule(case, with_p
 def test_points_that_add_are_those_that_lower_the_cost(method, ties, case, penalty):
     values, size = case
     chosen = lists.METHODS[method](values, size, penalty, ties=ties)
+    assert chosen.adds is not None
     falls = [after < before * (1 - 1e-12) for before, after in itertools.pairwise((penalty, *chosen.costs))]
     assert falls == [True] * chosen.adds + [False] * (size - chosen.adds)
     assert chosen.covered().costs[-1] == pytest.approx(chosen.costs[-1], rel=1e-12)
