@@ -11,6 +11,8 @@ it never does.
 | `greedy` | which list grows best, point by point? |
 | `exact` | which K points are best, of all sets there are? |
 | `leave_one_out` | does it work on a workload it has not seen? |
+| `TIES` | by which rule are ties broken, and lists filled up once no point adds anything? |
+| `costs_by_repeat`, `fractions_by_repeat` | how far does a cost hang on the seeds? |
 | `penalty_ablation`, `trains_others` | how much hangs on tau; how far do single points carry? |
 | `published`, `PUBLISHED` | which lists did others publish? |
 | `opt_list`, `medapati` | an entry of a published list as an Optax optimizer |
@@ -39,7 +41,7 @@ Example:
 """
 
 from lists._ablation import penalty_ablation, trains_others
-from lists._build import build_list, leave_one_workload_out
+from lists._build import build_list
 from lists._cost import PENALTY, cost
 from lists._curve_list import list_from_curves
 from lists._exact import MAX_WORKLOADS, exact
@@ -59,9 +61,12 @@ from lists._normalised_lists import (
     normalised_cost,
     normalised_floor,
 )
+from lists._notes import late_note, padding_note, repeats_note
 from lists._opt_list import medapati, opt_list
+from lists._proof import leave_one_workload_out
 from lists._published import PUBLISHED, published
 from lists._random_search import expected_best, inside_box, nearest_points
+from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
     RESAMPLINGS,
@@ -74,6 +79,7 @@ from lists._task_splits import (
     task_splits,
 )
 from lists._task_transfer import ALL, ALL_OTHERS, by_pool_size, by_task_count, transfer
+from lists._ties import TIES
 
 __all__ = [
     "ALL",
@@ -85,6 +91,7 @@ __all__ = [
     "PENALTY",
     "PUBLISHED",
     "RESAMPLINGS",
+    "TIES",
     "ChosenList",
     "HyperparameterList",
     "LeaveOneOut",
@@ -97,12 +104,15 @@ __all__ = [
     "by_task_count",
     "choose_set",
     "cost",
+    "costs_by_repeat",
     "exact",
     "exact_normalised",
     "expected_best",
+    "fractions_by_repeat",
     "greedy",
     "greedy_normalised",
     "inside_box",
+    "late_note",
     "leave_one_out",
     "leave_one_workload_out",
     "list_from_curves",
@@ -112,10 +122,12 @@ __all__ = [
     "normalised_floor",
     "normalised_losses",
     "opt_list",
+    "padding_note",
     "penalty_ablation",
     "point_costs",
     "published",
     "read_list",
+    "repeats_note",
     "saved_by_task",
     "split_experiment",
     "spread",

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lists._leave_one_out import leave_one_out
+from lists._ties import MERIT
 from results import check_values
 
 PAPER_PENALTIES = (1.0, 1.11, 1.22, 1.33, 1.44, 1.55, 1.66, 1.77, 1.88, 2.0)  # Table 12
@@ -27,6 +28,9 @@ def penalty_ablation(
     penalties: Sequence[float] = PAPER_PENALTIES,
     method: str = "greedy",
     progress: Callable[[str, int, int], None] | None = None,
+    *,
+    ties: str = MERIT,
+    places: Float[np.ndarray, "point workload"] | None = None,
 ) -> tuple[AtPenalty, ...]:
     """Left-out workloads trained by lists of `size` points, for each penalty.
 
@@ -36,6 +40,7 @@ def penalty_ablation(
       penalties: values of tau, each at least 1. Default: the ten of the paper.
       method: "greedy" or "exact".
       progress: called as progress("penalty ablation", penalties done, penalties).
+      ties, places: see `greedy`.
 
     Returns:
       One (penalty, trained) per penalty, in the order given.
@@ -54,7 +59,7 @@ def penalty_ablation(
         raise ValueError("penalties is empty; give at least one, such as 2.0")
     rows = []
     for penalty in penalties:
-        result = leave_one_out(values, size, penalty, method)
+        result = leave_one_out(values, size, penalty, method, ties=ties, places=places)
         rows.append(AtPenalty(penalty, result.trained[-1]))
         if progress is not None:
             progress("penalty ablation", len(rows), len(penalties))

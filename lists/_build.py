@@ -1,4 +1,4 @@
-"""Lists from any source: built, and proven by leaving one workload out."""
+"""Lists from any source, in one call."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 
 from lists._greedy import ChosenList
-from lists._leave_one_out import METHODS, LeaveOneOut
-from lists._leave_one_out import leave_one_out as of_arrays
+from lists._leave_one_out import METHODS
 from lists._list_file import HyperparameterList
-from results import By, Fractions, Results, choose_benchmark, choose_submission, pool, read_source
+from lists._notes import adds_of, late_note, padding_note, repeats_note
+from lists._repeats import costs_by_repeat
+from lists._ties import MERIT
+from results import By, Fractions, Results, choose_benchmark, choose_submission, late, pool, read_source
 from submissions.points import Point
 
 Progress = Callable[[str, int, int], None]
@@ -29,8 +31,9 @@ class BuiltList:
     Attributes:
       name, title: for files and for people.
       fractions: of all points there were to choose from.
-      chosen: the rows chosen, in order, and the cost after each.
-      by, method, penalty, source: how it was built, and from where.
+      chosen: the rows chosen, in order, the cost after each, and how many of them lower it.
+      asked: how many points were asked for; `chosen` has fewer where it stops once nothing lowers the cost.
+      by, method, penalty, ties, source: how it was built, and from where.
       update_rule: what the points are hyperparameters of; None for a table of fractions.
       hyperparameters: point -> its hyperparameters; empty for a table of fractions.
     """
@@ -39,39 +42,79 @@ class BuiltList:
     title: str
     fractions: Fractions
     chosen: ChosenList
+    asked: int
     by: By
     method: str
     penalty: float
+    ties: str
     source: str
     update_rule: str | None
     hyperparameters: Mapping[str, Mapping[str, float]]
 
+    @property
+    def adds(self) -> int:
+        """How many of the points, the first ones, lower the cost of those before them."""
+        return adds_of(self.chosen)
+
+    def repeat_costs(self) -> np.ndarray | None:
+        """C_tau [length of the list, repeat] of its first 1, 2, ... points; None where nothing was repeated."""
+        if (by_repeat := self.fractions.by_repeat) is None:
+            return None
+        rows = by_repeat[list(self.chosen.points)]
+        return np.stack([costs_by_repeat(rows[:k], self.penalty) for k in range(1, len(rows) + 1)])
+
     def table(self) -> pl.DataFrame:
-        """One row per point, in order: cost and workloads trained so far, and the list's fraction on each workload."""
+        """One row per point, in order: whether it lowers the cost, the cost so far, and the list's fractions.
+
+        Returns:
+          Columns order, point, adds (whether it lowers the cost), cost and trained (of the list so far), lowest and
+          highest (of the costs in the single repeats, where there are several), and one per workload with the list's
+          fraction there.
+        """
         values = np.minimum.accumulate(self.fractions.values[list(self.chosen.points)], axis=0)
-        head = {
+        head: dict[str, Any] = {
             "order": range(1, len(values) + 1),
             "point": [self.fractions.points[i] for i in self.chosen.points],
+            "adds": [place < self.adds for place in range(len(values))],
             "cost": self.chosen.costs,
-            "trained": np.isfinite(values).sum(1),
         }
+        if (repeated := self.repeat_costs()) is not None:
+            head |= {"lowest": repeated.min(axis=1), "highest": repeated.max(axis=1)}
+        head["trained"] = np.isfinite(values).sum(1)
         return pl.DataFrame(head | {name: values[:, w] for w, name in enumerate(self.fractions.workloads)})
+
+    def notes(self) -> tuple[str, ...]:
+        """What must be said beside the table, a sentence each."""
+        best = self.chosen.best(self.fractions.values)
+        said = [padding_note(self.asked, len(self.chosen.points), self.adds, self.ties)]
+        if after := [w for w, is_late in zip(self.fractions.workloads, late(best), strict=True) if is_late]:
+            said.append(late_note(after, self.penalty))
+        if self.fractions.by_repeat is not None:
+            said.append(repeats_note(self.fractions.by_repeat.shape[2]))
+        return tuple(filter(None, said))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of `shortlist build-list --json`."""
-        table = self.table()
+        table, repeated = self.table(), self.repeat_costs()
+        values = np.minimum.accumulate(self.fractions.values[list(self.chosen.points)], axis=0)
         return {
             "source": self.source,
             "by": self.by,
             "method": self.method,
             "penalty": self.penalty,
+            "ties": self.ties,
             "candidates": len(self.fractions.points),
             "workloads": list(self.fractions.workloads),
+            "asked": self.asked,
+            "adds": self.adds,
             "points": table["point"].to_list(),
             "costs": list(self.chosen.costs),
+            "repeat_costs": None if repeated is None else repeated.tolist(),
             "trained": table["trained"].to_list(),
+            "late": late(values).sum(axis=1).tolist(),
             "fractions": table.select(self.fractions.workloads).to_numpy()[-1].tolist(),
             "hyperparameters": [dict(self.hyperparameters.get(p, {})) for p in table["point"]],
+            "notes": list(self.notes()),
         }
 
     def as_list(self) -> HyperparameterList:
@@ -94,63 +137,21 @@ class BuiltList:
             workloads=self.fractions.workloads,
             points=tuple(Point(p, self.hyperparameters[p]) for p in points),
             costs=self.chosen.costs,
+            asked=self.asked,
+            adds=self.adds,
+            ties=self.ties,
             made_by={"shortlist": metadata.version("shortlist"), "by": self.by},
         )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LeftOneOut:
-    """A leave-one-workload-out experiment on a source.
-
-    Attributes:
-      title: for people.
-      fractions: of all points there were to choose from.
-      result: the lists and their fractions on the workload each has not seen.
-      by, source: which budget, and from where.
-    """
-
-    title: str
-    fractions: Fractions
-    result: LeaveOneOut
-    by: By
-    source: str
-
-    def table(self) -> pl.DataFrame:
-        """One row per left-out workload: the list built without it, and its fraction there for every length."""
-        columns: dict[str, Any] = {
-            "left out": [*self.fractions.workloads, "trained", "cost"],
-            "list": [" ".join(self.fractions.points[i] for i in one.points) for one in self.result.lists]
-            + ["", ""],
-        }
-        for k, (trained, cost) in enumerate(
-            zip(self.result.trained, self.result.held_out_costs, strict=True), 1
-        ):
-            columns[f"k={k}"] = [*self.result.held_out[:, k - 1].tolist(), float(trained), cost]
-        return pl.DataFrame(columns)
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object of `shortlist leave-one-out --json`."""
-        names = self.fractions.points
-        return {
-            "source": self.source,
-            "by": self.by,
-            "method": self.result.method,
-            "penalty": self.result.penalty,
-            "candidates": len(names),
-            "workloads": list(self.fractions.workloads),
-            "lists": [[names[i] for i in one.points] for one in self.result.lists],
-            "held_out": self.result.held_out.tolist(),
-            "trained": list(self.result.trained),
-            "held_out_costs": list(self.result.held_out_costs),
-        }
-
-
 def build_list(
-    source: Path,
+    source: Path | Results | Fractions,
     *,
     size: int = 5,
     penalty: float = 2.0,
     method: str = "greedy",
+    ties: str = MERIT,
+    stop_when_covered: bool = False,
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
@@ -158,48 +159,47 @@ def build_list(
 ) -> BuiltList:
     """Builds a list from a source; see `lists.greedy` and `lists.exact`.
 
+    Args:
+      source: what `results.read_source` reads, or has read.
+      size, penalty, method, ties: see `lists.greedy`.
+      stop_when_covered: leave out the points that add nothing, so that the list may be shorter than asked. They are
+        kept by default, and marked: whoever has `size` trials has them anyway, and a point that adds nothing on the
+        workloads at hand may be the one that trains the next.
+      by, benchmark, submission: see `results.pool`.
+      progress: called as progress(what, done, total).
+
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    read = read_source(source, progress, benchmark)
+    read, where = read_if_needed(source, benchmark, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
-    chosen = METHODS[method](fractions.values, size, penalty)
+    chosen = METHODS[method](fractions.values, size, penalty, ties=ties, places=fractions.places)
+    chosen = chosen.covered() if stop_when_covered else chosen
     rule, hyperparameters = None, {}
     if isinstance(read, Results):
         rule, hyperparameters = _hyperparameters(choose_benchmark(read, benchmark), submission)
-    title = f"{method} list of {size} out of {len(fractions.points)} points on {len(fractions.workloads)} workloads"
+    title = (
+        f"{method} list of {len(chosen.points)} out of {len(fractions.points)} points on "
+        f"{len(fractions.workloads)} workloads"
+    )
     return BuiltList(
-        name=Path(source).resolve().name, title=title, fractions=fractions, chosen=chosen, by=by, method=method,
-        penalty=penalty, source=str(source), update_rule=rule, hyperparameters=hyperparameters,
+        name=Path(where).resolve().name, title=title, fractions=fractions, chosen=chosen, asked=size,
+        by=by, method=method, penalty=penalty, ties=ties, source=where, update_rule=rule,
+        hyperparameters=hyperparameters,
     )  # fmt: skip
 
 
-def leave_one_workload_out(
-    source: Path,
-    *,
-    size: int = 5,
-    penalty: float = 2.0,
-    method: str = "greedy",
-    by: By = "steps",
-    benchmark: str | None = None,
-    submission: str | None = None,
-    progress: Progress | None = None,
-) -> LeftOneOut:
-    """Builds a list without each workload in turn, from the points of a source; see `lists.leave_one_out`.
-
-    Raises:
-      ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
-    """
-    fractions = pool(
-        read_source(source, progress, benchmark), by=by, benchmark=benchmark, submission=submission
-    )
-    result = of_arrays(fractions.values, size, penalty, method, progress)
-    title = (
-        f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
-    )
-    return LeftOneOut(title, fractions, result, by, str(source))
+def read_if_needed(
+    source: Path | Results | Fractions, benchmark: str | None, progress: Progress | None
+) -> tuple[Results | Fractions, str]:
+    """A source as `results.read_source` gives it, and where it is from, in words."""
+    if isinstance(source, Results):
+        return source, source.source
+    if isinstance(source, Fractions):
+        return source, "a table of fractions"
+    return read_source(source, progress, benchmark), str(source)
 
 
 def _hyperparameters(

@@ -11,7 +11,9 @@ import polars as pl
 from lists._greedy import ChosenList
 from lists._list_file import HyperparameterList
 from lists._normalised_lists import exact_normalised, greedy_normalised, normalised_floor
+from lists._notes import adds_of, padding_note
 from lists._task_costs import Progress, TaskCosts, choose_set, task_costs
+from lists._ties import MERIT
 from results.curves import Curves
 from submissions.points import Point
 
@@ -22,9 +24,11 @@ class CurveList:
 
     Attributes:
       costs: of all points there were to choose from.
-      chosen: rows in order, and the cost after each.
+      chosen: rows in order, the cost after each, and how many of them lower it.
+      asked: how many points were asked for; `chosen` has fewer where it stops once nothing lowers the cost.
       floor: bound below which no list of so many points costs.
       method: greedy or exact.
+      ties: the tie rule, a key of `TIES`.
       cost: the cost by which it was chosen, a key of `lists.COSTS`.
       source: where the curves were read from.
       update_rule: what the hyperparameters are for; None where it is not known.
@@ -33,8 +37,10 @@ class CurveList:
 
     costs: TaskCosts
     chosen: ChosenList
+    asked: int
     floor: tuple[float, ...]
     method: str
+    ties: str
     cost: str
     source: str
     update_rule: str | None
@@ -45,12 +51,28 @@ class CurveList:
         """Names of the points, first to try first."""
         return tuple(self.costs.points[p] for p in self.chosen.points)
 
+    @property
+    def adds(self) -> int:
+        """How many of the points, the first ones, lower the cost of those before them."""
+        return adds_of(self.chosen)
+
+    def notes(self) -> tuple[str, ...]:
+        """What must be said beside the table, a sentence each."""
+        note = padding_note(self.asked, len(self.points), self.adds, self.ties, of_curves=True)
+        return (note,) if note else ()
+
     def table(self) -> pl.DataFrame:
-        """Columns order, point, cost (of the list so far), floor (no list of so many points is below)."""
+        """The list in order.
+
+        Returns:
+          Columns order, point, adds (whether it lowers the cost), cost (of the list so far), floor (no list of so many
+          points is below).
+        """
         return pl.DataFrame(
             {
                 "order": range(1, len(self.points) + 1),
                 "point": self.points,
+                "adds": [place < self.adds for place in range(len(self.points))],
                 "cost": self.chosen.costs,
                 "floor": self.floor,
             }
@@ -63,12 +85,16 @@ class CurveList:
             "set": self.costs.optimizer_set,
             "method": self.method,
             "cost": self.cost,
+            "ties": self.ties,
             "tasks": list(self.costs.tasks),
             "candidates": len(self.costs.points),
+            "asked": self.asked,
+            "adds": self.adds,
             "points": list(self.points),
             "costs": list(self.chosen.costs),
             "floor": list(self.floor),
             "hyperparameters": [self.hyperparameters.get(point, {}) for point in self.points],
+            "notes": list(self.notes()),
         }
 
     def as_list(self, name: str) -> HyperparameterList:
@@ -98,6 +124,9 @@ class CurveList:
             workloads=tuple(task if "/" in task else f"taskset/{task}" for task in tasks),
             points=tuple(Point(point, self.hyperparameters[point]) for point in self.points),
             costs=(),  # those of a list file are C_tau
+            asked=self.asked,
+            adds=self.adds,
+            ties=self.ties,
             made_by={
                 "shortlist": metadata.version("shortlist"),
                 "cost": f"normalised loss, {self.cost}, mean over tasks",
@@ -112,6 +141,8 @@ def list_from_curves(
     size: int = 10,
     method: str = "greedy",
     cost: str = "mean",
+    ties: str = MERIT,
+    stop_when_covered: bool = False,
     optimizer_set: str | None = None,
     progress: Progress | None = None,
 ) -> CurveList:
@@ -122,6 +153,8 @@ def list_from_curves(
       size: points in the list.
       method: "greedy"; or "exact", on at most 16 tasks.
       cost: how a curve becomes a cost, a key of `COSTS`.
+      ties: the tie rule; see `greedy_normalised`.
+      stop_when_covered: leave out the points that add nothing, so that the list may be shorter than asked.
       optimizer_set: which set to choose from; by default the only one, or the one with the most tasks.
       progress: called as progress("reading curves", tasks done, tasks).
 
@@ -133,13 +166,16 @@ def list_from_curves(
         raise ValueError(f"method is {method!r}; must be one of {', '.join(builders)}")
     found = choose_set(task_costs(curves, costs=(cost,), progress=progress), optimizer_set)
     table = found.choosing[cost]
-    chosen = builders[method](table, size)
+    chosen = builders[method](table, size, ties=ties)
+    chosen = chosen.covered() if stop_when_covered else chosen
     rules = curves.points.filter(pl.col("set") == found.optimizer_set)["update_rule"].drop_nulls().unique()
     return CurveList(
         costs=found,
         chosen=chosen,
+        asked=size,
         floor=normalised_floor(table, chosen),
         method=method,
+        ties=ties,
         cost=cost,
         source=curves.source,
         update_rule=rules[0] if len(rules) == 1 else None,

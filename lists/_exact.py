@@ -12,39 +12,52 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from lists._cost import PENALTY, TIE, capped_logs, check_size
 from lists._greedy import ChosenList, greedy
+from lists._ties import LOWEST_ID, MERIT, by_merit, check_ties, rows_of
 
 MAX_WORKLOADS = 16  # 3^16 = 43 million steps for each point of the list: seconds; 3^20 would be minutes
+
+NONE = ChosenList((), ())
 
 _TABLED_BITS = 8  # splits of so many workloads are tabled (3^8 = 6,561 pairs), larger ones halved
 _BLOCK = 1 << 22  # at most so many savings at once: 32 MiB
 
 
-def exact(values: Float[np.ndarray, "point workload"], size: int, penalty: float = PENALTY) -> ChosenList:
+def exact(
+    values: Float[np.ndarray, "point workload"],
+    size: int,
+    penalty: float = PENALTY,
+    *,
+    ties: str = MERIT,
+    places: Float[np.ndarray, "point workload"] | None = None,
+) -> ChosenList:
     """List of the best `size` points, of all the sets there are.
 
-    argmin over sets L of `size` points of C_tau(L). Costs within a relative 1e-12 of the lowest tie, and
-    of those sets the lexicographically first one wins ({0, 5, 9} before {0, 6, 7}). Where fewer points reach
-    the optimum this fills the list up as greedy would, from the lowest row number. Within the set the
-    order is greedy's, so every beginning of the list is worth trying, but only the whole is
-    optimal: the best 3 points need not be among the best 4.
+    argmin over sets L of `size` points of C_tau(L). Costs within a relative 1e-12 of the lowest tie. Where fewer
+    than `size` points reach the optimum, the fewest that do make the list, and the tie rule fills it up; of
+    several such sets the lexicographically first one wins, with points in the order of the tie rule. With
+    ties="lowest-id" it is the lexicographically first of all optimal sets of `size` rows ({0, 5, 9} before
+    {0, 6, 7}), however few of its points are needed. The needed ones stand in greedy's order, so every
+    beginning of the list is worth trying, but only the whole is optimal: the best 3 points need not be among the
+    best 4.
 
     Args:
       values: step or time fractions, positive, inf where the target was missed. At most 16 workloads.
       size: points in the list, from 1 to the number of rows.
       penalty: tau, at least 1; see `cost`.
+      ties, places: see `greedy`.
 
     Returns:
       The list with the cost after each point; the last is the optimum.
 
     Raises:
-      ValueError: more than 16 workloads; a size or penalty out of range; NaN, or values not positive.
+      ValueError: more than 16 workloads; a size, penalty or tie rule out of range; NaN, or values not positive.
 
     Example:
       Greedy takes the all-rounder first and then cannot get rid of it:
@@ -59,19 +72,54 @@ def exact(values: Float[np.ndarray, "point workload"], size: int, penalty: float
     """
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
-    rows = best_rows(math.log(penalty) - logs, size)
-    order = greedy(np.asarray(values)[rows], size, penalty)
-    return ChosenList(tuple(rows[i] for i in order.points), order.costs)
+    check_ties(ties)
+    if ties == LOWEST_ID:
+        rows = best_rows(math.log(penalty) - logs, size)
+        order = greedy(np.asarray(values)[rows], size, penalty, ties=ties)
+        return ChosenList(rows_of(rows, order.points), order.costs, order.adds)
+    preferred = by_merit(values, penalty, places)
+    rows = rows_of(preferred, fewest_rows(math.log(penalty) - logs[preferred], size))
+    needed = greedy(np.asarray(values)[list(rows)], len(rows), penalty, ties=LOWEST_ID) if rows else NONE
+    return filled_up(ChosenList(rows_of(rows, needed.points), needed.costs), preferred, size, penalty)
+
+
+def fewest_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int]:
+    """The fewest rows, at most `size`, that save as much as the best `size`; the first such set, ascending."""
+    _check_workloads(gains.shape[1])
+    useful = gains[:, gains.any(axis=0)]
+    workloads = useful.shape[1]
+    if workloads == 0:
+        return []
+    single = functools.reduce(np.maximum, (block.max(axis=0) for block in _savings_by_set(useful)))
+    # More points than workloads save nothing further. by_count[k - 1] is what the best k points save together.
+    split, by_count = single, [single[-1]]
+    for _ in range(1, min(size, workloads)):
+        split = _best_split(split, single)
+        by_count.append(split[-1])
+    enough = max(by_count) - gains.shape[1] * TIE
+    return best_rows(gains, 1 + next(k for k, saved in enumerate(by_count) if saved >= enough))
+
+
+def filled_up(
+    needed: ChosenList, preferred: Sequence[int] | Int[np.ndarray, " point"], size: int, empty: float
+) -> ChosenList:
+    """A list of points that are all needed, with as many others, in the order of preference, as make `size`.
+
+    Args:
+      needed: the list; may be empty.
+      preferred: all rows.
+      size: points in the result.
+      empty: what the empty list costs.
+    """
+    rest = [int(row) for row in preferred if row not in needed.points][: size - len(needed.points)]
+    last = needed.costs[-1] if needed.costs else empty
+    return ChosenList(needed.points + tuple(rest), needed.costs + (last,) * len(rest), len(needed.points))
 
 
 def best_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int]:
-    """The `size` rows with the greatest sum over columns of the greatest gain, ascending; see `exact` for ties."""
+    """The `size` rows with the greatest sum over columns of the greatest gain: of equal sets the first, ascending."""
     workloads = gains.shape[1]
-    if workloads > MAX_WORKLOADS:
-        raise ValueError(
-            f"exact lists take at most {MAX_WORKLOADS} workloads, not {workloads}; "
-            "choose some of them, or use the greedy method"
-        )
+    _check_workloads(workloads)
 
     # Lexicographic order, one point at a time: the lowest row that some optimal set contains, given those
     # already taken. A taken point is accounted for by leaving only what others can save beyond it.
@@ -90,6 +138,14 @@ def best_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int
         # A workload on which nobody can save more splits nothing; one less makes the rest 3 times faster.
         gains = gains[:, gains.any(axis=0)]
     return sorted(taken)
+
+
+def _check_workloads(workloads: int) -> None:
+    if workloads > MAX_WORKLOADS:
+        raise ValueError(
+            f"exact lists take at most {MAX_WORKLOADS} workloads, not {workloads}; "
+            "choose some of them, or use the greedy method"
+        )
 
 
 def _savings_with_each(

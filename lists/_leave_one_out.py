@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lists._cost import PENALTY, capped_logs, check_size, cost
 from lists._exact import exact
 from lists._greedy import ChosenList, greedy
+from lists._ties import MERIT
+from results import late
 
-METHODS: dict[str, Callable[[np.ndarray, int, float], ChosenList]] = {
+METHODS: dict[str, Callable[..., ChosenList]] = {  # (values, size, penalty, *, ties, places)
     "greedy": greedy,
     "exact": exact,
 }
@@ -25,17 +28,22 @@ class LeaveOneOut:
     Attributes:
       method: "greedy" or "exact".
       penalty: tau, for building and for judging.
+      ties: the tie rule, a key of `TIES`.
       by_size: by_size[w][k - 1] is the list of k points built without workload w. Its costs are those on
         the other workloads. Greedy lists of one workload are beginnings of each other; exact lists of
         different sizes are solved one by one and need not have a point in common.
       held_out: held_out[w, k - 1] is the fraction at which by_size[w][k - 1] reaches the target of
         workload w: the lowest of its points', inf if all miss it. Not capped. Read-only.
+      held_out_by_adding: the same of the points that lower the cost on the other workloads. The others were chosen
+        by the tie rule alone: where only they reach the target, that was not learnt. Read-only.
     """
 
     method: str
     penalty: float
+    ties: str
     by_size: tuple[tuple[ChosenList, ...], ...]
     held_out: Float[np.ndarray, "workload size"]
+    held_out_by_adding: Float[np.ndarray, "workload size"]
 
     @property
     def lists(self) -> tuple[ChosenList, ...]:
@@ -46,6 +54,26 @@ class LeaveOneOut:
     def trained(self) -> tuple[int, ...]:
         """How many left-out workloads reach their target, for lists of 1, 2, ... points."""
         return tuple(int(count) for count in np.isfinite(self.held_out).sum(axis=0))
+
+    @property
+    def adds(self) -> tuple[int, ...]:
+        """How many points of each workload's list lower the cost on the other workloads; the rest is filling."""
+        return tuple(one.adds or 0 for one in self.lists)
+
+    @property
+    def unlearnt(self) -> Bool[np.ndarray, "workload size"]:
+        """Where the target is reached by points alone that add nothing on the others: by the tie rule's luck."""
+        return np.isfinite(self.held_out) & np.isinf(self.held_out_by_adding)
+
+    @property
+    def trained_by_adding(self) -> tuple[int, ...]:
+        """`trained`, counting only points that lower the cost on the workloads that built the list."""
+        return tuple(int(count) for count in np.isfinite(self.held_out_by_adding).sum(axis=0))
+
+    @property
+    def late(self) -> tuple[int, ...]:
+        """How many of `trained` reach their target only after the whole budget, at a fraction above 1."""
+        return tuple(int(count) for count in late(self.held_out).sum(axis=0))
 
     @property
     def held_out_costs(self) -> tuple[float, ...]:
@@ -59,6 +87,10 @@ def leave_one_out(
     penalty: float = PENALTY,
     method: str = "greedy",
     progress: Callable[[str, int, int], None] | None = None,
+    *,
+    ties: str = MERIT,
+    places: Float[np.ndarray, "point workload"] | None = None,
+    stop_when_covered: bool = False,
 ) -> LeaveOneOut:
     """Builds a list without each workload in turn and reads off how it does there.
 
@@ -72,6 +104,9 @@ def leave_one_out(
       penalty: tau, at least 1; see `cost`.
       method: "greedy" or "exact".
       progress: called as progress("leave one out", workloads done, workloads).
+      ties, places: see `greedy`; the places on the workload left out are not read either.
+      stop_when_covered: leave out of every list the points that add nothing on the other workloads, so that a list
+        may be shorter than asked.
 
     Returns:
       The lists of 1 .. size points for each workload, and their fractions on it.
@@ -97,22 +132,45 @@ def leave_one_out(
 
     by_size = []
     for w in range(workloads):
-        by_size.append(_lists_of_every_size(np.delete(values, w, axis=1), size, penalty, method))
+        seen = None if places is None else np.delete(places, w, axis=1)
+        of_workload = _lists_of_every_size(
+            np.delete(values, w, axis=1), size, penalty, method, ties=ties, places=seen
+        )
+        by_size.append(tuple(one.covered() for one in of_workload) if stop_when_covered else of_workload)
         if progress is not None:
             progress("leave one out", w + 1, workloads)
 
-    held_out = np.array(
-        [[chosen.best(values[:, [w]])[0] for chosen in sizes] for w, sizes in enumerate(by_size)]
+    held_out = _reached(by_size, values)
+    adding = [[one.first(one.adds or 0) for one in sizes] for sizes in by_size]
+    return LeaveOneOut(method, penalty, ties, tuple(by_size), held_out, _reached(adding, values))
+
+
+def _reached(
+    by_size: Sequence[Sequence[ChosenList]], values: Float[np.ndarray, "point workload"]
+) -> Float[np.ndarray, "workload size"]:
+    """The lowest fraction of each list's points on the workload that it was built without."""
+    reached = np.array(
+        [
+            [values[list(one.points), w].min(initial=np.inf) for one in sizes]
+            for w, sizes in enumerate(by_size)
+        ]
     )
-    held_out.flags.writeable = False
-    return LeaveOneOut(method, penalty, tuple(by_size), held_out)
+    reached.flags.writeable = False
+    return reached
 
 
 def _lists_of_every_size(
-    values: Float[np.ndarray, "point workload"], size: int, penalty: float, method: str
+    values: Float[np.ndarray, "point workload"],
+    size: int,
+    penalty: float,
+    method: str,
+    *,
+    ties: str,
+    places: Float[np.ndarray, "point workload"] | None,
 ) -> tuple[ChosenList, ...]:
+    build = functools.partial(METHODS[method], ties=ties, places=places)
     sizes = range(1, size + 1)
     if method == "greedy":
-        whole = greedy(values, size, penalty)
+        whole = build(values, size, penalty)
         return tuple(whole.first(k) for k in sizes)
-    return tuple(METHODS[method](values, k, penalty) for k in sizes)
+    return tuple(build(values, k, penalty) for k in sizes)

@@ -1,10 +1,11 @@
 """List files: hyperparameter points in the order to try them, with where they come from.
 
-A list file is JSON. All keys are required, no others are allowed:
+A list file is JSON. All keys are required, no others are allowed; `asked`, `adds` and `ties` are in format 2 alone,
+which is written where one of them is known. Format 1 is read on.
 
 | key | value |
 |---|---|
-| format | 1 |
+| format | 1 or 2 |
 | name | what to call the list |
 | update_rule | the optimizer the points are for: a key of `submissions.OPTIMIZERS`, or a submission's name |
 | source | one sentence: paper and table, study or logs |
@@ -13,6 +14,9 @@ A list file is JSON. All keys are required, no others are allowed:
 | workloads | names of the workloads the list was built on; [] where they are too many or not known |
 | points | [{"id": ..., "hyperparameters": {name: number, ...}}, ...], first to try first |
 | costs | C_tau on those workloads of the first 1, 2, ... points; [] where it is not known |
+| asked | how many points were asked for; null where it is not known |
+| adds | how many of the points, the first ones, lower the cost of those before them; null where it is not known |
+| ties | the tie rule, a key of `lists.TIES`, by which the others were chosen; null where it is not known |
 | made_by | {what: text or number, ...}: program, version, command, whatever lets one make it again |
 """
 
@@ -30,11 +34,13 @@ from typing import Any
 
 import msgspec
 
+from lists._greedy import how_many_add
+from lists._ties import TIES
 from submissions.points import Point
 from workloads.data.files import write_atomically
 from workloads.spelling import did_you_mean
 
-FORMAT = 1
+FORMATS = (1, 2)
 METHODS = ("greedy", "exact", "given")
 
 
@@ -43,7 +49,8 @@ class HyperparameterList:
     """Points in the order to try them, with where they come from; what a list file holds.
 
     Attributes:
-      name, update_rule, source, method, penalty, workloads, costs, made_by: see the module's table.
+      name, update_rule, source, method, penalty, workloads, costs, asked, adds, ties, made_by: see the module's
+        table. Without `adds`, it is told from the costs where they are given.
       points: at least one, with unique ids and at least one hyperparameter each.
 
     Raises:
@@ -59,6 +66,9 @@ class HyperparameterList:
     points: tuple[Point, ...]
     costs: tuple[float, ...]
     made_by: Mapping[str, str | int | float | bool | None]
+    asked: int | None = None
+    adds: int | None = None
+    ties: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("name", "update_rule", "source"):
@@ -85,6 +95,16 @@ class HyperparameterList:
         for k, value in enumerate(self.costs):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"costs[{k}]: is {value:g}; must be positive and finite")
+        if self.adds is not None and not 0 <= self.adds <= len(self.points):
+            raise ValueError(
+                f"adds: is {self.adds}; must be from 0 to {len(self.points)}, the points of the list"
+            )
+        if self.asked is not None and self.asked < len(self.points):
+            raise ValueError(
+                f"asked: is {self.asked}; must be at least {len(self.points)}, the points of the list"
+            )
+        if self.ties is not None and self.ties not in TIES:
+            raise ValueError(f"ties: is {self.ties!r}; must be one of {', '.join(TIES)}, or null")
         for key, value in self.made_by.items():
             number = isinstance(value, int | float) and math.isfinite(value)
             if not (number or value is None or isinstance(value, str)):
@@ -92,9 +112,26 @@ class HyperparameterList:
 
     def to_json(self) -> dict[str, Any]:
         """The content of a list file as plain JSON data."""
-        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        newer = any(getattr(self, key) is not None for key in _SINCE_2)
+        keys = [
+            key for key in _ListInFile.__struct_fields__ if key != "format" and (newer or key not in _SINCE_2)
+        ]
+        data = {key: getattr(self, key) for key in keys}
         points = [point.to_json() for point in self.points]
-        return {"format": FORMAT, **data, "points": points, "made_by": dict(self.made_by)}
+        return {"format": 2 if newer else 1, **data, "points": points, "made_by": dict(self.made_by)}
+
+    @property
+    def adding(self) -> int | None:
+        """How many of the first points lower the cost: `adds`, or as the costs tell; None where neither is known.
+
+        Example:
+          >>> points = (Point("a", {"x": 1.0}), Point("b", {"x": 2.0}))
+          >>> HyperparameterList("mine", "adamw_optax", "by hand", "greedy", 2.0, (), points, (0.9, 0.9), {}).adding
+          1
+        """
+        if self.adds is not None or not self.costs or self.penalty is None:
+            return self.adds
+        return how_many_add([math.log(cost) for cost in self.costs], math.log(self.penalty))
 
 
 def read_list(path: str | os.PathLike[str]) -> HyperparameterList:
@@ -146,6 +183,8 @@ def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwr
 
 def to_search_space(points: Iterable[Point], names: str = "shortlist") -> list[dict[str, float]]:
     """The points as AlgoPerf's list form of `tuning_search_space.json`: tried in order, one per trial.
+
+    That form has no place to mark points that add nothing; `points[: HyperparameterList.adding]` leaves them out.
 
     Args:
       points: at least one, all with the same hyperparameters.
@@ -226,7 +265,7 @@ class _PointInFile(msgspec.Struct, forbid_unknown_fields=True):
     hyperparameters: dict[str, Any]  # checked by Point, whose message names the hyperparameter
 
 
-class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
+class _ListInFormat1(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     name: str
     update_rule: str
@@ -239,41 +278,63 @@ class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
     made_by: dict[str, Any]  # checked by HyperparameterList
 
 
+_SINCE_2 = ("asked", "adds", "ties")
+
+
+class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
+    format: int
+    name: str
+    update_rule: str
+    source: str
+    method: str
+    penalty: float | None
+    workloads: tuple[str, ...]
+    points: tuple[_PointInFile, ...]
+    costs: tuple[float, ...]
+    asked: int | None
+    adds: int | None
+    ties: str | None
+    made_by: dict[str, Any]  # checked by HyperparameterList
+
+
 class _FormatInFile(msgspec.Struct):
     format: int
 
 
 def parse_list(text: bytes, where: str) -> HyperparameterList:
     """The list in the text of a list file; `where` opens every error message."""
+    in_file: type[msgspec.Struct] = _ListInFile
     try:
         # On its own first: a newer format must be called that, not a file with unknown keys.
         version = msgspec.json.decode(text, type=_FormatInFile).format
-        if version != FORMAT:
-            raise ValueError(f"format: is {version}; this version of shortlist reads format {FORMAT}")
-        read = msgspec.json.decode(text, type=_ListInFile)
+        if version not in FORMATS:
+            known = " and ".join(map(str, FORMATS))
+            raise ValueError(f"format: is {version}; this version of shortlist reads formats {known}")
+        in_file = _ListInFormat1 if version == 1 else _ListInFile
+        read = msgspec.json.decode(text, type=in_file)
         points = []
         for k, point in enumerate(read.points):
             try:
                 points.append(Point(point.id, point.hyperparameters))
             except ValueError as error:
                 raise ValueError(f"points[{k}]: {error}") from None
-        fields = {name: getattr(read, name) for name in _ListInFile.__struct_fields__ if name != "format"}
+        fields = {name: getattr(read, name) for name in in_file.__struct_fields__ if name != "format"}
         return HyperparameterList(**{**fields, "points": tuple(points)})
     except msgspec.ValidationError as error:
-        raise ValueError(f"{where}: {_plain(str(error))}") from None
+        raise ValueError(f"{where}: {_plain(str(error), in_file)}") from None
     except (msgspec.DecodeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{where}: cannot be read as JSON: {error}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _plain(message: str) -> str:
+def _plain(message: str, in_file: type[msgspec.Struct]) -> str:
     """Puts the key first: "Expected `str`, got `int` - at `$.name`" -> "name: Expected `str`, got `int`"."""
     text, _, place = message.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL)
     if unknown:
-        allowed = (_PointInFile if place else _ListInFile).__struct_fields__
+        allowed = (_PointInFile if place else in_file).__struct_fields__
         hint = did_you_mean(unknown[1], allowed)
         text = f"unknown key {unknown[1]!r}{hint} (allowed: {', '.join(allowed)})"
     missing = re.fullmatch(r"Object missing required field `(.*)`", text)

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lists._cost import check_size
-from lists._exact import best_rows
-from lists._greedy import ChosenList, grow
+from lists._exact import NONE, best_rows, fewest_rows, filled_up
+from lists._greedy import ChosenList, grow, how_many_add
+from lists._ties import LOWEST_ID, MERIT, by_mean, check_ties, rows_of
 
 WORST = 1.0  # of a normalised loss, and so what the empty list costs
 
@@ -35,22 +36,25 @@ def normalised_cost(costs: Float[np.ndarray, "point task"]) -> float:
     return float(costs.min(axis=0, initial=WORST).mean())
 
 
-def greedy_normalised(costs: Float[np.ndarray, "point task"], size: int) -> ChosenList:
+def greedy_normalised(costs: Float[np.ndarray, "point task"], size: int, *, ties: str = MERIT) -> ChosenList:
     """List built one point at a time, each the one that lowers the mean over tasks most.
 
     theta_k = argmin over points of sum over tasks of min(b[task], f(task, point)), b the list's cost so far.
-    Costs within 1e-12 of the lowest tie, and the lowest row number wins; a point is never taken twice. So a
-    shorter list is always the beginning of a longer one. Each point takes one pass over the table.
+    Costs within 1e-12 of the lowest tie, and the tie rule decides; a point is never taken twice. So a
+    shorter list is always the beginning of a longer one. Each point takes one pass over the table. Once no
+    point lowers the cost the tie rule alone fills the list up; `adds` of the result says how many came before.
 
     Args:
       costs: normalised losses f(task, point), finite, at most 1; see `point_costs`.
       size: points in the list, from 1 to the number of rows.
+      ties: "merit": the point with the lower mean over all tasks, then the lowest row (there are no targets to
+        reach, and the mean is the metric). "lowest-id": the lowest row.
 
     Returns:
       The list with its `normalised_cost` after each point.
 
     Raises:
-      ValueError: a size out of range, entries that are not finite or above 1, no tasks.
+      ValueError: a size or tie rule out of range, entries that are not finite or above 1, no tasks.
 
     Example:
       >>> greedy_normalised(np.array([[0.5, 0.5], [0.1, 1.0], [1.0, 0.3]]), size=2)
@@ -60,11 +64,14 @@ def greedy_normalised(costs: Float[np.ndarray, "point task"], size: int) -> Chos
     """
     check_costs(costs)
     check_size(size, len(costs))
+    check_ties(ties)
+    order = by_mean(costs) if ties == MERIT else np.arange(len(costs))
     # One memory layout for all, so that every row is summed in the same order and equal rows tie exactly.
-    return ChosenList(*grow(np.array(costs, dtype=np.float64, order="C"), size))
+    chosen, means = grow(np.array(costs[order], dtype=np.float64, order="C"), size)
+    return ChosenList(rows_of(order, chosen), means, how_many_add(means, WORST))
 
 
-def exact_normalised(costs: Float[np.ndarray, "point task"], size: int) -> ChosenList:
+def exact_normalised(costs: Float[np.ndarray, "point task"], size: int, *, ties: str = MERIT) -> ChosenList:
     """List of the best `size` points of all the sets there are, on at most 16 tasks.
 
     argmin over sets of `size` points of `normalised_cost`; ties and order as in `exact`.
@@ -72,6 +79,7 @@ def exact_normalised(costs: Float[np.ndarray, "point task"], size: int) -> Chose
     Args:
       costs: see `greedy_normalised`.
       size: points in the list, from 1 to the number of rows.
+      ties: see `greedy_normalised`.
 
     Raises:
       ValueError: more than 16 tasks, or what `greedy_normalised` refuses.
@@ -82,9 +90,16 @@ def exact_normalised(costs: Float[np.ndarray, "point task"], size: int) -> Chose
     """
     check_costs(costs)
     check_size(size, len(costs))
-    rows = best_rows(WORST - np.asarray(costs, dtype=np.float64), size)
-    order = greedy_normalised(costs[rows], size)
-    return ChosenList(tuple(rows[i] for i in order.points), order.costs)
+    check_ties(ties)
+    gains = WORST - np.asarray(costs, dtype=np.float64)
+    if ties == LOWEST_ID:
+        rows = tuple(best_rows(gains, size))
+    else:
+        preferred = by_mean(costs)
+        rows = rows_of(preferred, fewest_rows(gains[preferred], size))
+    order = greedy_normalised(costs[list(rows)], len(rows), ties=LOWEST_ID) if rows else NONE
+    chosen = ChosenList(rows_of(rows, order.points), order.costs, order.adds)
+    return chosen if ties == LOWEST_ID else filled_up(chosen, preferred, size, WORST)
 
 
 def normalised_floor(costs: Float[np.ndarray, "point task"], chosen: ChosenList) -> tuple[float, ...]:

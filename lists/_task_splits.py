@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from lists._greedy import ChosenList
 from lists._normalised_lists import check_costs, greedy_normalised
 from lists._random_search import expected_best
+from lists._ties import MERIT, rows_of
 
 RESAMPLINGS = 50  # the paper's
 DRAWS = 20  # random searches to which each list is compared one by one
@@ -141,6 +142,7 @@ def split_experiment(
     resamplings: int = RESAMPLINGS,
     seed: int = 0,
     draws: int = DRAWS,
+    ties: str = MERIT,
 ) -> SplitExperiment:
     """Learns lists on a part of the tasks and judges them on the rest, beside random search of equal budget.
 
@@ -157,6 +159,7 @@ def split_experiment(
       pools: rows that a list may choose from, one sequence per split; None is all rows.
       resamplings, seed: see `task_splits`; the seed also draws the random searches behind `won`.
       draws: random searches drawn per split.
+      ties: the tie rule of the lists; see `greedy_normalised`. Few tasks are soon covered: it chooses the rest.
 
     Raises:
       ValueError: sizes out of range or not ascending, tables of different shapes, entries that are not finite or
@@ -190,8 +193,8 @@ def split_experiment(
     lists, train, test, random, won, equal = [], [], [], [], [], []
     for number, split in enumerate(splits):
         rows = np.arange(len(costs)) if pools is None else np.asarray(pools[number])
-        built = greedy_normalised(costs[rows][:, split.train], sizes[-1])
-        chosen = ChosenList(tuple(rows[list(built.points)].tolist()), built.costs)
+        built = greedy_normalised(costs[rows][:, split.train], sizes[-1], ties=ties)
+        chosen = ChosenList(rows_of(rows, built.points), built.costs, built.adds)
         others = judged[:, split.test]
         cost = _costs_by_length(others[list(chosen.points)])[columns]
         searches = np.array(

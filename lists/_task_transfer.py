@@ -11,6 +11,7 @@ from jaxtyping import Float
 from lists._normalised_lists import check_costs, greedy_normalised, normalised_cost
 from lists._random_search import expected_best
 from lists._task_splits import RESAMPLINGS, SplitExperiment, split_experiment, task_splits
+from lists._ties import MERIT
 
 ALL_OTHERS, ALL = "all others", "all"
 
@@ -43,6 +44,7 @@ def transfer(
     judged: Float[np.ndarray, "judged_point judged_task"] | None = None,
     resamplings: int = RESAMPLINGS,
     seed: int = 0,
+    ties: str = MERIT,
 ) -> Transfer:
     """Generalisation between groups of tasks, such as families or sizes.
 
@@ -57,6 +59,7 @@ def transfer(
       judged: those that lists are judged by; None takes `costs`.
       resamplings: how often the halves are drawn.
       seed: determines them.
+      ties: the tie rule of the lists; see `greedy_normalised`.
 
     Raises:
       ValueError: a group of one task, a single group, as many names as there are not tasks, or a size out of
@@ -86,7 +89,7 @@ def transfer(
 
         def cost(learnt_on: Sequence[str], judge: Sequence[str], train=train, test=test) -> list[float]:
             tasks = [t for name in learnt_on for t in train[name]]
-            points = list(greedy_normalised(costs[:, tasks], size).points)
+            points = list(greedy_normalised(costs[:, tasks], size, ties=ties).points)
             return [normalised_cost(judged[np.ix_(points, test[name])]) for name in judge]
 
         for i, name in enumerate(names):
@@ -105,12 +108,13 @@ def by_task_count(
     judged: Float[np.ndarray, "judged_point judged_task"] | None = None,
     resamplings: int = RESAMPLINGS,
     seed: int = 0,
+    ties: str = MERIT,
 ) -> tuple[SplitExperiment, ...]:
     """Lists learnt on 1, 2, ... tasks and judged on one and the same other half.
 
     Args:
       counts: numbers of training tasks, each from 1 to half of the tasks; fewer are a part of more.
-      costs, sizes, judged, resamplings, seed: see `split_experiment`.
+      costs, sizes, judged, resamplings, seed, ties: see `split_experiment`.
 
     Returns:
       One experiment per count.
@@ -126,7 +130,7 @@ def by_task_count(
     return tuple(
         split_experiment(
             costs, sizes, judged=judged, splits=[split._replace(train=split.train[:count]) for split in whole],
-            seed=seed,
+            seed=seed, ties=ties,
         )
         for count in counts
     )  # fmt: skip
@@ -140,12 +144,13 @@ def by_pool_size(
     judged: Float[np.ndarray, "judged_point judged_task"] | None = None,
     resamplings: int = RESAMPLINGS,
     seed: int = 0,
+    ties: str = MERIT,
 ) -> tuple[SplitExperiment, ...]:
     """Lists of `size` points chosen from 1, 2, ... random candidates; fewer candidates are a part of more.
 
     Args:
       pool_sizes: numbers of candidates, each from `size` to the number of points.
-      costs, judged, resamplings, seed: see `split_experiment`.
+      costs, judged, resamplings, seed, ties: see `split_experiment`.
       size: points in the lists.
 
     Returns:
@@ -164,7 +169,7 @@ def by_pool_size(
     return tuple(
         split_experiment(
             costs, (size,), judged=judged, pools=[sorted(order[:pool]) for order in orders],
-            resamplings=resamplings, seed=seed,
+            resamplings=resamplings, seed=seed, ties=ties,
         )
         for pool in pool_sizes
     )  # fmt: skip

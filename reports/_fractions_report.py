@@ -43,7 +43,7 @@ def fractions_report(
     size = list_size if list_size is not None else min(5, len(fractions.points))
     workloads = fractions.workloads
     n = len(workloads)
-    chosen = lists.greedy(fractions.values, size, penalty)
+    chosen = lists.greedy(fractions.values, size, penalty, places=fractions.places)
     values = chosen.best(fractions.values).tolist()
     built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
     every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
@@ -51,7 +51,11 @@ def fractions_report(
     trained = built.trained(workloads)
     finding = f"{count(size, 'point')} out of {len(fractions.points)} train {trained} of {n} workloads."
     if n > 1:
-        held_out = lists.leave_one_out(fractions.values, size, penalty).held_out[:, -1].tolist()
+        held_out = (
+            lists.leave_one_out(fractions.values, size, penalty, places=fractions.places)
+            .held_out[:, -1]
+            .tolist()
+        )
         left = Contender("leave-one-out list", dict(zip(workloads, held_out, strict=True)), {}, str(size))
         rows = [left, *rows]
         trained = left.trained(workloads)

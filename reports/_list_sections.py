@@ -8,11 +8,11 @@ import polars as pl
 
 import lists
 from reports import _tables as tables
+from reports._words import capital, number
 from reports._words import count as count_of
-from reports._words import number
 from reports.figures import figure_cost_by_length
 from reports.figures.drawing import NARROW, short_names
-from reports.page import Block, Column, Picture, Prose, Section, Table
+from reports.page import Block, Column, Note, Picture, Prose, Section, Table
 from results import Fractions, Results
 
 LONGEST = 10  # longer curves are flat long before
@@ -30,7 +30,7 @@ def fraction_columns(workloads: Sequence[str], penalty: float, *, best: bool = T
     return {
         "contender": Column(title=""),
         "trials": Column(title="points", note="× repeats", show="text"),
-        **workload_columns(workloads, show="fraction", best="min" if best else None),
+        **workload_columns(workloads, show="share", best="min" if best else None),
         "trained": Column(note=f"of {len(workloads)}", best="max" if best else None),
         "cost": Column(note=f"miss = {penalty:g}", show="fraction", best="min" if best else None),
     }
@@ -55,13 +55,13 @@ def list_section(
       anew: workload -> fraction of the left-out list when trained again.
       others: blocks to add at the end.
     """
-    chosen = lists.greedy(fractions.values, size, penalty)
+    chosen = lists.greedy(fractions.values, size, penalty, places=fractions.places)
     workloads, count = fractions.workloads, len(fractions.points)
     blocks: list[Block] = [
         Prose(
             f"Built greedily from {count} candidate points on all {len(workloads)} workloads: each point is "
             "the one that lowers the cost most, given those before it. Try them in this order and stop "
-            f"when you can afford no more."
+            f"when you can afford no more. Of points that serve it equally well, it takes {lists.TIES['merit']}."
         ),
         Table(
             "list",
@@ -71,21 +71,23 @@ def list_section(
             {
                 "place": Column(title=""),
                 "point": Column(show="code"),
+                "adds": Column(note="lowers the cost"),
                 "cost": Column(note=f"miss = {penalty:g}", show="fraction"),
             },
         ),
+        *_padding(chosen, size),
         Prose(_exact_in_words(fractions, chosen, penalty)),
         Table(
             "list_fractions",
             tables.list_fractions_table(fractions, chosen),
             "Which point trains what: fraction of the budget at which each reaches each target. Darker is "
             "sooner.",
-            {"point": Column(show="code"), **workload_columns(workloads, show="fraction", shade=True)},
+            {"point": Column(show="code"), **workload_columns(workloads, show="share", shade=True)},
             lead_rows=(size,),
         ),
     ]
     if len(workloads) > 1:
-        left = lists.leave_one_out(fractions.values, size, penalty)
+        left = lists.leave_one_out(fractions.values, size, penalty, places=fractions.places)
         blocks.append(
             Table(
                 "leave_one_out_lists",
@@ -95,13 +97,36 @@ def list_section(
                 {
                     "workload": Column(title="left out"),
                     "list": Column(title="points, first to try first", show="code"),
+                    "adds": Column(title="points that add", note="on the others"),
                     "cost": Column(note="on the others", show="fraction"),
-                    "fraction": Column(title="fraction", note="same trainings", show="fraction"),
-                    "anew": Column(title="fraction", note="trained anew", show="fraction"),
+                    "fraction": Column(title="fraction", note="same trainings", show="share"),
+                    "by_adding": Column(title="fraction", note="of those that add", show="share"),
+                    "anew": Column(title="fraction", note="trained anew", show="share"),
                 },
             )
         )
+        blocks += _unlearnt(fractions, left)
     return Section("The list", (*blocks, *others))
+
+
+def _padding(chosen: lists.ChosenList, size: int) -> list[Block]:
+    """Says so where points of the list add nothing."""
+    note = lists.padding_note(size, len(chosen.points), chosen.adds, "merit")
+    return [Note(f"{capital(note)}.")] if note else []
+
+
+def _unlearnt(fractions: Fractions, left: lists.LeaveOneOut) -> list[Block]:
+    """Says so where a left-out workload is trained by points alone that add nothing on the others."""
+    names = short_names(fractions.workloads)
+    lucky = [names[w] for w, no in zip(fractions.workloads, left.unlearnt[:, -1], strict=True) if no]
+    if not lucky:
+        return []
+    return [
+        Note(
+            f"Not learnt: {', '.join(lucky)}, reached only by points that add nothing on the workloads that built "
+            "the list. The tie rule chose them; what they do there says little about lists."
+        )
+    ]
 
 
 def length_section(
@@ -183,7 +208,7 @@ def _exact_in_words(fractions: Fractions, chosen: lists.ChosenList, penalty: flo
             f"The exact optimum was not computed: {len(fractions.workloads)} workloads, exact lists take at "
             f"most {lists.MAX_WORKLOADS}."
         )
-    best = lists.exact(fractions.values, size, penalty)
+    best = lists.exact(fractions.values, size, penalty, places=fractions.places)
     names = ", ".join(fractions.points[p] for p in best.points)
     if set(best.points) == set(chosen.points):
         return f"No other {size} of the {count} points cost less: the greedy list is the exact optimum."

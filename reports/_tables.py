@@ -74,7 +74,8 @@ def list_table(
     """A list in the order to try it.
 
     Returns:
-      Columns place (from 1), point, cost (of the list up to here), then one per hyperparameter.
+      Columns place (from 1), point, adds (whether it lowers the cost; null where it is not known), cost (of the list up
+      to here), then one per hyperparameter.
     """
     points = [fractions.points[p] for p in chosen.points]
     present = dict.fromkeys(name for point in points for name in hyperparameters.get(point, {}))
@@ -85,6 +86,7 @@ def list_table(
     data: dict[str, list] = {
         "place": list(range(1, len(points) + 1)),
         "point": points,
+        "adds": [None if chosen.adds is None else place < chosen.adds for place in range(len(points))],
         "cost": list(chosen.costs),
     }
     for name in names:
@@ -120,15 +122,18 @@ def leave_one_out_lists_table(
       anew: workload -> fraction when the left-out list was trained again with fresh seeds.
 
     Returns:
-      Columns workload (left out), list (points in order), cost (on the others), fraction (on the one left
-      out, by the same trainings), and anew where given.
+      Columns workload (left out), list (points in order), adds (how many of them lower the cost on the others), cost
+      (on the others), fraction (on the one left out, by the same trainings), by_adding (the same of the points that
+      add alone), and anew where given.
     """
     table = pl.DataFrame(
         {
             "workload": list(fractions.workloads),
             "list": [", ".join(fractions.points[p] for p in one.points) for one in left.lists],
+            "adds": list(left.adds),
             "cost": [one.costs[-1] for one in left.lists],
             "fraction": left.held_out[:, -1].tolist(),
+            "by_adding": left.held_out_by_adding[:, -1].tolist(),
         }
     )
     if anew is None:
@@ -153,19 +158,19 @@ def cost_by_length_table(
     """
     rows: list[tuple[int, str, float, int]] = []
     if len(fractions.workloads) > 1:
-        left = lists.leave_one_out(fractions.values, longest, penalty)
+        left = lists.leave_one_out(fractions.values, longest, penalty, places=fractions.places)
         for k, (cost, trained) in enumerate(zip(left.held_out_costs, left.trained, strict=True), 1):
             rows.append((k, "leave-one-out", cost, trained))
 
     def reached(chosen: lists.ChosenList) -> int:
         return sum(map(math.isfinite, chosen.best(fractions.values)))
 
-    whole = lists.greedy(fractions.values, longest, penalty)
+    whole = lists.greedy(fractions.values, longest, penalty, places=fractions.places)
     for k in range(1, longest + 1):
         rows.append((k, "greedy", whole.costs[k - 1], reached(whole.first(k))))
     if exact and len(fractions.workloads) <= lists.MAX_WORKLOADS:
         for k in range(1, longest + 1):
-            best = lists.exact(fractions.values, k, penalty)
+            best = lists.exact(fractions.values, k, penalty, places=fractions.places)
             rows.append((k, "exact", best.costs[-1], reached(best)))
     schema = {"points": pl.Int64, "series": pl.String, "cost": pl.Float64, "trained": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -197,7 +202,7 @@ def penalty_table(fractions: Fractions, size: int) -> pl.DataFrame:
 
     Reference: Medapati et al. 2025, arXiv:2503.03986, Table 12.
     """
-    rows = lists.penalty_ablation(fractions.values, size)
+    rows = lists.penalty_ablation(fractions.values, size, places=fractions.places)
     return pl.DataFrame(
         [tuple(row) for row in rows], schema={"penalty": pl.Float64, "trained": pl.Int64}, orient="row"
     )

@@ -13,7 +13,7 @@
 """
 
 from results._fraction_table import read_fraction_table
-from results._fractions import Fractions, check_values, step_fractions
+from results._fractions import Fractions, check_values, late, step_fractions
 from results._hits import By, fractions, hits
 from results._pool import choose_benchmark, choose_submission, pool
 from results._reached import best_value, reached
@@ -43,6 +43,7 @@ __all__ = [
     "convert_curves",
     "fractions",
     "hits",
+    "late",
     "pool",
     "reached",
     "read_algoperf_logs",

@@ -16,7 +16,8 @@ SUFFIXES = (".csv", ".parquet")
 def read_fraction_table(path: Path) -> Fractions:
     """Reads the share of the budget at which each point first reaches each target.
 
-    One row per point and workload; a missed target is written as inf. Points and workloads keep the order
+    One row per point and workload; a missed target is written as inf, one that held before training as the share of
+    one step. Points and workloads keep the order
     of their first rows, which is the order that decides ties. Other columns are ignored.
 
     Args:
@@ -79,7 +80,11 @@ def _check(rows: pl.DataFrame, path: Path) -> None:
     problems = (
         (pl.col("point").is_null() | pl.col("workload").is_null(), "point and workload must both be given"),
         (fraction.is_null() | fraction.is_nan(), "must be a number; a missed target is written as inf"),
-        (fraction <= 0, "must be positive: the share of the budget spent at the first hit"),
+        (
+            fraction <= 0,
+            "must be positive: the share of the budget spent at the first hit; a target that held before training "
+            "counts as reached with the first step",
+        ),
         (pl.struct("point", "workload").is_duplicated(), "this point has another row for this workload"),
     )
     for condition, what in problems:

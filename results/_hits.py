@@ -16,6 +16,8 @@ from workloads.benchmarks import benchmark
 
 By = Literal["steps", "time"]
 
+INF = float("inf")
+
 HIT_COLUMNS = (
     *("trial_id", "benchmark", "submission", "repeat", "workload", "trial", "point", "minimize"),
     *("hit_index", "hit_step", "hit_seconds", "step_fraction", "time_fraction", "best_metric"),
@@ -27,6 +29,11 @@ def hits(results: Results) -> pl.DataFrame:
 
     No interpolation between evaluations, and no cut-off at the budget. A null metric (NaN in the log) is
     never a hit.
+
+    A target that holds at the evaluation before training, at step 0, counts as reached with the first step: no
+    fraction is 0, which would make every list with such a point free. So `hit_step` is 1 there, and `hit_seconds`,
+    where the clock says 0, the time of one step by the trial's first later evaluation, or else by its budget.
+    `hit_index` still names the evaluation.
 
     Args:
       results: trials and evaluations.
@@ -48,12 +55,20 @@ def hits(results: Results) -> pl.DataFrame:
         .first()
         .select("trial_id", hit_index="eval_index", hit_step="global_step", hit_seconds="submission_seconds")
     )
+    pace = (
+        joined.filter((pl.col("global_step") > 0) & (pl.col("submission_seconds") > 0))
+        .group_by("trial_id", maintain_order=True)
+        .first()
+        .select("trial_id", pace=pl.col("submission_seconds") / pl.col("global_step"))
+    )
     curves = joined.group_by("trial_id").agg("validation_metric", pl.col("minimize").first())
     best = curves.select("trial_id", best_metric=best_value("validation_metric", "minimize"))
     missed = pl.col("hit_index").is_null()
     return (
         results.trials.join(first, on="trial_id", how="left", maintain_order="left")
         .join(best, on="trial_id", how="left", maintain_order="left")
+        .join(pace, on="trial_id", how="left", maintain_order="left")
+        .with_columns(_from_the_first_step())
         .with_columns(
             pl.when(pl.col("validation_target").is_not_null())
             .then(pl.when(missed).then(float("inf")).otherwise(pl.col(hit) / pl.col(budget)))
@@ -64,6 +79,19 @@ def hits(results: Results) -> pl.DataFrame:
             )
         )
         .select(HIT_COLUMNS)
+    )
+
+
+def _from_the_first_step() -> tuple[pl.Expr, pl.Expr]:
+    """`hit_step` and `hit_seconds` of targets that held before training as those of the first step; see `hits`."""
+    at_start = pl.col("hit_step") == 0
+    of_one_step = pl.coalesce("pace", pl.col("max_runtime_seconds") / pl.col("step_hint"))
+    return (
+        pl.when(at_start).then(1).otherwise(pl.col("hit_step")).alias("hit_step"),
+        pl.when(at_start & (pl.col("hit_seconds") == 0))
+        .then(of_one_step)
+        .otherwise(pl.col("hit_seconds"))
+        .alias("hit_seconds"),
     )
 
 
@@ -90,7 +118,8 @@ def fractions(
 
     Returns:
       Rows in the order of trial numbers, named by point, or "<submission>/<point>" if there are several
-      submissions.
+      submissions; with `places` by the median over repeats of the best metric, a trial without one worst, and with
+      `by_repeat` where there are several repeats.
 
     Raises:
       ValueError: several benchmark versions, an unknown submission or workload, two trials of one point in
@@ -111,15 +140,47 @@ def fractions(
     columns = _columns(everywhere, workloads)
     rows = everywhere.filter(pl.col("workload").is_in(columns))
     _check(rows, by)
-    labels, blocks = [], []
+    column = "step_fraction" if by == "steps" else "time_fraction"
+    # Smaller is better from here on.
+    rows = rows.with_columns(
+        metric=pl.when("minimize")
+        .then(pl.col("best_metric"))
+        .otherwise(-pl.col("best_metric"))
+        .fill_null(INF)
+    )
+    labels, cubes, metrics = [], [], []
     for name in names:
         part = rows.filter(pl.col("submission") == name)
         repeats = everywhere.filter(pl.col("submission") == name)["repeat"].unique().sort().to_list()
         points = _points(part)
         labels += [f"{name}/{point}" for point in points] if len(names) > 1 else points
-        column = "step_fraction" if by == "steps" else "time_fraction"
-        blocks.append(np.median(_cube(part, points, columns, repeats, column), axis=2))
-    return Fractions(tuple(labels), tuple(columns), np.concatenate(blocks))
+        cubes.append(_cube(part, points, columns, repeats, column))
+        metrics.append(np.median(_cube(part, points, columns, repeats, "metric"), axis=2))
+    return Fractions(
+        tuple(labels),
+        tuple(columns),
+        np.concatenate([np.median(cube, axis=2) for cube in cubes]),
+        places=_places(np.concatenate(metrics)),
+        by_repeat=_side_by_side(cubes),
+    )
+
+
+def _places(metrics: Float[np.ndarray, "point workload"]) -> Float[np.ndarray, "point workload"]:
+    """Place of every point on each workload, 1 for the lowest; equals share the mean of their places."""
+    return np.stack([pl.Series(column).rank("average").to_numpy() for column in metrics.T], axis=1)
+
+
+def _side_by_side(
+    cubes: Sequence[Float[np.ndarray, "_ workload _repeats"]],
+) -> Float[np.ndarray, "point workload repeat"] | None:
+    """All points' fractions by repeat, NaN for repeats that a submission has not; None where nobody has two."""
+    most = max(cube.shape[2] for cube in cubes)
+    if most < 2:
+        return None
+    wide = [(0, 0), (0, 0)]
+    return np.concatenate(
+        [np.pad(cube, [*wide, (0, most - cube.shape[2])], constant_values=np.nan) for cube in cubes]
+    )
 
 
 def _columns(rows: pl.DataFrame, wanted: Sequence[str] | None) -> list[str]:
@@ -166,9 +227,9 @@ def _cube(
     rows: pl.DataFrame, points: list[str], workloads: list[str], repeats: list[int], column: str
 ) -> Float[np.ndarray, "point workload repeat"]:
     values = np.full((len(points), len(workloads), len(repeats)), np.inf)
-    places = (
-        [axis.index(value) for value in rows[name]]
-        for name, axis in (("point", points), ("workload", workloads), ("repeat", repeats))
-    )
+    places = []
+    for name, axis in (("point", points), ("workload", workloads), ("repeat", repeats)):
+        place_of = {value: place for place, value in enumerate(axis)}
+        places.append([place_of[value] for value in rows[name]])
     values[tuple(places)] = rows[column].to_numpy()
     return values

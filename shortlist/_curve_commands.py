@@ -81,6 +81,14 @@ def list_(
     cost: Annotated[
         str, typer.Option(metavar="NAME", help="mean, mean_initial, minimum, final or final_95.")
     ] = "mean",
+    ties: Annotated[
+        Literal["merit", "lowest-id"],
+        typer.Option(help="Of equal points: merit takes the lower mean loss; lowest-id the first."),
+    ] = "merit",
+    stop_when_covered: Annotated[
+        bool,
+        typer.Option("--stop-when-covered", help="Shorter than K where no further point lowers the cost."),
+    ] = False,
     set_: Set = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a list that is there.")] = False,
@@ -99,6 +107,8 @@ def list_(
             size=size,
             method=method,
             cost=cost,
+            ties=ties,
+            stop_when_covered=stop_when_covered,
             optimizer_set=set_,
             progress=progress,
         )
@@ -109,9 +119,12 @@ def list_(
         return
     table = built.table()
     title = (
-        f"{method} list of {size} out of {len(built.costs.points)} points on {len(built.costs.tasks)} tasks"
+        f"{method} list of {len(built.points)} out of {len(built.costs.points)} points on "
+        f"{len(built.costs.tasks)} tasks"
     )
     print_table(title, table.columns, table.iter_rows())
+    for note in built.notes():
+        typer.echo(f"note: {note}")
     if out:
         typer.echo(
             f"written: {out}\nnext: shortlist tune WORKLOAD... --strategy list --list {out} --study DIR"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Source = Annotated[
     Path,
@@ -24,6 +29,15 @@ By = Annotated[Literal["steps", "time"], typer.Option(help="Which budget a fract
 Size = Annotated[int, typer.Option(metavar="K", min=1, help="Points in the list.")]
 Penalty = Annotated[float, typer.Option(metavar="TAU", help="What a missed target costs, in budgets.")]
 Method = Annotated[Literal["greedy", "exact"], typer.Option(help="greedy is ordered; exact is the best set.")]
+Ties = Annotated[
+    Literal["merit", "lowest-id"],
+    typer.Option(help="Of equal points: merit takes the one that trains more, sooner; lowest-id the first."),
+]
+Stop = Annotated[
+    bool,
+    typer.Option("--stop-when-covered", help="Shorter than K where no further point lowers the cost."),
+]
+LATE, UNLEARNT = "†", "*"  # signs behind a fraction
 SHOWN = 5  # of what was left out; all of it is in the JSON and in the report
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -98,6 +112,8 @@ def build_list(
     size: Size = 5,
     penalty: Penalty = 2.0,
     method: Method = "greedy",
+    ties: Ties = "merit",
+    stop_when_covered: Stop = False,
     by: By = "steps",
     benchmark: Benchmark = None,
     submission: Submission = None,
@@ -112,8 +128,8 @@ def build_list(
 
     with progress_display() as progress:
         built = lists.build_list(
-            source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
-            submission=submission, progress=progress,
+            source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
+            by=by, benchmark=benchmark, submission=submission, progress=progress,
         )  # fmt: skip
     if out:
         lists.write_list(out, built.as_list())
@@ -121,7 +137,8 @@ def build_list(
         print_json(built.to_json())
         return
     table = built.table()
-    print_table(built.title, table.columns, table.iter_rows())
+    print_table(built.title, table.columns, table.iter_rows(), _late(table, built.fractions.workloads))
+    _print_notes(built.notes())
     if out:
         typer.echo(f"\nwritten: {out}\nnext: shortlist package --list {out} --out submission")
 
@@ -131,6 +148,8 @@ def leave_one_out(
     size: Size = 5,
     penalty: Penalty = 2.0,
     method: Method = "greedy",
+    ties: Ties = "merit",
+    stop_when_covered: Stop = False,
     by: By = "steps",
     benchmark: Benchmark = None,
     submission: Submission = None,
@@ -144,14 +163,41 @@ def leave_one_out(
 
     with progress_display() as progress:
         proof = lists.leave_one_workload_out(
-            source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
-            submission=submission, progress=progress,
+            source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
+            by=by, benchmark=benchmark, submission=submission, progress=progress,
         )  # fmt: skip
     if json:
         print_json(proof.to_json())
         return
-    table = proof.table()
-    print_table(proof.title, table.columns, table.iter_rows())
+    table, summary = proof.table(), proof.summary()
+    lengths = [name for name in table.columns if name.startswith("k=")]
+    marks = _late(table, lengths)
+    for row, of_workload in enumerate(proof.result.unlearnt):
+        for name, unlearnt in zip(lengths, of_workload, strict=True):
+            if unlearnt:
+                marks[row, name] = marks.get((row, name), "") + UNLEARNT
+    print_table(proof.title, table.columns, table.iter_rows(), marks)
+    print_table(
+        f"of {len(table)} left-out workloads, by points in the list", summary.columns, summary.iter_rows()
+    )
+    _print_notes(proof.notes())
+
+
+def _late(table: pl.DataFrame, columns: Iterable[str]) -> dict[tuple[int, str], str]:
+    """Marks for fractions above 1."""
+    return {
+        (row, name): LATE
+        for name in columns
+        for row, value in enumerate(table[name])
+        if 1.0 < value < math.inf
+    }
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    signs = {"not learnt": UNLEARNT, "after the budget": LATE}
+    for note in notes:
+        sign = next((sign for start, sign in signs.items() if note.startswith(start)), "")
+        typer.echo(f"{sign or 'note:'} {note}")
 
 
 def _score_json(one) -> dict[str, object]:

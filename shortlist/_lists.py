@@ -20,12 +20,14 @@ class GivenList:
       points: in order.
       update_rule: the rule they are for; None where the file does not say.
       source: where they come from, in a sentence.
+      adds: how many of the first ones lower the list's cost; None where it is not known.
     """
 
     name: str
     points: tuple[Point, ...]
     update_rule: str | None
     source: str
+    adds: int | None = None
 
 
 def read_points(name_or_file: str) -> GivenList:
@@ -45,7 +47,7 @@ def read_points(name_or_file: str) -> GivenList:
 
 
 def _from(read: lists.HyperparameterList) -> GivenList:
-    return GivenList(read.name, read.points, read.update_rule, read.source)
+    return GivenList(read.name, read.points, read.update_rule, read.source, read.adding)
 
 
 def _is_array(path: Path) -> bool:

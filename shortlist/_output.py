@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,17 +17,35 @@ def print_json(result: dict[str, Any]) -> None:
     print(json.dumps(_plain(result), indent=1, allow_nan=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table; numbers are right-aligned, inf reads as a missed target."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    marks: Mapping[tuple[int, str], str] | None = None,
+) -> None:
+    """Prints a table; numbers are right-aligned, inf reads as a missed target.
+
+    Args:
+      title: above it.
+      columns: names.
+      rows: values, as many as there are columns.
+      marks: (row, column) -> sign to set behind the cell, to be explained below the table.
+    """
     rows = [tuple(row) for row in rows]
+    marks = marks or {}
     table = Table(header_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
         align = "right" if numeric and rows else "left"
         table.add_column(name, justify=align, overflow="fold", no_wrap=index == 0)
     columnwise = [_decimals(row[index] for row in rows) for index in range(len(columns))]
-    for row in rows:
-        cells = (_cell(value, decimals) for value, decimals in zip(row, columnwise, strict=True))
+    # Where any cell of a column is marked, the others leave room, so that digits stand below each other.
+    room = {name: max(map(len, of_column)) for name in columns if (of_column := _of_column(marks, name))}
+    for number, row in enumerate(rows):
+        cells = (
+            _cell(value, decimals) + marks.get((number, name), "").ljust(room.get(name, 0))
+            for value, decimals, name in zip(row, columnwise, columns, strict=True)
+        )
         table.add_row(*map(Text, cells))
     console = Console(soft_wrap=False)
     if not console.is_terminal:
@@ -35,6 +53,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console.print(Text(title, style="bold"))
     console.print(table)
     console.print()
+
+
+def _of_column(marks: Mapping[tuple[int, str], str], name: str) -> list[str]:
+    return [mark for (_, column), mark in marks.items() if column == name]
 
 
 def _decimals(values: Iterable[object]) -> int:
@@ -46,6 +68,8 @@ def _decimals(values: Iterable[object]) -> int:
 def _cell(value: object, decimals: int) -> str:
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return "missed" if math.isinf(value) else f"{value:,.{decimals}f}"
     return str(value)

@@ -90,6 +90,8 @@ def package(
     else:
         raise ValueError("nothing to package; give --list, --optimizer or --built-in")
     arguments = {"name": rule.rpartition(":")[2]} | given | ({"name": name} if name else {})
+    if list_ is not None and (note := _padding(given)):
+        typer.echo(f"note: {note}")
     folder = build(out, optimizer=rule, authors=authors, ruleset=ruleset, **arguments, **about)
     typer.echo(f"submission: {folder}")
 
@@ -116,7 +118,17 @@ def _listed(list_: str, optimizer: str | None, size: int) -> tuple[dict[str, Any
             f"{list_}: does not say which update rule its points are for; name it with --optimizer"
         )
     points = [point.hyperparameters for point in read.points[:size]]
-    return {"name": read.name, "points": points, "provenance": read.source}, rule
+    adds = None if read.adds is None else min(read.adds, len(points))
+    return {"name": read.name, "points": points, "provenance": read.source, "adds": adds}, rule
+
+
+def _padding(given: dict[str, Any]) -> str | None:
+    """Says which of the points that are shipped add nothing, and how to ship the others alone."""
+    import lists
+
+    adds = given["adds"]
+    note = lists.padding_note(None, len(given["points"]), adds)
+    return f"{note}; --size {adds} ships those alone" if note and adds else note
 
 
 def _ranges(file: Path) -> dict[str, Any]:

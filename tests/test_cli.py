@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -65,6 +66,39 @@ def test_build_list_prints_one_json_object(table):
     assert (status, built["points"], built["trained"]) == (0, ["c", "a"], [2, 2])
     assert built["costs"] == pytest.approx([0.9, (0.5 * 0.9) ** 0.5], rel=1e-12)
     assert built["fractions"] == [0.5, 0.9]
+
+
+def test_lists_mark_what_adds_nothing_and_what_came_after_the_budget(tmp_path):
+    table = tmp_path / "fractions.csv"
+    table.write_text("point,workload,fraction\na,one,0.4\na,two,1.2\nb,one,0.5\nb,two,inf\n")
+    shown = run("build-list", table, "--size", 2)[1]
+    assert re.search(r"1 +a +yes +0\.6928 +2 +0\.4000 +1\.2000†", shown)
+    assert re.search(r"2 +b +no +0\.6928", shown)
+    assert "note: asked 2 points, 1 adds: point 2 lowers the cost no further" in shown
+    assert "† after the budget (a fraction above 1): two" in shown
+    short = run("build-list", table, "--size", 2, "--stop-when-covered")[1]
+    assert "greedy list of 1 out of 2 points" in short
+    assert "note: asked 2 points, 1 adds: the list stops there" in short
+
+
+def test_a_left_out_workload_that_only_a_filled_up_point_reaches_is_marked_as_not_learnt(tmp_path):
+    table = tmp_path / "fractions.csv"
+    rows = ("a,one,inf", "a,two,0.5", "b,one,0.4", "b,two,0.9")
+    table.write_text("\n".join(("point,workload,fraction", *rows)))
+    shown = run("leave-one-out", table, "--size", 2)[1]
+    assert re.search(r"one +a b +1 +missed +0\.4000\*", shown)
+    assert "* not learnt: one: reached only by points that add nothing on the other workloads" in shown
+    assert re.search(r"\n +2 +2 +1 +", shown)  # two trained, one of them by points that add
+
+
+def test_the_lowest_id_decides_by_name(tmp_path):
+    table = tmp_path / "fractions.csv"
+    table.write_text("point,workload,fraction\na,one,inf\nb,one,0.4\nc,one,0.5\n")
+    points = [
+        json.loads(run("build-list", table, "--size", 2, "--json", *how)[1])["points"]
+        for how in ((), ("--ties", "lowest-id"))
+    ]
+    assert points == [["b", "c"], ["b", "a"]]
 
 
 def test_exact_beats_greedy_on_the_same_table(table):

@@ -19,6 +19,7 @@ from results import By, Fractions, Results, fractions, hits
 from results.algoperf import step_warnings
 
 DEFAULT_SIZE = 5  # AlgoPerf's number of points
+TIES = "lowest-id"  # a submission's points stand in an order of its own, which decides between equals
 UNITS: dict[By, str] = {"steps": "step", "time": "time"}
 
 
@@ -59,10 +60,13 @@ def fixed_lists(
             values = fractions(rows, by=by, submission=name)
             points = len(values.points)
             size = min(list_size or DEFAULT_SIZE, points - 1)
-            left = lists.leave_one_out(values.values, size, penalty) if len(values.workloads) > 1 else None
-            found[by].append(
-                FixedList(name, values, lists.greedy(values.values, min(points, 10), penalty), left)
+            left = (
+                lists.leave_one_out(values.values, size, penalty, ties=TIES)
+                if len(values.workloads) > 1
+                else None
             )
+            whole = lists.greedy(values.values, min(points, 10), penalty, ties=TIES)
+            found[by].append(FixedList(name, values, whole, left))
     return found
 
 
@@ -115,12 +119,17 @@ def list_section(
 
 def _greedy_table(name: str, found: Sequence[FixedList], by: By, penalty: float) -> Table:
     longest = max(len(one.whole.points) for one in found)
-    schema = {"submission": pl.String, "order": pl.String, "trained": pl.Int64} | {
+    schema = {"submission": pl.String, "order": pl.String, "adds": pl.Int64, "trained": pl.Int64} | {
         f"cost_{k}": pl.Float64 for k in range(1, longest + 1)
     }
     rows = [
         (
-            *(one.submission, ", ".join(one.fractions.points[p] for p in one.whole.points), one.trained()),
+            *(
+                one.submission,
+                ", ".join(one.fractions.points[p] for p in one.whole.points),
+                one.whole.adds,
+                one.trained(),
+            ),
             *(one.whole.costs[k] if k < len(one.whole.costs) else None for k in range(longest)),
         )
         for one in found
@@ -129,9 +138,11 @@ def _greedy_table(name: str, found: Sequence[FixedList], by: By, penalty: float)
         name,
         pl.DataFrame(rows, schema=schema, orient="row"),
         f"Greedy lists by {UNITS[by]} fraction: the order in which a submission's points (numbered from 0) "
-        f"are worth trying, and the cost of the first 1, 2, ... of them; a miss counts {number(penalty)}.",
+        f"are worth trying, and the cost of the first 1, 2, ... of them; a miss counts {number(penalty)}. "
+        "Between equals the submission's own order decides; beyond the points that add, it is nothing else.",
         {
             "order": Column(title="points in order", show="code"),
+            "adds": Column(note="points that lower it"),
             "trained": Column(note=f"of {len(found[0].fractions.workloads)}", best="max"),
             **{f"cost_{k}": Column(title=str(k), note="cost" if k == 1 else None, show="fraction", best="min")
                for k in range(1, longest + 1)},
@@ -154,11 +165,26 @@ def _left_out_table(name: str, found: Sequence[FixedList], result: Score, by: By
     if table["trials"].n_unique() == 1:
         caption += f" Lists hold {table['trials'][0]} points."
         table = table.drop("trials")
+    caption += _unlearnt(found)
     columns = fraction_columns(result.workloads, penalty) | {
         "contender": Column(title="submission"),
         "trials": Column(title="points", show="text"),
     }
     return Table(name, table, caption, columns)
+
+
+def _unlearnt(found: Sequence[FixedList]) -> str:
+    """Says where a left-out workload is reached by points alone that add nothing on the others."""
+    lucky = [
+        f"{one.submission} on {w}"
+        for one in found
+        if one.left is not None
+        for w, no in zip(one.fractions.workloads, one.left.unlearnt[:, -1], strict=True)
+        if no
+    ]
+    if not lucky:
+        return ""
+    return f" Reached only by points that add nothing on the other workloads, and so not learnt: {', '.join(lucky)}."
 
 
 def _points_table(name: str, found: Sequence[FixedList], result: Score, by: By) -> Table:
@@ -180,7 +206,7 @@ def _points_table(name: str, found: Sequence[FixedList], result: Score, by: By) 
         pl.DataFrame(rows, schema=schema, orient="row"),
         f"Every point of these submissions: {UNITS[by]} fraction to target, median over repeats. Darker is "
         "sooner.",
-        workload_columns(result.workloads, show="fraction", shade=True),
+        workload_columns(result.workloads, show="share", shade=True),
     )
 
 
@@ -199,6 +225,13 @@ def list_sentence(result: Score, found: dict[By, list[FixedList]]) -> str | None
         return (
             f"Seen as a list, the {len(one.fractions.points)} points of {name}{version} train "
             f"{one.trained()} of {n} workloads; lists of {one.size} of them, built without the workload "
-            f"they are judged on, train {one.left.trained[-1]}."
+            f"they are judged on, train {one.left.trained[-1]}{_by_adding(one.left)}."
         )
     return None
+
+
+def _by_adding(left: lists.LeaveOneOut) -> str:
+    adding = left.trained_by_adding[-1]
+    if adding == left.trained[-1]:
+        return ""
+    return f", {adding} of them by points that add anything on the workloads that built the list"

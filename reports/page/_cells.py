@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from reports._words import clean, duration, number
-from reports.page._report import Column, Table
+from reports.page._report import LATE, Column, Table
 
 MISSED = "missed"
 
@@ -33,7 +33,7 @@ class Cell:
     @property
     def numeric(self) -> bool:
         """Whether the cell is set flush right."""
-        return self.show in ("number", "fraction", "score", "integer", "seconds", "duration")
+        return self.show in ("number", "fraction", "share", "score", "integer", "seconds", "duration")
 
 
 def header(table: Table) -> list[tuple[str, str]]:
@@ -83,12 +83,14 @@ def show_value(value: Any, show: str) -> str:
     if not isinstance(value, int | float):
         return clean(str(value))
     if math.isinf(value):
-        return MISSED if show in ("fraction", "seconds") else ("∞" if value > 0 else "−∞")
+        return MISSED if show in ("fraction", "share", "seconds") else ("∞" if value > 0 else "−∞")
     if math.isnan(value):
         return "–"
     match show:
         case "fraction":
             return f"{value:.3f}"
+        case "share":
+            return f"{value:.3f}{LATE if value > 1.0 else ''}"
         case "score":
             return f"{value:.4f}"
         case "integer":

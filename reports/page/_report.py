@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -12,9 +13,14 @@ import polars as pl
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LATE = "†"  # behind a share above 1
+LATE_LEGEND = f"{LATE}: reached, but only after the whole budget; counts as trained."
+
 _FILE_STEM = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
-Show = Literal["text", "code", "number", "fraction", "score", "integer", "seconds", "duration", "badge"]
+Show = Literal[
+    "text", "code", "number", "fraction", "share", "score", "integer", "seconds", "duration", "badge"
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +30,9 @@ class Column:
     Attributes:
       title: header; None shows the column's name.
       note: second line of the header, such as a metric and its target.
-      show: `fraction` writes 3 decimals and inf as "missed"; `score` 4 decimals; `number` 4 significant
-        digits; `seconds` whole seconds; `duration` seconds in words; `code` an id or a command; `badge` data
+      show: `fraction` writes 3 decimals and inf as "missed"; `share` the same of a budget, with a sign where it is
+        above 1, which the caption then explains; `score` 4 decimals; `number` 4 significant digits; `seconds` whole
+        seconds; `duration` seconds in words; `code` an id or a command; `badge` data
         provenance. None follows the type.
       best: mark the least or the greatest value.
       shade: tint cells, the darker the smaller the fraction.
@@ -61,6 +68,15 @@ class Table:
     lead_rows: tuple[int, ...] = ()
     muted_rows: tuple[int, ...] = ()
     rows_shown: int = 60
+
+    def __post_init__(self) -> None:
+        shares = [name for name, column in self.columns.items() if column.show == "share"]
+        values = (value for name in shares if name in self.data.columns for value in self.data[name])
+        if (
+            any(value is not None and 1.0 < value < math.inf for value in values)
+            and LATE_LEGEND not in self.caption
+        ):
+            object.__setattr__(self, "caption", f"{self.caption} {LATE_LEGEND}")
 
 
 @dataclasses.dataclass(frozen=True)

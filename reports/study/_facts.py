@@ -152,8 +152,7 @@ def _candidates(studies: Studies) -> Fractions | None:
         return None
     found = fractions(rows, by="steps")
     # Workloads stand in one order on the whole page.
-    order = [found.workloads.index(w) for w in studies.judged if w in found.workloads]
-    return Fractions(found.points, tuple(found.workloads[w] for w in order), found.values[:, order])
+    return found.of_workloads([w for w in studies.judged if w in found.workloads])
 
 
 def _contender(studies: Studies, name: str) -> Contender:
@@ -168,7 +167,7 @@ def _contender(studies: Studies, name: str) -> Contender:
 
 def _left_out_by_candidates(studies: Studies, candidates: Fractions, size: int, penalty: float) -> Contender:
     """The left-out lists judged by the very trainings that built the other columns."""
-    left = lists.leave_one_out(candidates.values, size, penalty)
+    left = lists.leave_one_out(candidates.values, size, penalty, places=candidates.places)
     found = dict(zip(candidates.workloads, left.held_out[:, -1].tolist(), strict=True))
     rows, best = studies.searched(), {}
     for workload, chosen in zip(candidates.workloads, left.lists, strict=True):

@@ -321,7 +321,7 @@ def _other_points(facts: StudyFacts, candidates: Fractions) -> str | None:
     """Says so if the points that were trained anew are not the lists that the candidates give."""
     if not facts.rerun or len(candidates.workloads) < 2:
         return None
-    left = lists.leave_one_out(candidates.values, facts.size, facts.penalty)
+    left = lists.leave_one_out(candidates.values, facts.size, facts.penalty, places=candidates.places)
     rows = facts.hits.filter(pl.col("submission") == facts.of_role("leave-one-out")[0])
     differ = []
     for workload, chosen in zip(candidates.workloads, left.lists, strict=True):
@@ -332,7 +332,7 @@ def _other_points(facts: StudyFacts, candidates: Fractions) -> str | None:
         return None
     return (
         f"On {', '.join(differ)} the points that were trained anew are not those of the list shown here: it "
-        f"was built with another size, penalty or set of trials than {count(facts.size, 'point')} and "
+        f"was built with another size, penalty, tie rule or set of trials than {count(facts.size, 'point')} and "
         f"penalty {facts.penalty:g}."
     )
 

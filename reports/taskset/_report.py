@@ -12,7 +12,7 @@ import polars as pl
 
 import lists
 from lists import TaskCosts, choose_set, task_costs
-from reports._words import count
+from reports._words import capital, count
 from reports.figures.drawing import NARROW, WIDE
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.taskset import _experiments as experiments
@@ -307,7 +307,8 @@ def _list_section(context: _Context) -> Section:
     known = context.curves.hyperparameters
     names = [costs.points[p] for p in chosen.points]
     columns: dict[str, Sequence[object]] = {
-        "place": range(1, context.size + 1), "point": names, "cost": chosen.costs, "floor": floor,
+        "place": range(1, context.size + 1), "point": names,
+        "adds": [place < (chosen.adds or 0) for place in range(len(names))], "cost": chosen.costs, "floor": floor,
     }  # fmt: skip
     for name in dict.fromkeys(key for point in names for key in known.get(point, {})):
         columns[name] = [known.get(point, {}).get(name) for point in names]
@@ -318,11 +319,13 @@ def _list_section(context: _Context) -> Section:
         {
             "place": Column(title=""),
             "point": Column(show="code"),
+            "adds": Column(note="lowers the cost"),
             "cost": Column(note="of the list so far", show="fraction"),
             "floor": Column(note="no list is below", show="fraction"),
         },
     )
-    return Section("The list", (table,))
+    note = lists.padding_note(context.size, len(names), chosen.adds, "merit", of_curves=True)
+    return Section("The list", (table, *([Note(f"{capital(note)}.")] if note else [])))
 
 
 def _missing_section(missing: Sequence[tuple[int, str, str]]) -> Section:

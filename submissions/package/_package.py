@@ -52,6 +52,7 @@ def package(
     ruleset: str = "external",
     authors: str,
     provenance: str | None = None,
+    adds: int | None = None,
     affiliations: str = "",
     description: str | None = None,
     version: str = "1.0",
@@ -74,6 +75,8 @@ def package(
       ruleset: "external" or "self-tuning", where the one point is inside submission.py.
       authors: names separated by commas; AlgoPerf insists on them.
       provenance: where the points or the ranges come from, in one sentence; must be given with either.
+      adds: how many of the points, the first ones, lower the cost of the list on the workloads that it was built on;
+        the others are marked in README.md. None where it is not known: then none is marked.
       affiliations: of the authors, separated by commas.
       description: one sentence for the leaderboard; made from the other arguments if None.
       version: of the submission, chosen by its authors.
@@ -103,7 +106,7 @@ def package(
     chosen = submissions.optimizer(optimizer) if isinstance(optimizer, str) else optimizer
     carried = chosen.carried_source()
     self_tuning = ruleset == "self-tuning"
-    searched = _searched(chosen, points, search_space, self_tuning, provenance)
+    searched = _searched(chosen, points, search_space, self_tuning, provenance, adds)
     given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
     reads = _exported.reads(given, chosen)
     values = {
@@ -122,6 +125,7 @@ def package(
         "own": chosen if isinstance(chosen, OwnOptimizer) else None,
         "reads": reads,
         "points": searched.points,
+        "adds": len(searched.points) if searched.adds is None else searched.adds,
         "space": searched.space,
         "ruleset": ruleset,
         "self_tuning": self_tuning,
@@ -148,11 +152,17 @@ class _Searched:
     points: list[_exported.Point]
     space: _exported.Space | None
     provenance: str
+    adds: int | None = None  # how many of the points lower the list's cost
 
     def __str__(self) -> str:
         if self.space is not None:
             return f"a search space of {len(self.space)} dimensions"
-        return "one fixed point" if len(self.points) == 1 else f"a list of {len(self.points)} fixed points"
+        if len(self.points) == 1:
+            return "one fixed point"
+        if self.adds in (None, len(self.points)):
+            return f"a list of {len(self.points)} fixed points"
+        lower = "lowers" if self.adds == 1 else "lower"
+        return f"a list of {len(self.points)} fixed points, {self.adds} of which {lower} its cost"
 
 
 def _searched(
@@ -161,7 +171,10 @@ def _searched(
     space: Mapping[str, Mapping[str, Any]] | None,
     self_tuning: bool,
     provenance: str | None,
+    adds: int | None,
 ) -> _Searched:
+    if adds is not None and not 0 <= adds <= len(points or ()):
+        raise ValueError(f"adds is {adds}; must be from 0 to {len(points or ())}, the number of points")
     if points is not None and space is not None:
         raise ValueError("points and search_space were both given; give one of them")
     if self_tuning and (points is None or len(points) != 1):
@@ -169,7 +182,7 @@ def _searched(
             f"the self-tuning ruleset takes exactly one point, not {'ranges' if points is None else len(points)}"
         )
     if points is not None:
-        return _Searched(_exported.exported_points(points, optimizer), None, provenance or "")
+        return _Searched(_exported.exported_points(points, optimizer), None, provenance or "", adds)
     if space is None:
         if not optimizer.hyperparameters:
             raise ValueError(

@@ -35,10 +35,13 @@ def test_exact_leaves_out_the_all_rounder_that_greedy_cannot_get_rid_of():
     assert lists.greedy(values, 2).costs[-1] == pytest.approx(math.sqrt(0.03), rel=1e-15)
 
 
-def test_exact_fills_up_with_the_lowest_rows_where_fewer_points_suffice():
-    # Row 3 alone is optimal; greedy, too, would go on with 0 and 1, which change nothing.
+def test_exact_fills_up_by_the_tie_rule_where_fewer_points_suffice():
+    # Row 3 alone is optimal; greedy, too, would go on with points that change nothing.
     values = np.array([[INF, 0.9], [0.9, INF], [0.9, 0.9], [0.1, 0.1], [0.5, 0.5]])
-    assert lists.exact(values, 3).points == (3, 0, 1) == lists.greedy(values, 3).points
+    for method in lists.METHODS.values():
+        assert method(values, 3, 2.0).points == (3, 4, 2)
+        assert method(values, 3, 2.0, ties="lowest-id").points == (3, 0, 1)
+        assert method(values, 3, 2.0).adds == method(values, 3, 2.0, ties="lowest-id").adds == 1
     assert lists.exact(values, 3).costs == pytest.approx((0.1, 0.1, 0.1), rel=1e-15)
 
 
@@ -51,7 +54,7 @@ def test_exact_where_no_target_is_ever_reached_costs_the_penalty():
 @given(fractions_and_size(), PENALTIES)
 def test_exact_is_brute_force_ties_included(case, penalty):
     values, size = case
-    chosen = lists.exact(values, size, penalty)
+    chosen = lists.exact(values, size, penalty, ties="lowest-id")
     rows, lowest = brute_force(values, size, penalty)
     assert tuple(sorted(chosen.points)) == rows
     assert chosen.costs[-1] == pytest.approx(lowest, rel=ROUNDOFF)
@@ -80,12 +83,39 @@ def test_exact_is_never_worse_than_greedy(case, penalty):
 
 
 @given(fractions_and_size(), PENALTIES)
+def test_exact_reaches_the_optimum_with_the_fewest_points_and_fills_up_by_merit(case, penalty):
+    values, size = case
+    chosen = lists.exact(values, size, penalty)
+    _, lowest = brute_force(values, size, penalty)
+    assert chosen.costs[-1] == pytest.approx(lowest, rel=ROUNDOFF)
+    fewest = 0
+    while (brute_force(values, fewest, penalty)[1] if fewest else penalty) > lowest * (1 + 1e-12):
+        fewest += 1
+    assert chosen.adds == fewest
+    rest = [p for p in by_merit(values, penalty) if p not in chosen.points[:fewest]]
+    assert list(chosen.points[fewest:]) == rest[: size - fewest]
+
+
+def by_merit(values, penalty):
+    """More workloads, then a lower cost alone, then the row, in plain Python."""
+
+    def key(p):
+        return (
+            -sum(math.isfinite(v) for v in values[p]),
+            round(plain_cost([values[p].tolist()], penalty), 9),
+            p,
+        )
+
+    return sorted(range(len(values)), key=key)
+
+
+@given(fractions_and_size(), PENALTIES)
 @settings(max_examples=50)
 def test_the_order_within_the_best_set_is_greedys(case, penalty):
     values, size = case
-    chosen = lists.exact(values, size, penalty)
+    chosen = lists.exact(values, size, penalty, ties="lowest-id")
     rows = sorted(chosen.points)
-    within = lists.greedy(values[rows], size, penalty)
+    within = lists.greedy(values[rows], size, penalty, ties="lowest-id")
     assert chosen == lists.ChosenList(tuple(rows[i] for i in within.points), within.costs)
 
 
@@ -93,7 +123,7 @@ def test_exact_on_the_v05_baseline_equals_greedy_where_greedy_is_optimal():
     # Ten pairs, checked by brute force; with three points greedy's 4, 1, 2 is best as well.
     for size in range(1, 6):
         rows, lowest = brute_force(V05_BASELINE, size, 2.0)
-        chosen = lists.exact(V05_BASELINE, size)
+        chosen = lists.exact(V05_BASELINE, size, ties="lowest-id")
         assert tuple(sorted(chosen.points)) == rows
         assert chosen.costs[-1] == pytest.approx(lowest, rel=ROUNDOFF)
 

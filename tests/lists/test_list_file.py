@@ -75,13 +75,50 @@ def test_the_keys_of_a_list_file_are_the_documented_ones(tmp_path):
     }
 
 
+FILLED = dataclasses.replace(MINE, asked=5, adds=1, ties="merit")
+
+
+def test_what_adds_is_a_field_of_format_2(tmp_path):
+    lists.write_list(tmp_path / "filled.json", FILLED)
+    data = json.loads((tmp_path / "filled.json").read_text())
+    assert (data["format"], data["asked"], data["adds"], data["ties"]) == (2, 5, 1, "merit")
+    assert set(data) == {*MINE.to_json(), "asked", "adds", "ties"}
+    assert lists.read_list(tmp_path / "filled.json") == FILLED
+    assert FILLED.adding == 1
+
+
+def test_a_list_of_format_1_tells_what_adds_by_its_costs():
+    assert MINE.adding == 2
+    assert dataclasses.replace(MINE, costs=(0.7, 0.7)).adding == 1
+    assert dataclasses.replace(MINE, costs=(2.0, 2.0)).adding == 0
+    assert dataclasses.replace(MINE, costs=()).adding is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"adds": 3}, "adds: is 3; must be from 0 to 2, the points of the list"),
+        ({"asked": 1}, "asked: is 1; must be at least 2, the points of the list"),
+        ({"ties": "best"}, "ties: is 'best'; must be one of merit, lowest-id, or null"),
+        ({"zzzzz": 1}, "unknown key 'zzzzz' (allowed: format, name, "),
+    ],
+)
+def test_wrong_fields_of_format_2_are_refused(tmp_path, change, message):
+    path = tmp_path / "filled.json"
+    path.write_text(json.dumps(FILLED.to_json() | change))
+    with pytest.raises(ValueError) as caught:
+        lists.read_list(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
 DROP = object()
 
 
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        (["format"], 2, "format: is 2; this version of shortlist reads format 1"),
+        (["format"], 3, "format: is 3; this version of shortlist reads formats 1 and 2"),
+        (["adds"], 1, "unknown key 'adds'"),
         (["format"], DROP, "key 'format' is missing"),
         (["costs"], DROP, "key 'costs' is missing"),
         (["pionts"], [], "unknown key 'pionts'; did you mean 'points'? (allowed: format, name, "),

@@ -120,7 +120,7 @@ def test_cost_of_a_list_is_the_mean_of_its_best_points():
 @given(COSTS)
 @settings(max_examples=60)
 def test_greedy_takes_the_best_next_point_and_gives_ties_to_the_lowest(costs):
-    chosen = lists.greedy_normalised(costs, len(costs))
+    chosen = lists.greedy_normalised(costs, len(costs), ties="lowest-id")
     taken: list[int] = []
     for point, cost in zip(chosen.points, chosen.costs, strict=True):
         with_each = {

@@ -81,9 +81,10 @@ def test_the_finding_counts_what_the_list_and_the_best_baseline_train(study, rep
         return sum(math.isfinite(fraction) for fraction, _ in by_hand(study, name).values())
 
     rivals = {name: trained(name) for name in ("sweep-0.5", "sweep-0.0001", "metz")}
+    assert max(rivals.values()) == rivals["sweep-0.0001"] == trained("leave-one-out")
     assert report.finding == (
-        f"A list of 5 points trains {trained('leave-one-out')} of 6 workloads that it has not seen; the "
-        f"best baseline, learning-rate sweep, weight decay 0.0001, trains {max(rivals.values())}."
+        f"A list of 5 points trains {trained('leave-one-out')} of 6 workloads that it has not seen, as many as the "
+        "best baseline, learning-rate sweep, weight decay 0.0001, and at a higher cost: 0.87 against 0.86."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -81,14 +82,14 @@ def test_as_many_repeats_hit_as_in_the_reference(v05_hits):
 
 
 def test_the_baselines_greedy_list_is_the_reference(baseline):
-    chosen = lists.greedy(baseline.values, size=5)
+    chosen = lists.greedy(baseline.values, size=5, ties="lowest-id")
     assert chosen.points == (4, 1, 2, 0, 3)
     expected = [0.9265654839, 0.7342314313, 0.7208936280, 0.7204941296, 0.7204941296]
     assert chosen.costs == pytest.approx(expected, **PRINTED)
 
 
 def test_the_baselines_leave_one_out_is_the_reference(baseline):
-    result = lists.leave_one_out(baseline.values, size=5)
+    result = lists.leave_one_out(baseline.values, size=5, ties="lowest-id")
     np.testing.assert_allclose(
         result.held_out, [BASELINE_LEFT_OUT[name] for name in BASE], rtol=0, atol=5e-11
     )
@@ -256,6 +257,42 @@ def test_times_and_steps_are_shares_of_their_own_budgets():
     found = hits(make({(0, 1): [0.9, 0.5]}, seconds=True))
     assert fractions(found, by="steps").values.item() == 0.2
     assert fractions(found, by="time").values.item() == 0.1
+
+
+def at_start(curve, *, seconds=False, later=True):
+    """`make` of one curve whose first evaluation is the one before training, at step 0 and second 0."""
+    made = make({(0, 1): curve}, seconds=seconds)
+    evals = made.evals.with_columns(pl.col("global_step") - 10, pl.col("submission_seconds") - 50.0)
+    return dataclasses.replace(made, evals=evals if later else evals.head(1))
+
+
+def test_a_target_that_holds_before_training_counts_as_reached_with_the_first_step():
+    row = hits(at_start([0.4, 0.3])).row(0, named=True)
+    assert (row["hit_index"], row["hit_step"], row["step_fraction"]) == (0, 1, 0.01)
+    assert fractions(hits(at_start([0.4, 0.3]))).values.item() == 0.01
+    later = hits(at_start([0.9, 0.3])).row(0, named=True)
+    assert (later["hit_index"], later["hit_step"]) == (1, 10)
+
+
+def test_its_time_is_that_of_one_step():
+    # 50 seconds for the first 10 steps; without a later evaluation the budget's 1000 s for 100 steps.
+    measured, planned = at_start([0.4, 0.3], seconds=True), at_start([0.4, 0.3], seconds=True, later=False)
+    assert hits(measured)["hit_seconds"].item() == 5.0
+    assert fractions(hits(measured), by="time").values.item() == 0.005
+    assert hits(planned)["hit_seconds"].item() == 10.0
+
+
+def test_fractions_keep_every_repeat_and_the_place_by_best_metric():
+    found = fractions(hits(make({(0, 1): [0.5], (1, 1): [0.9, 0.5], (0, 2): [0.4], (1, 2): [0.7]})))
+    assert found.values.tolist() == [[pytest.approx(0.15)], [INF]]
+    assert found.by_repeat is not None
+    assert found.by_repeat.tolist() == [[[0.1, 0.2]], [[0.1, INF]]]
+    assert found.places is not None
+    assert found.places.tolist() == [[1.0], [2.0]]  # medians .5 and .55
+    once = fractions(hits(make({(0, 1): [0.9], (0, 2): [None], (0, 3): [0.9]}, minimize=False)))
+    assert once.by_repeat is None
+    assert once.places is not None
+    assert once.places.tolist() == [[1.5], [3.0], [1.5]]  # without any finite metric: the last place
 
 
 @pytest.mark.parametrize(

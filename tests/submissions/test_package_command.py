@@ -32,6 +32,33 @@ def test_a_list_becomes_points(tmp_path):
     assert len(space(tmp_path / "mine")) == 3
 
 
+def test_points_that_add_nothing_are_marked_and_said(tmp_path):
+    import lists
+    from submissions.points import Point
+
+    rates = {"a": 0.1, "b": 0.2, "c": 0.3}
+    mine = lists.HyperparameterList(
+        name="mine", update_rule="sgd_optax", source="a study", method="greedy", penalty=2.0, workloads=("w",),
+        points=tuple(Point(name, {"learning_rate": rate}) for name, rate in rates.items()),
+        costs=(0.5, 0.5, 0.5), asked=3, adds=1, ties="merit", made_by={},
+    )  # fmt: skip
+    lists.write_list(tmp_path / "mine.json", mine)
+    given = ["package", "--list", str(tmp_path / "mine.json"), *AUTHORS, "--out"]
+    said = CliRunner().invoke(cli.app, [*given, str(tmp_path / "all")]).output
+    assert "note: 1 of 3 points adds: points 2 to 3 lower the cost no further" in " ".join(said.split())
+    assert "; --size 1 ships those alone" in " ".join(said.split())
+    readme = (tmp_path / "all" / "README.md").read_text()
+    assert "| 1 | 0.1 |" in readme
+    assert "| 2 * | 0.2 |" in readme
+    assert "adds nothing: 1 of the 3 points lowers the cost" in readme
+    assert len(space(tmp_path / "all")) == 3
+    info = (tmp_path / "all" / "submission_info.yml").read_text()
+    assert "a list of 3 fixed points, 1 of which lowers its cost" in info
+    short = CliRunner().invoke(cli.app, [*given, str(tmp_path / "one"), "--size", "1"]).output
+    assert "adds" not in short
+    assert "*" not in (tmp_path / "one" / "README.md").read_text().split("## The list")[1]
+
+
 def test_an_optimizer_becomes_ranges(tmp_path):
     assert run("--optimizer", "lion_optax", "--out", tmp_path / "mine", *AUTHORS) == 0
     assert space(tmp_path / "mine")["learning_rate"] == {"min": 1e-5, "max": 3e-3, "scaling": "log"}

@@ -1,0 +1,95 @@
+"""Lists and their proofs from results: what is said beside them, at the edges of a budget and over repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import polars as pl
+import pytest
+
+import lists
+import reports
+import results
+from tests.reports.fake_study import fake_study
+
+TARGET_AT_START = "algoperf/mnist"
+
+
+def small(**how) -> results.Results:
+    how = {"candidates": 8, "repeats": 1, "baselines": False, "leave_one_out": False, **how}
+    return fake_study(**how)
+
+
+def reached_at_start(found: results.Results) -> results.Results:
+    """The same with an evaluation at step 0 of a trial of one workload, that has reached the target."""
+    trial = found.trials.filter(workload=TARGET_AT_START).row(0, named=True)
+    first = found.evals.filter(trial_id=trial["trial_id"]).head(1)
+    at_start = first.with_columns(
+        eval_index=pl.lit(-1, pl.Int64), global_step=pl.lit(0, pl.Int64),
+        validation_metric=pl.lit(trial["validation_target"]),
+    )  # fmt: skip
+    return dataclasses.replace(found, evals=pl.concat([found.evals, at_start]))
+
+
+def test_a_target_reached_before_training_stops_neither_list_nor_proof_nor_report():
+    found = reached_at_start(small())
+    built = lists.build_list(found, size=3)
+    column = built.fractions.workloads.index(TARGET_AT_START)
+    assert built.fractions.values[0, column] == 1 / 1000  # one step of the hint's 1000
+    assert math.isfinite(built.chosen.costs[-1])
+    proof = lists.leave_one_workload_out(found, size=3)
+    assert (proof.result.held_out > 0).all()
+    assert reports.study_report(found, list_size=3).tables
+    scored = reports.score(found)
+    assert scored.time_to_target[TARGET_AT_START].item() == 1
+
+
+def test_a_list_says_what_was_asked_what_adds_and_by_which_rule():
+    source = small(workloads=["digits/conv"])
+    built = lists.build_list(source, size=4)
+    said = built.to_json()
+    assert (said["asked"], said["adds"], said["ties"]) == (4, 1, "merit")
+    assert built.table()["adds"].to_list() == [True, False, False, False]
+    assert built.notes()[0].startswith("asked 4 points, 1 adds: points 2 to 4 lower the cost no further")
+    saved = built.as_list()
+    assert (saved.asked, saved.adds, saved.ties) == (4, 1, "merit")
+    short = lists.build_list(source, size=4, stop_when_covered=True)
+    assert short.to_json()["points"] == said["points"][:1]
+    assert short.notes() == ("asked 4 points, 1 adds: the list stops there",)
+    assert (short.as_list().asked, len(short.as_list().points)) == (4, 1)
+
+
+def test_a_target_reached_after_the_budget_is_named():
+    found = small(workloads=["digits/conv", "algoperf/mnist"])
+    late = dataclasses.replace(found, trials=found.trials.with_columns(step_hint=pl.lit(20.0)))
+    built = lists.build_list(late, size=2)
+    assert built.to_json()["late"] == [2, 2]
+    named = "after the budget (a fraction above 1): algoperf/mnist, digits/conv"
+    assert any(note.startswith(named) for note in built.notes())
+    proof = lists.leave_one_workload_out(late, size=2)
+    assert proof.to_json()["late"] == list(proof.result.trained)
+    captions = [table.caption for table in reports.study_report(late, list_size=2).tables]
+    assert sum("†: reached" in caption for caption in captions) >= 2
+
+
+def test_the_costs_of_single_repeats_stand_beside_the_cost():
+    found = small(workloads=["digits/conv", "algoperf/mnist"])
+    # The trials once more as another repeat, in which every evaluation came 20 steps later.
+    count = len(found.trials)
+    again = found.trials.with_columns(pl.col("trial_id") + count, repeat=pl.lit(1, pl.Int64))
+    later = found.evals.with_columns(pl.col("trial_id") + count, pl.col("global_step") + 20)
+    twice = dataclasses.replace(
+        found, trials=pl.concat([found.trials, again]), evals=pl.concat([found.evals, later])
+    )
+    table = lists.build_list(twice, size=2).table()
+    assert (table["lowest"] < table["cost"]).all()
+    assert (table["cost"] < table["highest"]).all()
+    alone = lists.build_list(found, size=2)
+    assert alone.to_json()["repeat_costs"] is None
+    assert table["lowest"][-1] == pytest.approx(alone.chosen.costs[-1], rel=1e-12)
+    proof = lists.leave_one_workload_out(twice, size=2)
+    assert (proof.table()["lowest"] <= proof.table()["k=2"]).all()
+    assert (proof.table()["k=2"] <= proof.table()["highest"]).all()
+    summary = proof.summary()
+    assert (summary["lowest"] < summary["highest"]).all()
