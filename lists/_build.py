@@ -154,6 +154,7 @@ def build_list(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    ruleset: str | None = None,
     progress: Progress | None = None,
 ) -> BuiltList:
     """Builds a list from a source; see `lists.greedy` and `lists.exact`.
@@ -161,7 +162,7 @@ def build_list(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    read = read_source(source, progress, benchmark)
+    read = read_source(source, progress, benchmark, ruleset)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
@@ -185,6 +186,7 @@ def leave_one_workload_out(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    ruleset: str | None = None,
     progress: Progress | None = None,
 ) -> LeftOneOut:
     """Builds a list without each workload in turn, from the points of a source; see `lists.leave_one_out`.
@@ -193,7 +195,7 @@ def leave_one_workload_out(
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
     fractions = pool(
-        read_source(source, progress, benchmark), by=by, benchmark=benchmark, submission=submission
+        read_source(source, progress, benchmark, ruleset), by=by, benchmark=benchmark, submission=submission
     )
     result = of_arrays(fractions.values, size, penalty, method, progress)
     title = (

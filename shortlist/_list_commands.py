@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
+
+if TYPE_CHECKING:
+    from reports import Score
 
 Source = Annotated[
     Path,
@@ -19,6 +22,10 @@ Source = Annotated[
     ),
 ]
 Benchmark = Annotated[str | None, typer.Option(metavar="VERSION", help="AlgoPerf version, such as v0.5.")]
+Ruleset = Annotated[
+    Literal["external", "self-tuning"] | None,
+    typer.Option(help="Of AlgoPerf's logs that hold both; each is scored by itself."),
+]
 Submission = Annotated[str | None, typer.Option(metavar="NAME", help="Whose points; 'all' pools them.")]
 By = Annotated[Literal["steps", "time"], typer.Option(help="Which budget a fraction is of.")]
 Size = Annotated[int, typer.Option(metavar="K", min=1, help="Points in the list.")]
@@ -40,6 +47,7 @@ def add_to(app: typer.Typer) -> None:
 def score(
     source: Source,
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     by: Annotated[
         Literal["time", "steps"] | None,
         typer.Option(help="Default: time for AlgoPerf's logs, steps for studies."),
@@ -56,7 +64,7 @@ def score(
     from results import Fractions, read_source
 
     with progress_display() as progress:
-        results = read_source(source, progress, benchmark)
+        results = read_source(source, progress, benchmark, ruleset)
     if isinstance(results, Fractions):
         raise ValueError(
             f"{source}: a table of fractions names no submissions to score; use build-list on it"
@@ -64,19 +72,23 @@ def score(
     by_version = scores(results, by=by)
     if json:
         left_out = [{"path": item.path, "reason": item.reason} for item in results.left_out]
-        scored = [_score_json(one) for one in by_version.values()]
+        scored = [score_json(one) for one in by_version.values()]
         print_json(
             {"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out}
         )
         return
-    for one in by_version.values():
-        name = f"AlgoPerf {one.benchmark}" if one.benchmark else str(source)
+    for part, one in by_version.items():
+        name = f"AlgoPerf {part}" if part else str(source)
         # A search of 40 points outruns a list of 5 on its budget alone, so the budget stands beside the score.
-        per_workload = results.trials.group_by("submission", "workload").agg(pl.col("point").n_unique())
+        trials = results.comparable()[one.benchmark, one.ruleset].trials
+        per_workload = trials.group_by("submission", "workload").agg(pl.col("point").n_unique())
         budgets = per_workload.group_by("submission").agg(points=pl.col("point").max())
-        table = one.scores.join(one.speedups, on="submission", how="left", maintain_order="left").join(
-            budgets, on="submission", how="left", maintain_order="left"
-        )
+        table = one.scores
+        if one.against is not None:
+            said = f"speedup against {one.against} (smaller is faster)"
+            compared = one.speedups.rename({"speedup": said})
+            table = table.join(compared, on="submission", how="left", maintain_order="left")
+        table = table.join(budgets, on="submission", how="left", maintain_order="left")
         print_table(f"{name}: scores by {one.by}", table.columns, table.iter_rows())
         unit = "seconds" if one.by == "time" else "steps"
         times = one.time_to_target.transpose(
@@ -100,6 +112,7 @@ def build_list(
     method: Method = "greedy",
     by: By = "steps",
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     submission: Submission = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
     json: Json = False,
@@ -113,7 +126,7 @@ def build_list(
     with progress_display() as progress:
         built = lists.build_list(
             source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
-            submission=submission, progress=progress,
+            submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if out:
         lists.write_list(out, built.as_list())
@@ -133,6 +146,7 @@ def leave_one_out(
     method: Method = "greedy",
     by: By = "steps",
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     submission: Submission = None,
     json: Json = False,
 ) -> None:
@@ -145,7 +159,7 @@ def leave_one_out(
     with progress_display() as progress:
         proof = lists.leave_one_workload_out(
             source, size=size, penalty=penalty, method=method, by=by, benchmark=benchmark,
-            submission=submission, progress=progress,
+            submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if json:
         print_json(proof.to_json())
@@ -154,17 +168,19 @@ def leave_one_out(
     print_table(proof.title, table.columns, table.iter_rows())
 
 
-def _score_json(one) -> dict[str, object]:
-    """The JSON object of one benchmark version."""
+def score_json(one: Score) -> dict[str, object]:
+    """The JSON object of one benchmark version and ruleset."""
     profiles = one.profiles
     return {
         "benchmark": one.benchmark,
+        "ruleset": one.ruleset,
         "by": one.by,
         "workloads": list(one.workloads),
         "scores": one.scores.to_dicts(),
-        "speedups": one.speedups.to_dicts(),
+        "speedups": [row | {"against": one.against} for row in one.speedups.to_dicts()],
         "against": one.against,
         "time_to_target": one.time_to_target.to_dicts(),
+        "status": one.status.to_dicts(),
         "ratios": one.ratios.to_dicts(),
         "profiles": {name: profiles[name].to_list() for name in profiles.columns},
         "notes": list(one.notes),
@@ -175,6 +191,7 @@ def report(
     source: Source,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
 ) -> None:
     """Write a report: one folder with index.html, tables as CSV and Markdown, figures as SVG and PNG.
@@ -184,5 +201,7 @@ def report(
     from reports import report as write
 
     with progress_display() as progress:
-        page = write(source, out, benchmark=benchmark, overwrite=overwrite, progress=progress)
+        page = write(
+            source, out, benchmark=benchmark, ruleset=ruleset, overwrite=overwrite, progress=progress
+        )
     typer.echo(f"report: {page}")
