@@ -110,6 +110,9 @@ class Results:
             unknown = set(trials[name].drop_nulls().unique()) - set(allowed)
             if unknown:
                 raise ValueError(f"trials: unknown {name} {sorted(unknown)}; allowed: {', '.join(allowed)}")
+        for name in trials["workload"].unique():
+            if name == "*" or (name.startswith("^") and name.endswith("$")):
+                raise ValueError(f"{self.source}: workload {name!r} is a pattern, not a name")
         for table, where in ((trials, "trials"), (evals, "evals")):
             check_possible(table, f"{self.source}: {where}")
         object.__setattr__(self, "trials", trials)

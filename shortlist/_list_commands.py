@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shortlist._output import print_json, print_table
+from shortlist._output import echo, print_json, print_table
 from shortlist._progress import progress_display
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def score(
         )
         print_table(f"{name}: {unit} to target, median over repeats", times.columns, times.iter_rows())
         for note in one.notes:
-            typer.echo(f"note: {note}")
+            echo(f"note: {note}")
     for warning in results.warnings:
-        typer.echo(f"note: {warning}")
+        echo(f"note: {warning}")
     for item in results.left_out[:SHOWN]:
-        typer.echo(f"left out: {item.path}: {item.reason}")
+        echo(f"left out: {item.path}: {item.reason}")
     if len(results.left_out) > SHOWN:
-        typer.echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
+        echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
 
 
 def build_list(
@@ -136,7 +136,8 @@ def build_list(
     table = built.table()
     print_table(built.title, table.columns, table.iter_rows())
     if out:
-        typer.echo(f"\nwritten: {out}\nnext: shortlist package --list {out} --out submission")
+        echo(f"written: {out}")
+        echo(f"next: shortlist package --list {out} --out submission")
 
 
 def leave_one_out(
@@ -204,4 +205,4 @@ def report(
         page = write(
             source, out, benchmark=benchmark, ruleset=ruleset, overwrite=overwrite, progress=progress
         )
-    typer.echo(f"report: {page}")
+    echo(f"report: {page}")

@@ -123,6 +123,11 @@ def score(
     base = rules.base if version else tuple(chosen.trials["workload"].unique().sort())
     table, present = _times(chosen, by, trial_rule)
     submissions = chosen.submissions
+    for name in (*submissions, *base):
+        if name in ("submission", "tau"):  # columns of the tables below
+            raise ValueError(
+                f"{results.source}: a submission or workload cannot be called {name!r}; rename it"
+            )
     if not set(base) & present:
         shown = ", ".join(sorted(present)) or "none"
         where = f"on a base workload of {version}" if version else "at all"
