@@ -80,6 +80,10 @@ def _check(rows: pl.DataFrame, path: Path) -> None:
         (pl.col("point").is_null() | pl.col("workload").is_null(), "point and workload must both be given"),
         (fraction.is_null() | fraction.is_nan(), "must be a number; a missed target is written as inf"),
         (fraction <= 0, "must be positive: the share of the budget spent at the first hit"),
+        (
+            fraction.is_infinite() & ~pl.col("text").str.to_lowercase().str.contains("inf", literal=True),
+            "is beyond what a number can hold; a missed target is written as inf",
+        ),
         (pl.struct("point", "workload").is_duplicated(), "this point has another row for this workload"),
     )
     for condition, what in problems:
