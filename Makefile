@@ -26,7 +26,7 @@ types: $(STAMP)
 
 # every_task tries all of TaskSet and takes hours; profile_step explains one case. Both are run by hand.
 benchmarks: $(STAMP)
-	for name in population lists read_logs; do $(VENV)/bin/python -m benchmarks.$$name || exit 1; done
+	for name in population lists read_logs report_load; do $(VENV)/bin/python -m benchmarks.$$name || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Shortlist needs Python 3.11 or newer; set PYTHON=")'

@@ -155,6 +155,7 @@ def build_list(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    ruleset: str | None = None,
     progress: Progress | None = None,
 ) -> BuiltList:
     """Builds a list from a source; see `lists.greedy` and `lists.exact`.
@@ -171,7 +172,7 @@ def build_list(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    read, where = read_if_needed(source, benchmark, progress)
+    read, where = read_if_needed(source, benchmark, ruleset, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
@@ -192,14 +193,14 @@ def build_list(
 
 
 def read_if_needed(
-    source: Path | Results | Fractions, benchmark: str | None, progress: Progress | None
+    source: Path | Results | Fractions, benchmark: str | None, ruleset: str | None, progress: Progress | None
 ) -> tuple[Results | Fractions, str]:
     """A source as `results.read_source` gives it, and where it is from, in words."""
     if isinstance(source, Results):
         return source, source.source
     if isinstance(source, Fractions):
         return source, "a table of fractions"
-    return read_source(source, progress, benchmark), str(source)
+    return read_source(source, progress, benchmark, ruleset), str(source)
 
 
 def _hyperparameters(

@@ -163,6 +163,7 @@ def leave_one_workload_out(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    ruleset: str | None = None,
     progress: Progress | None = None,
 ) -> LeftOneOut:
     """Builds a list without each workload in turn, from the points of a source; see `lists.leave_one_out`.
@@ -174,7 +175,7 @@ def leave_one_workload_out(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
-    read, where = read_if_needed(source, benchmark, progress)
+    read, where = read_if_needed(source, benchmark, ruleset, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     result = of_arrays(
         fractions.values, size, penalty, method, progress, ties=ties, places=fractions.places,

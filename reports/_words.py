@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-# Control characters and marks that change the direction of what follows.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+# Control characters, marks that change the direction of what follows, and halves of characters from file names.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def number(value: float) -> str:

@@ -17,6 +17,7 @@ def report(
     out: Path,
     *,
     benchmark: str | None = None,
+    ruleset: str | None = None,
     overwrite: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Path:
@@ -26,6 +27,7 @@ def report(
       source: what `read_source` reads.
       out: folder of the report.
       benchmark: only this version's trials, for AlgoPerf's logs.
+      ruleset: only this ruleset's, "external" or "self-tuning".
       overwrite: replace an earlier report.
       progress: called as (what, done, total).
 
@@ -36,7 +38,7 @@ def report(
       FileNotFoundError, ValueError: the source cannot be read.
       FileExistsError: `out` holds something that is not to be replaced.
     """
-    results = read_source(source, progress, benchmark)
+    results = read_source(source, progress, benchmark, ruleset)
     if isinstance(results, Fractions):
         content = fractions_report(results, source=str(source))
     elif results.kind == "study":

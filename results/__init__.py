@@ -15,7 +15,7 @@
 from results._fraction_table import read_fraction_table
 from results._fractions import Fractions, check_values, late, step_fractions
 from results._hits import By, fractions, hits
-from results._pool import choose_benchmark, choose_submission, pool
+from results._pool import choose_benchmark, choose_ruleset, choose_submission, pool
 from results._reached import best_value, reached
 from results._read_studies import read_studies
 from results._results import EVAL_COLUMNS, TRIAL_COLUMNS, LeftOut, Results
@@ -39,6 +39,7 @@ __all__ = [
     "best_value",
     "check_values",
     "choose_benchmark",
+    "choose_ruleset",
     "choose_submission",
     "convert_curves",
     "fractions",

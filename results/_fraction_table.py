@@ -85,6 +85,10 @@ def _check(rows: pl.DataFrame, path: Path) -> None:
             "must be positive: the share of the budget spent at the first hit; a target that held before training "
             "counts as reached with the first step",
         ),
+        (
+            fraction.is_infinite() & ~pl.col("text").str.to_lowercase().str.contains("inf", literal=True),
+            "is beyond what a number can hold; a missed target is written as inf",
+        ),
         (pl.struct("point", "workload").is_duplicated(), "this point has another row for this workload"),
     )
     for condition, what in problems:

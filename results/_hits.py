@@ -21,6 +21,7 @@ INF = float("inf")
 HIT_COLUMNS = (
     *("trial_id", "benchmark", "submission", "repeat", "workload", "trial", "point", "minimize"),
     *("hit_index", "hit_step", "hit_seconds", "step_fraction", "time_fraction", "best_metric"),
+    "ruleset",
 )
 
 
@@ -131,6 +132,11 @@ def fractions(
     if len(versions) != 1:
         found = f"hits of {len(versions)} benchmark versions ({', '.join(versions)})"
         raise ValueError(f"{found}; budgets differ, so choose one with Results.of_benchmark")
+    if "ruleset" in hits.columns and hits["ruleset"].n_unique() > 1:
+        found = " and ".join(sorted(str(ruleset) for ruleset in hits["ruleset"].unique()))
+        raise ValueError(
+            f"hits of the rulesets {found}; budgets differ, so choose one with Results.of_ruleset"
+        )
     names = hits["submission"].unique().sort().to_list()
     if submission is not None:
         if submission not in names:

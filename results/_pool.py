@@ -15,6 +15,7 @@ def pool(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    ruleset: str | None = None,
 ) -> Fractions:
     """The points to choose from, and the fraction of the budget at which each trains each workload.
 
@@ -23,16 +24,21 @@ def pool(
       by: "steps" or "time".
       benchmark: which leaderboard's trials, where a source holds several.
       submission: whose points; "all" pools them. Where only one has candidates, that one is meant.
+      ruleset: "external" or "self-tuning", where a source holds both.
 
     Raises:
-      ValueError: no such benchmark or submission, or several to choose from and none chosen.
+      ValueError: no such benchmark, ruleset or submission, or several to choose from and none chosen.
     """
     if isinstance(source, Fractions):
-        for option, value in (("--benchmark", benchmark), ("--submission", submission)):
+        for option, value in (
+            ("--benchmark", benchmark),
+            ("--ruleset", ruleset),
+            ("--submission", submission),
+        ):
             if value is not None:
                 raise ValueError(f"{option} {value}: a table of fractions has none; leave it out")
         return source
-    chosen = choose_benchmark(source, benchmark)
+    chosen = choose_ruleset(choose_benchmark(source, benchmark), ruleset)
     submission = choose_submission(chosen, submission)
     scored = hits(chosen)
     return fractions(scored, by=by, submission=None if submission == EVERY else submission)
@@ -49,6 +55,22 @@ def choose_benchmark(results: Results, benchmark: str | None) -> Results:
     if len(results.benchmarks) > 1:
         present = ", ".join(map(str, results.benchmarks))
         raise ValueError(f"{results.source}: holds trials of {present}; choose one with --benchmark")
+    return results
+
+
+def choose_ruleset(results: Results, ruleset: str | None) -> Results:
+    """The trials of one ruleset; all of them where there is only one.
+
+    Raises:
+      ValueError: no such ruleset, or several and none chosen.
+    """
+    if ruleset is not None:
+        return results.of_ruleset(ruleset)
+    if len(results.rulesets) > 1:
+        present = " and ".join(map(str, results.rulesets))
+        raise ValueError(
+            f"{results.source}: holds trials of the rulesets {present}, whose budgets differ; choose one with --ruleset"
+        )
     return results
 
 

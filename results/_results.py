@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from results.studies import STATUSES
+from workloads.benchmarks import Ruleset
+
+RULESETS = get_args(Ruleset)
 
 TRIAL_COLUMNS: Mapping[str, pl.DataType] = {
     "trial_id": pl.Int64(),
@@ -38,8 +41,10 @@ EVAL_COLUMNS: Mapping[str, pl.DataType] = {
     "test_metric": pl.Float64(),
     "train_metric": pl.Float64(),
 }
+# Columns that a table of trials may leave out; null then.
+OPTIONAL_COLUMNS: Mapping[str, pl.DataType] = {"ruleset": pl.String()}
 NULLABLE = {
-    *("benchmark", "framework", "validation_target", "test_target"),
+    *("benchmark", "ruleset", "framework", "validation_target", "test_target"),
     *("step_hint", "max_runtime_seconds", "data"),
     *("submission_seconds", "validation_metric", "test_metric", "train_metric"),
 }
@@ -58,10 +63,11 @@ class Results:
     """Trials and their evaluations.
 
     Attributes:
-      trials: one row per trial, columns `TRIAL_COLUMNS`. `trial_id` is unique; `benchmark` is null outside
-        AlgoPerf; `repeat` is which of the equally made trials, the study number of AlgoPerf's logs; `trial`
-        counts from 1; `point` names the hyperparameters within a submission; `hyperparameters` is JSON with sorted
-        keys; `step_hint` in steps and `max_runtime_seconds` are that trial's own budgets; `status` is one of
+      trials: one row per trial, columns `TRIAL_COLUMNS` and `ruleset`. `trial_id` is unique; `benchmark` is null
+        outside AlgoPerf; `ruleset` is "external" or "self-tuning" in AlgoPerf's logs, else null; `repeat` is which
+        of the equally made trials, the study number of AlgoPerf's logs; `trial` counts from 1; `point` names the
+        hyperparameters within a submission; `hyperparameters` is JSON with sorted keys; `step_hint` in steps and
+        `max_runtime_seconds` are that trial's own budgets, with the ruleset's factor; `status` is one of
         `STATUSES`; `data` says where the training data came from.
       evals: one row per evaluation, columns `EVAL_COLUMNS`, sorted by trial and index. `submission_seconds`
         is training time only, null where trials shared a clock. Metrics are the workload's target metric;
@@ -74,7 +80,8 @@ class Results:
 
     Raises:
       ValueError: a column is missing, has another type or a null where none may be; a trial_id repeats; an
-        evaluation belongs to no trial; a status outside the vocabulary.
+        evaluation belongs to no trial; a status or a ruleset outside the vocabulary; a value that cannot be, such
+        as negative seconds or a budget of 0.
     """
 
     trials: pl.DataFrame
@@ -86,7 +93,9 @@ class Results:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        trials = _conform(self.trials, TRIAL_COLUMNS, "trials")
+        absent = [name for name in OPTIONAL_COLUMNS if name not in self.trials.columns]
+        trials = self.trials.with_columns(pl.lit(None, OPTIONAL_COLUMNS[name]).alias(name) for name in absent)
+        trials = _conform(trials, {**TRIAL_COLUMNS, **OPTIONAL_COLUMNS}, "trials")
         evals = _conform(self.evals, EVAL_COLUMNS, "evals").sort("trial_id", "eval_index")
         metrics = pl.col("validation_metric", "test_metric", "train_metric")
         evals = evals.with_columns(pl.when(metrics.is_finite()).then(metrics))
@@ -97,9 +106,15 @@ class Results:
             raise ValueError(
                 f"evals: {len(strays)} rows of trials that do not exist, such as trial_id {strays[0]}"
             )
-        unknown = set(trials["status"].unique()) - set(STATUSES)
-        if unknown:
-            raise ValueError(f"trials: unknown status {sorted(unknown)}; allowed: {', '.join(STATUSES)}")
+        for name, allowed in (("status", STATUSES), ("ruleset", RULESETS)):
+            unknown = set(trials[name].drop_nulls().unique()) - set(allowed)
+            if unknown:
+                raise ValueError(f"trials: unknown {name} {sorted(unknown)}; allowed: {', '.join(allowed)}")
+        for name in trials["workload"].unique():
+            if name == "*" or (name.startswith("^") and name.endswith("$")):
+                raise ValueError(f"{self.source}: workload {name!r} is a pattern, not a name")
+        for table, where in ((trials, "trials"), (evals, "evals")):
+            check_possible(table, f"{self.source}: {where}")
         object.__setattr__(self, "trials", trials)
         object.__setattr__(self, "evals", evals)
 
@@ -108,6 +123,32 @@ class Results:
         """The benchmark versions present, sorted; None stands for trials outside AlgoPerf."""
         names = self.trials["benchmark"].unique().to_list()
         return tuple(sorted(names, key=lambda name: (name is not None, name)))
+
+    @property
+    def rulesets(self) -> tuple[str | None, ...]:
+        """The rulesets present, sorted; None stands for trials that ran under none of AlgoPerf's."""
+        names = self.trials["ruleset"].unique().to_list()
+        return tuple(sorted(names, key=lambda name: (name is not None, name)))
+
+    def of_ruleset(self, ruleset: str | None) -> Results:
+        """Only the trials of one ruleset, with their evaluations.
+
+        Raises:
+          ValueError: no trial of that ruleset.
+        """
+        if ruleset not in self.rulesets:
+            present = ", ".join(map(str, self.rulesets)) or "none"
+            raise ValueError(f"{self.source}: no trials of the ruleset {ruleset}; present: {present}")
+        return self._keep(pl.col("ruleset").eq_missing(pl.lit(ruleset, pl.String)))
+
+    def comparable(self) -> dict[tuple[str | None, str | None], Results]:
+        """(Benchmark version, ruleset) -> its trials: what may be compared with each other, in that order."""
+        return {
+            (version, ruleset): part.of_ruleset(ruleset)
+            for version in self.benchmarks
+            for part in (self.of_benchmark(version),)
+            for ruleset in part.rulesets
+        }
 
     @property
     def submissions(self) -> tuple[str, ...]:
@@ -140,6 +181,43 @@ class Results:
         trials = self.trials.filter(condition)
         evals = self.evals.join(trials, on="trial_id", how="semi", maintain_order="left")
         return dataclasses.replace(self, trials=trials, evals=evals)
+
+
+def check_possible(table: pl.DataFrame, where: str) -> None:
+    """Raises ValueError for a value that no trial can have, such as negative seconds or a budget of 0.
+
+    Args:
+      table: any of the columns of `POSSIBLE`, of trials or of evaluations.
+      where: begins the message.
+    """
+    for name, (possible, what) in POSSIBLE.items():
+        if name not in table.columns:
+            continue
+        wrong = table.filter(~possible(pl.col(name)))
+        if len(wrong):
+            count = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
+            raise ValueError(
+                f"{where}: {name} is {wrong[name][0]:g} in trial_id {wrong['trial_id'][0]}; must be {what}{count}"
+            )
+
+
+def _positive(value: pl.Expr) -> pl.Expr:
+    return value.is_finite() & (value > 0)
+
+
+def _not_negative(value: pl.Expr) -> pl.Expr:
+    return value.is_finite() & (value >= 0)
+
+
+POSSIBLE = {
+    "step_hint": (_positive, "positive"),
+    "max_runtime_seconds": (_positive, "positive"),
+    "validation_target": (pl.Expr.is_finite, "a finite number"),
+    "test_target": (pl.Expr.is_finite, "a finite number"),
+    "eval_index": (_not_negative, "0 or more"),
+    "global_step": (_not_negative, "0 or more"),
+    "submission_seconds": (_not_negative, "0 or more"),
+}
 
 
 def _conform(table: pl.DataFrame, columns: Mapping[str, pl.DataType], what: str) -> pl.DataFrame:

@@ -18,6 +18,7 @@ def read_source(
     path: Path,
     progress: Callable[[str, int, int], None] | None = None,
     benchmark: str | None = None,
+    ruleset: str | None = None,
 ) -> Results | Fractions:
     """Reads a SOURCE.
 
@@ -33,13 +34,14 @@ def read_source(
       progress: called with (what, done, total) while a large tree is read.
       benchmark: AlgoPerf version, such as "v0.5": of a tree of logs, where it cannot be inferred; which of them is
         wanted, for tables that hold several.
+      ruleset: only the trials of this one of AlgoPerf's rulesets, "external" or "self-tuning".
 
     Returns:
       Fractions for a table, Results for everything else.
 
     Raises:
       FileNotFoundError: nothing there.
-      ValueError: nothing of the above, or something damaged; or `benchmark` for what has none to choose.
+      ValueError: nothing of the above, or something damaged; `benchmark` or `ruleset` for what has none to choose.
     """
     path = Path(path)
     if not path.exists():
@@ -48,15 +50,18 @@ def read_source(
     is_parquet = path.is_dir() and any((path / name).exists() for name in FILES)
     if benchmark is not None and (is_table or is_study):
         raise ValueError(f"{path}: has no AlgoPerf version to choose; leave out --benchmark {benchmark}")
+    if ruleset is not None and (is_table or is_study):
+        raise ValueError(f"{path}: has no AlgoPerf ruleset to choose; leave out --ruleset {ruleset}")
     if is_table:
         return _table(path)
     if is_study:
         return read_studies(path)
     if is_parquet:
-        results = read_algoperf_parquet(path)
-        return results if benchmark is None else results.of_benchmark(benchmark)
+        results = read_algoperf_parquet(path, benchmark)
+        return results if ruleset is None else results.of_ruleset(ruleset)
     if holds_trials(path):
-        return read_algoperf_logs(path, benchmark, progress)
+        results = read_algoperf_logs(path, benchmark, progress)
+        return results if ruleset is None else results.of_ruleset(ruleset)
     raise ValueError(
         f"{path}: nothing to read here; a source is a study (study.json), a tree of AlgoPerf logs "
         f"(study_<k>/<workload>_<jax|pytorch>/trial_<i>), a folder with {' and '.join(FILES)}, or a .csv or "

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from shortlist._output import print_json, print_table
+from shortlist._output import echo, print_json, print_table
 from shortlist._progress import progress_display
 
 Curves = Annotated[
@@ -62,13 +62,13 @@ def convert(
         print_json(done.to_json())
         return
     for path in done.files[:3]:
-        typer.echo(f"written: {path}")
+        echo(f"written: {path}")
     if len(done.files) > 3:
-        typer.echo(f"written: {len(done.files) - 3} more files below {out}")
-    typer.echo(f"{done.curves:,} curves of {done.tasks} tasks, {done.bytes:,} bytes")
+        echo(f"written: {len(done.files) - 3} more files below {out}")
+    echo(f"{done.curves:,} curves of {done.tasks} tasks, {done.bytes:,} bytes")
     for item in done.left_out:
-        typer.echo(f"left out: {item.path}: {item.reason}")
-    typer.echo(f"\nnext: shortlist curves report {out} --out {out.with_suffix('')}-report")
+        echo(f"left out: {item.path}: {item.reason}")
+    echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
 
 
 def list_(
@@ -126,9 +126,8 @@ def list_(
     for note in built.notes():
         typer.echo(f"note: {note}")
     if out:
-        typer.echo(
-            f"written: {out}\nnext: shortlist tune WORKLOAD... --strategy list --list {out} --study DIR"
-        )
+        echo(f"written: {out}")
+        echo(f"next: shortlist tune WORKLOAD... --strategy list --list {out} --study DIR")
 
 
 def report(
@@ -162,5 +161,5 @@ def report(
         tables = {table.name: table.data.to_dicts() for table in content.tables}
         print_json({"report": str(page), "finding": content.finding, "tables": tables})
         return
-    typer.echo(content.finding)
-    typer.echo(f"report: {page}")
+    echo(content.finding)
+    echo(f"report: {page}")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shortlist._output import print_json, print_table
+from shortlist._output import echo, print_json, print_table
 from shortlist._progress import progress_display
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from reports import Score
 
 Source = Annotated[
     Path,
@@ -24,6 +26,10 @@ Source = Annotated[
     ),
 ]
 Benchmark = Annotated[str | None, typer.Option(metavar="VERSION", help="AlgoPerf version, such as v0.5.")]
+Ruleset = Annotated[
+    Literal["external", "self-tuning"] | None,
+    typer.Option(help="Of AlgoPerf's logs that hold both; each is scored by itself."),
+]
 Submission = Annotated[str | None, typer.Option(metavar="NAME", help="Whose points; 'all' pools them.")]
 By = Annotated[Literal["steps", "time"], typer.Option(help="Which budget a fraction is of.")]
 Size = Annotated[int, typer.Option(metavar="K", min=1, help="Points in the list.")]
@@ -54,6 +60,7 @@ def add_to(app: typer.Typer) -> None:
 def score(
     source: Source,
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     by: Annotated[
         Literal["time", "steps"] | None,
         typer.Option(help="Default: time for AlgoPerf's logs, steps for studies."),
@@ -70,7 +77,7 @@ def score(
     from results import Fractions, read_source
 
     with progress_display() as progress:
-        results = read_source(source, progress, benchmark)
+        results = read_source(source, progress, benchmark, ruleset)
     if isinstance(results, Fractions):
         raise ValueError(
             f"{source}: a table of fractions names no submissions to score; use build-list on it"
@@ -78,19 +85,23 @@ def score(
     by_version = scores(results, by=by)
     if json:
         left_out = [{"path": item.path, "reason": item.reason} for item in results.left_out]
-        scored = [_score_json(one) for one in by_version.values()]
+        scored = [score_json(one) for one in by_version.values()]
         print_json(
             {"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out}
         )
         return
-    for one in by_version.values():
-        name = f"AlgoPerf {one.benchmark}" if one.benchmark else str(source)
+    for part, one in by_version.items():
+        name = f"AlgoPerf {part}" if part else str(source)
         # A search of 40 points outruns a list of 5 on its budget alone, so the budget stands beside the score.
-        per_workload = results.trials.group_by("submission", "workload").agg(pl.col("point").n_unique())
+        trials = results.comparable()[one.benchmark, one.ruleset].trials
+        per_workload = trials.group_by("submission", "workload").agg(pl.col("point").n_unique())
         budgets = per_workload.group_by("submission").agg(points=pl.col("point").max())
-        table = one.scores.join(one.speedups, on="submission", how="left", maintain_order="left").join(
-            budgets, on="submission", how="left", maintain_order="left"
-        )
+        table = one.scores
+        if one.against is not None:
+            said = f"speedup against {one.against} (smaller is faster)"
+            compared = one.speedups.rename({"speedup": said})
+            table = table.join(compared, on="submission", how="left", maintain_order="left")
+        table = table.join(budgets, on="submission", how="left", maintain_order="left")
         print_table(f"{name}: scores by {one.by}", table.columns, table.iter_rows())
         unit = "seconds" if one.by == "time" else "steps"
         times = one.time_to_target.transpose(
@@ -98,13 +109,13 @@ def score(
         )
         print_table(f"{name}: {unit} to target, median over repeats", times.columns, times.iter_rows())
         for note in one.notes:
-            typer.echo(f"note: {note}")
+            echo(f"note: {note}")
     for warning in results.warnings:
-        typer.echo(f"note: {warning}")
+        echo(f"note: {warning}")
     for item in results.left_out[:SHOWN]:
-        typer.echo(f"left out: {item.path}: {item.reason}")
+        echo(f"left out: {item.path}: {item.reason}")
     if len(results.left_out) > SHOWN:
-        typer.echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
+        echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
 
 
 def build_list(
@@ -116,6 +127,7 @@ def build_list(
     stop_when_covered: Stop = False,
     by: By = "steps",
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     submission: Submission = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
     json: Json = False,
@@ -129,7 +141,7 @@ def build_list(
     with progress_display() as progress:
         built = lists.build_list(
             source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
-            by=by, benchmark=benchmark, submission=submission, progress=progress,
+            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if out:
         lists.write_list(out, built.as_list())
@@ -140,7 +152,8 @@ def build_list(
     print_table(built.title, table.columns, table.iter_rows(), _late(table, built.fractions.workloads))
     _print_notes(built.notes())
     if out:
-        typer.echo(f"\nwritten: {out}\nnext: shortlist package --list {out} --out submission")
+        echo(f"written: {out}")
+        echo(f"next: shortlist package --list {out} --out submission")
 
 
 def leave_one_out(
@@ -152,6 +165,7 @@ def leave_one_out(
     stop_when_covered: Stop = False,
     by: By = "steps",
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     submission: Submission = None,
     json: Json = False,
 ) -> None:
@@ -164,7 +178,7 @@ def leave_one_out(
     with progress_display() as progress:
         proof = lists.leave_one_workload_out(
             source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
-            by=by, benchmark=benchmark, submission=submission, progress=progress,
+            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if json:
         print_json(proof.to_json())
@@ -197,20 +211,22 @@ def _print_notes(notes: Iterable[str]) -> None:
     signs = {"not learnt": UNLEARNT, "after the budget": LATE}
     for note in notes:
         sign = next((sign for start, sign in signs.items() if note.startswith(start)), "")
-        typer.echo(f"{sign or 'note:'} {note}")
+        echo(f"{sign or 'note:'} {note}")
 
 
-def _score_json(one) -> dict[str, object]:
-    """The JSON object of one benchmark version."""
+def score_json(one: Score) -> dict[str, object]:
+    """The JSON object of one benchmark version and ruleset."""
     profiles = one.profiles
     return {
         "benchmark": one.benchmark,
+        "ruleset": one.ruleset,
         "by": one.by,
         "workloads": list(one.workloads),
         "scores": one.scores.to_dicts(),
-        "speedups": one.speedups.to_dicts(),
+        "speedups": [row | {"against": one.against} for row in one.speedups.to_dicts()],
         "against": one.against,
         "time_to_target": one.time_to_target.to_dicts(),
+        "status": one.status.to_dicts(),
         "ratios": one.ratios.to_dicts(),
         "profiles": {name: profiles[name].to_list() for name in profiles.columns},
         "notes": list(one.notes),
@@ -221,6 +237,7 @@ def report(
     source: Source,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     benchmark: Benchmark = None,
+    ruleset: Ruleset = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
 ) -> None:
     """Write a report: one folder with index.html, tables as CSV and Markdown, figures as SVG and PNG.
@@ -230,5 +247,7 @@ def report(
     from reports import report as write
 
     with progress_display() as progress:
-        page = write(source, out, benchmark=benchmark, overwrite=overwrite, progress=progress)
-    typer.echo(f"report: {page}")
+        page = write(
+            source, out, benchmark=benchmark, ruleset=ruleset, overwrite=overwrite, progress=progress
+        )
+    echo(f"report: {page}")

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+# What a terminal obeys rather than shows, line breaks included, and marks that turn the direction of what follows:
+# names come from logs and submissions of others.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def plain(text: object) -> str:
+    """Text as one line that a terminal only shows.
+
+    Example:
+      >>> plain("a\\nb") == "a\N{REPLACEMENT CHARACTER}b"
+      True
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
+
+
+def echo(text: str) -> None:
+    """Prints a line on stdout, whatever names it holds."""
+    typer.echo(plain(text))
 
 
 def print_json(result: dict[str, Any]) -> None:
@@ -37,7 +58,8 @@ def print_table(
     for index, name in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
         align = "right" if numeric and rows else "left"
-        table.add_column(name, justify=align, overflow="fold", no_wrap=index == 0)
+        # As text: a heading may be a name, whose brackets are not markup.
+        table.add_column(Text(plain(name)), justify=align, overflow="fold", no_wrap=index == 0)
     columnwise = [_decimals(row[index] for row in rows) for index in range(len(columns))]
     # Where any cell of a column is marked, the others leave room, so that digits stand below each other.
     room = {name: max(map(len, of_column)) for name in columns if (of_column := _of_column(marks, name))}
@@ -50,7 +72,7 @@ def print_table(
     console = Console(soft_wrap=False)
     if not console.is_terminal:
         console = Console(width=200)  # piped output is not cut to a terminal's width
-    console.print(Text(title, style="bold"))
+    console.print(Text(plain(title), style="bold"))
     console.print(table)
     console.print()
 
@@ -72,7 +94,7 @@ def _cell(value: object, decimals: int) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return "missed" if math.isinf(value) else f"{value:,.{decimals}f}"
-    return str(value)
+    return plain(value)
 
 
 def _plain(value: Any) -> Any:

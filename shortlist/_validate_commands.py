@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shortlist._output import print_json, print_table
+from shortlist._output import echo, print_json, print_table
 
 if TYPE_CHECKING:
     from submissions.validation import Validation
@@ -64,8 +64,8 @@ def validate(
 def _print(checked: Validation) -> None:
     for finding in checked.findings:
         where = " on ".join(filter(None, [finding.place, finding.workload]))
-        typer.echo(f"{finding.severity} {finding.code}: {': '.join(filter(None, [where, finding.message]))}")
-        typer.echo(f"    {finding.remedy}")
+        echo(f"{finding.severity} {finding.code}: {': '.join(filter(None, [where, finding.message]))}")
+        echo(f"    {finding.remedy}")
     if checked.figures:
         rows = [
             (
@@ -80,7 +80,7 @@ def _print(checked: Validation) -> None:
         columns = ("workload", "first step, s", "step, ms", "plain Adam, ms", "ratio")
         print_table("\nDry run: the fastest step, beside plain Adam's", columns, rows)
     elif checked.not_run:
-        typer.echo(f"no dry run: {checked.not_run}")
+        echo(f"no dry run: {checked.not_run}")
     errors = sum(finding.severity == "error" for finding in checked.findings)
     warnings = len(checked.findings) - errors
-    typer.echo(f"{checked.folder} ({checked.ruleset}): {errors} errors, {warnings} warnings")
+    echo(f"{checked.folder} ({checked.ruleset}): {errors} errors, {warnings} warnings")

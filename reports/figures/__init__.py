@@ -1,6 +1,7 @@
 """Figures: each is one function of a DataFrame."""
 
 from reports.figures._figures import (
+    MOST_DRAWN,
     figure_cost_by_length,
     figure_performance_profile,
     figure_step_fractions,
@@ -8,6 +9,7 @@ from reports.figures._figures import (
 )
 
 __all__ = [
+    "MOST_DRAWN",
     "figure_cost_by_length",
     "figure_performance_profile",
     "figure_step_fractions",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from reports._words import number
@@ -20,6 +21,8 @@ from reports.figures import drawing as draw
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MOST_DRAWN = 1000  # numbers of trials of a tuning curve, which then takes 40 kB of a page
 
 
 def figure_step_fractions(
@@ -200,6 +203,7 @@ def figure_tuning_curve(
       ValueError: a column is missing, or there are no rows.
     """
     draw.check_columns(df, {"trials", "lower", "median", "upper"}, "figure_tuning_curve")
+    df = _as_drawn(df)
     figure = draw.new_figure(width, width * 0.74)
     axes = draw.add_axes(figure, 0.50, 0.12, 0.44, 0.50)
     trials = df["trials"].to_list()
@@ -329,6 +333,14 @@ def _fraction_ticks(limit: float) -> list[float]:
 def _integer_ticks(longest: int) -> list[int]:
     step = max(1, math.ceil(longest / 10))
     return list(range(1, longest + 1, step))
+
+
+def _as_drawn(df: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a long curve that a picture can show: its axis is logarithmic and some 300 pixels wide."""
+    if df.height <= MOST_DRAWN:
+        return df
+    rows = np.geomspace(1, df.height, MOST_DRAWN // 2).round().astype(int) - 1
+    return df[np.unique(rows).tolist()]
 
 
 def _value_limits(df: pl.DataFrame, result: float | None, target: float | None) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from reports._words import count
 from reports.figures import figure_performance_profile
 from reports.figures.drawing import NARROW
 from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
-from reports.logs._scoring import Score, score
+from reports.logs._scoring import Score, part_name, score
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
 from results import By, Results
 
@@ -30,7 +31,7 @@ def logs_report(
     title: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """The report on AlgoPerf logs, one part per benchmark version.
+    """The report on AlgoPerf logs, one part per benchmark version and ruleset.
 
     Args:
       results: from a tree of logs or from the Parquet tables.
@@ -50,32 +51,32 @@ def logs_report(
     if list_size is not None and list_size < 1:
         raise ValueError(f"list_size is {list_size}; a list needs at least 1 point")
     sections: list[Section] = []
+    parts = {part_name(*key, results.comparable()): part for key, part in results.comparable().items()}
     scored: dict[str | None, Score] = {}
     found: dict[str | None, dict[By, list[FixedList]]] = {}
-    for done, version in enumerate(results.benchmarks):
+    for done, (name, part) in enumerate(parts.items()):
         if progress:
-            progress("benchmarks", done, len(results.benchmarks))
-        part = results.of_benchmark(version)
-        scored[version] = score(part)
-        found[version] = fixed_lists(part, scored[version], list_size, penalty)
+            progress("benchmarks", done, len(parts))
+        # From here on a part goes by its name.
+        scored[name] = dataclasses.replace(score(part), benchmark=name)
+        found[name] = fixed_lists(part, scored[name], list_size, penalty)
     if progress:
-        progress("benchmarks", len(results.benchmarks), len(results.benchmarks))
-    main = max(scored, key=lambda version: len(scored[version].submissions))
+        progress("benchmarks", len(parts), len(parts))
+    main = max(scored, key=lambda name: len(scored[name].submissions))
     opening = _profile(scored[main])
-    for version, result in scored.items():
-        sections.append(_score_section(result, with_picture=version != main))
-        if any(found[version].values()):
-            sections.append(list_section(results.of_benchmark(version), result, found[version], penalty))
+    for name, result in scored.items():
+        sections.append(_score_section(result, with_picture=name != main))
+        if any(found[name].values()):
+            sections.append(list_section(parts[name], result, found[name], penalty))
     sections.append(_what_was_read(results))
-    several = len(results.benchmarks) > 1
+    several = len(parts) > 1
     detail = [
-        *(_finding(result, several) for version, result in scored.items() if version != main),
+        *(_finding(result, several) for name, result in scored.items() if name != main),
         list_sentence(scored[main], found[main]),
         "Real measurements, read from logs; nothing here was trained anew or simulated.",
     ]
     return Report(
-        title=title
-        or f"Shortlist report · AlgoPerf {' and '.join(str(v or 'logs') for v in results.benchmarks)}",
+        title=title or f"Shortlist report · AlgoPerf {' and '.join(str(name or 'logs') for name in parts)}",
         finding=_finding(scored[main], several),
         detail=tuple(filter(None, detail)),
         facts=_headline(results),
@@ -133,17 +134,19 @@ def _profile(result: Score) -> Picture:
 
 def _score_section(result: Score, *, with_picture: bool) -> Section:
     stem = file_stem(result.benchmark or "logs")
-    table = result.scores.join(result.speedups, on="submission", how="left", maintain_order="left")
+    ratio = f"speedup_against_{result.against}"
+    compared = result.speedups.rename({"speedup": ratio})
+    table = result.scores.join(compared, on="submission", how="left", maintain_order="left")
     columns = {
         "score": Column(note="AlgoPerf's grid", show="score", best="max"),
         "exact_score": Column(title="score", note="exact integral", show="score"),
         "workloads_trained": Column(title="trained", note=f"of {len(result.workloads)}", best="max"),
-        "speedup": Column(
+        ratio: Column(
             title="time ratio", note=f"to {result.against}, smaller is faster", show="fraction", best="min"
         ),
     }
     if result.against is None:
-        table = table.drop("speedup")
+        table = result.scores
     measure = "seconds of training" if result.by == "time" else "steps"
     blocks: list[Block] = [_profile(result)] if with_picture else []
     blocks += [
@@ -175,10 +178,6 @@ def _score_section(result: Score, *, with_picture: bool) -> Section:
                 "trained too.",
                 {name: Column(show="seconds", best="min") for name in others.columns[1:]},
             )
-        )
-    if len(result.submissions) == 1:
-        blocks.append(
-            Note("A score compares submissions: that of a lone one is just the share of workloads it trains.")
         )
     blocks += [Note(f"{text[:1].upper()}{text[1:]}.") for text in result.notes]
     return Section(f"{result.benchmark or 'The'} scores", tuple(blocks))
@@ -234,5 +233,5 @@ def _what_was_read(results: Results) -> Section:
 
 
 def _with_version(trials: pl.DataFrame) -> pl.Expr:
-    several = trials["benchmark"].n_unique() > 1
-    return pl.concat_str("benchmark", "submission", separator=" ") if several else pl.col("submission")
+    several = [name for name in ("benchmark", "ruleset") if trials[name].n_unique() > 1]
+    return pl.concat_str(*several, "submission", separator=" ", ignore_nulls=True)

@@ -13,13 +13,14 @@ the evaluation index), the smaller time decides here.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from results import By, Results, hits
+from results import By, Results, choose_ruleset, hits
 from workloads.benchmarks import Benchmark, benchmark
 
 TrialRule = Literal["eval_index", "time"]
@@ -34,6 +35,7 @@ class Score:
 
     Attributes:
       benchmark: version, None outside AlgoPerf.
+      ruleset: "external" or "self-tuning", None outside AlgoPerf.
       by: "time" (seconds of training) or "steps".
       trial_rule: which trial of a repeat counts.
       submissions: rows of the tables, sorted.
@@ -48,10 +50,11 @@ class Score:
       speedups: submission, speedup: geometric mean of t / t of `against`, smaller is faster, null where a
         workload was not run; empty without `against`.
       against: submission that the speedups compare with, or None.
-      notes: one line each about rules that could not be applied as published.
+      notes: one line each about what limits the score, and about rules that could not be applied as published.
     """
 
     benchmark: str | None
+    ruleset: str | None
     by: By
     trial_rule: TrialRule
     submissions: tuple[str, ...]
@@ -63,6 +66,20 @@ class Score:
     speedups: pl.DataFrame
     against: str | None
     notes: tuple[str, ...]
+
+    @property
+    def status(self) -> pl.DataFrame:
+        """What became of each target: the columns of `time_to_target`, as "reached", "missed" or "not run".
+
+        A target that was reached may still not count: its ratio is then inf, by the cut-off or the held-out rule.
+        """
+
+        def said(time: float | None) -> str:
+            return "not run" if time is None else "missed" if np.isinf(time) else "reached"
+
+        table = self.time_to_target
+        columns = {name: list(map(said, table[name])) for name in table.columns if name != "submission"}
+        return pl.DataFrame({"submission": table["submission"]} | columns)
 
     @property
     def ranked(self) -> list[str]:
@@ -77,6 +94,7 @@ def score(
     trial_rule: TrialRule = "eval_index",
     against: str | None = None,
     held_out: bool | None = None,
+    ruleset: str | None = None,
 ) -> Score:
     """Scores the submissions in `results` against each other.
 
@@ -92,24 +110,35 @@ def score(
       against: submission that speedups compare with; by default "baseline" where there is one.
       held_out: whether a base workload counts only if its held-out variant was trained too. By default as the
         benchmark has it, but not if no submission ran any held-out workload (then a note says so).
+      ruleset: "external" or "self-tuning"; needed only if `results` holds both.
 
     Raises:
-      ValueError: several benchmarks and none chosen, no trial on a base workload, nothing to measure by, an
+      ValueError: several benchmarks or rulesets and none chosen, no trial on a base workload, nothing to measure by, an
         unknown submission in `against`.
     """
-    chosen = _one_benchmark(results, benchmark)
+    chosen = choose_ruleset(_one_benchmark(results, benchmark), ruleset)
     version = chosen.benchmarks[0]
     by = by or ("steps" if version is None else "time")
     rules = _rules(version)
     base = rules.base if version else tuple(chosen.trials["workload"].unique().sort())
     table, present = _times(chosen, by, trial_rule)
     submissions = chosen.submissions
+    for name in (*submissions, *base):
+        if name in ("submission", "tau"):  # columns of the tables below
+            raise ValueError(
+                f"{results.source}: a submission or workload cannot be called {name!r}; rename it"
+            )
     if not set(base) & present:
         shown = ", ".join(sorted(present)) or "none"
         where = f"on a base workload of {version}" if version else "at all"
         raise ValueError(f"{results.source}: no evaluated trial {where}; evaluated: {shown}")
 
     notes = []
+    if len(submissions) == 1:
+        notes.append(
+            "a score compares submissions: that of a lone one is just the share of workloads it trains, at whatever "
+            "speed"
+        )
     ran_held_out = bool(set(rules.held_out) & present) if version else False
     if held_out is None:
         held_out = version is not None and rules.held_out_rule and ran_held_out
@@ -135,6 +164,7 @@ def score(
         against = "baseline"
     return Score(
         benchmark=version,
+        ruleset=chosen.rulesets[0],
         by=by,
         trial_rule=trial_rule,
         submissions=submissions,
@@ -163,13 +193,28 @@ def scores(
     against: str | None = None,
     held_out: bool | None = None,
 ) -> dict[str | None, Score]:
-    """`score` for every benchmark version in `results`, by version; the other arguments as there."""
+    """`score` for every benchmark version in `results`, by version; the other arguments as there.
+
+    Two rulesets of one version are scored apart, under such keys as "v0.5 self-tuning".
+    """
+    parts = results.comparable()
     return {
-        version: score(results, version, by, trial_rule, against, held_out)
-        if version is not None
-        else score(results.of_benchmark(None), None, by, trial_rule, against, held_out)
-        for version in results.benchmarks
+        part_name(version, ruleset, parts): score(part, None, by, trial_rule, against, held_out)
+        for (version, ruleset), part in parts.items()
     }
+
+
+def part_name(
+    version: str | None, ruleset: str | None, parts: Iterable[tuple[str | None, str | None]]
+) -> str | None:
+    """What to call the trials of one benchmark version and ruleset: the version, with the ruleset if it has two.
+
+    Example:
+      >>> part_name("v0.6", "external", [("v0.5", "external"), ("v0.6", "external"), ("v0.6", "self-tuning")])
+      'v0.6 external'
+    """
+    alone = sum(other == version for other, _ in parts) == 1
+    return version if alone else " ".join(filter(None, (version, ruleset or "no ruleset")))
 
 
 def _one_benchmark(results: Results, version: str | None) -> Results:
@@ -256,7 +301,9 @@ def _ratios(times: Float[np.ndarray, "submission workload"]) -> Float[np.ndarray
     """Time over the best time; inf where missed or not run, and where nobody trained."""
     trained = np.isfinite(times)
     best = _column_minimum(times)
-    return np.divide(times, best, out=np.full_like(times, np.inf), where=trained & np.isfinite(best))
+    ratios = np.divide(times, best, out=np.full_like(times, np.inf), where=trained & (best > 0))
+    # Nothing is a multiple of no time: who took none is best, and the others are beyond any multiple.
+    return np.where(trained & (best == 0) & (times == 0), 1.0, ratios)
 
 
 def _table(submissions: tuple[str, ...], workloads: tuple[str, ...], values: np.ndarray) -> pl.DataFrame:
@@ -296,6 +343,5 @@ def _caps(results: Results, base: tuple[str, ...], by: By) -> Float[np.ndarray, 
     defined = benchmark(version)
     if by == "steps":
         return np.array([defined.workloads[name].step_hint for name in base], dtype=float)
-    self_tuning = (results.trials["hyperparameters"] == "{}").all() and results.trials["trial"].max() == 1
-    factor = defined.rulesets["self-tuning" if self_tuning else "external"].runtime_factor
+    factor = defined.rulesets[results.rulesets[0] or "external"].runtime_factor
     return factor * np.array([defined.workloads[name].speedup_cap_seconds for name in base])

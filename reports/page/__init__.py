@@ -1,5 +1,6 @@
 """A report as data, and the folder it becomes."""
 
+from reports.page._csv import csv_bytes
 from reports.page._markdown import markdown_table
 from reports.page._report import (
     Block,
@@ -27,6 +28,7 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "csv_bytes",
     "file_stem",
     "markdown_table",
     "write_report",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reports._words import clean
 from reports.page._cells import cells, header
 from reports.page._report import Table
 
@@ -44,4 +45,5 @@ def _line(texts: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)
+    """Text that Markdown shows as it is, on one line: a line break would end the row, and the table with it."""
+    return _SPECIAL.sub(r"\\\1", clean(text))

@@ -128,6 +128,7 @@ def _environment() -> jinja2.Environment:
     environment.filters.update(
         breakable=_breakable,
         clean=clean,
+        clean_lines=lambda text: "\n".join(map(clean, text.splitlines())),
         unbroken=lambda text: re.sub(r"(?<=\w)-(?=\w)", "\N{NON-BREAKING HYPHEN}", text),
         kind=lambda block: type(block).__name__,
         cells=cells,

@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 
 from reports.figures import drawing
+from reports.page._csv import csv_bytes
 from reports.page._markdown import markdown_table
 from reports.page._page import render_page
 from reports.page._report import Report
@@ -48,7 +49,7 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
     narrow = {picture.name: drawing.as_svg(picture.narrow) for picture in content.pictures if picture.narrow}
     files: dict[str, bytes] = {"index.html": render_page(content, figures, narrow).encode()}
     for table in content.tables:
-        files[f"tables/{table.name}.csv"] = table.data.write_csv().encode()
+        files[f"tables/{table.name}.csv"] = csv_bytes(table.data)
         files[f"tables/{table.name}.md"] = markdown_table(table).encode()
     for picture in content.pictures:
         files[f"figures/{picture.name}.svg"] = figures[picture.name].encode()

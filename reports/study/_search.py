@@ -11,13 +11,14 @@ from reports import _tables as tables
 from reports._words import count, number
 from reports.bands import (
     BAND_METHOD,
+    MOST_SIMULATED,
     EqualBudget,
     equal_budget,
     median_of_best,
     metric_support,
     tuning_curve,
 )
-from reports.figures import figure_tuning_curve
+from reports.figures import MOST_DRAWN, figure_tuning_curve
 from reports.figures.drawing import short_names
 from reports.page import Block, Column, Gallery, Note, Picture, Section, Table, file_stem
 from reports.study._facts import StudyFacts
@@ -134,6 +135,17 @@ def _on_bands(facts: StudyFacts, confidence: float) -> str:
         f"draws. These points come from the strategy {strategy}. "
     )
     said += OF_DRAWS.get(str(facts.about[search].get("draws")), OTHER_SEARCH)
+    largest = max(len(facts.candidate_values(workload)) for workload in facts.workloads)
+    if largest > MOST_SIMULATED:
+        said += (
+            f" Bands of more than {MOST_SIMULATED} trials are the same, their level calculated where opda would "
+            "simulate it."
+        )
+    if largest > MOST_DRAWN:
+        said += (
+            f" Curves of more than {MOST_DRAWN} trials are drawn at {MOST_DRAWN // 2} numbers of trials, evenly on the "
+            "axis; the table uses all."
+        )
     if facts.results.trials.filter(submission=search, status="diverged").height:
         said += " Diverged trials may tie at the metric's worst value, which makes the band conservative."
     return said

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from results._reached import reached
-from workloads.benchmarks import benchmark
+from workloads.benchmarks import BENCHMARKS, Ruleset, benchmark
 
 NO_EVALS = "no eval_measurements.csv: the trial died before its first evaluation; its targets count as missed"
 
@@ -17,6 +17,48 @@ NO_EVALS = "no eval_measurements.csv: the trial died before its first evaluation
 # published logs its workloads stay below 2.5% of the step hint, and everybody else's long trials pass 17%.
 FEW_STEPS = 0.05
 LONG_TRIAL = 0.3  # share of the time budget
+
+
+# As AlgoPerf's flags and tables spell a ruleset -> as it is called here.
+RULESETS: dict[str, Ruleset] = {"external": "external", "self": "self-tuning", "self-tuning": "self-tuning"}
+
+
+def told_rulesets(
+    stated: Sequence[str | None], has_point: Sequence[bool], submissions: Sequence[tuple[str, str]]
+) -> tuple[list[Ruleset], list[str]]:
+    """The ruleset of each trial, and a note on each submission that does not say.
+
+    What a trial states counts, then what the other trials of its submission state alike. Where nothing is stated
+    it is external tuning, whose budgets are those that trials record; without any hyperparameters, which AlgoPerf
+    writes in external tuning alone, that is doubtful, and said.
+
+    Args:
+      stated: by flags, metadata, a table's column or a folder's name, one of `RULESETS`; None where nothing says.
+      has_point: whether hyperparameters were recorded.
+      submissions: (where it was read, name) of each trial's.
+    """
+    members: dict[tuple[str, str], list[int]] = {}
+    for trial, submission in enumerate(submissions):
+        members.setdefault(submission, []).append(trial)
+    found: list[Ruleset] = ["external"] * len(stated)
+    notes = []
+    for (_, name), trials in members.items():
+        said: set[Ruleset] = {RULESETS[text] for i in trials if (text := stated[i]) is not None}
+        unstated = [i for i in trials if stated[i] is None]
+        theirs: Ruleset = said.pop() if len(said) == 1 else "external"
+        if unstated and not said and theirs == "external" and not any(has_point[i] for i in trials):
+            notes.append(
+                f"{name}: read as external tuning; no trial has hyperparameters, and nothing says which ruleset it ran "
+                "under (tuning_ruleset in flags_0.json)"
+            )
+        for i in trials:
+            found[i] = theirs if (text := stated[i]) is None else RULESETS[text]
+    return found, notes
+
+
+def runtime_factor(version: str | None, ruleset: Ruleset) -> float:
+    """How many times the runtime of external tuning a trial may take. Outside AlgoPerf: as in its newest version."""
+    return benchmark(version or BENCHMARKS[-1]).rulesets[ruleset].runtime_factor
 
 
 def workload_facts(names: Iterable[tuple[str, str]]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from results._results import EVAL_COLUMNS, LeftOut
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec"
 LOSSES = ("validation/loss", "validation/ctc_loss")
+MOST_STEPS = 2**53  # beyond which floating point does not tell whole numbers apart
 
 # What `read_eval_csvs` returns: EVAL_COLUMNS, and whether the validation loss was a finite number (true
 # where the file has none). A trial with a lost loss diverged, even if its accuracy still counts as a number.
@@ -102,7 +103,12 @@ def _glued(header: bytes, metric: str, files: Sequence[EvalCsv]) -> pl.DataFrame
     if len(raw) != counts.sum():
         return None
     steps = raw["global_step"]
-    if steps.null_count() or not (steps.is_finite() & (steps == steps.floor())).all():
+    if steps.null_count() or not (steps.is_between(0, MOST_STEPS) & (steps == steps.floor())).all():
+        return None
+    # NaN is an empty field; what is infinite may be too large a number, which only the text tells.
+    if any(raw[name].is_infinite().any() for name in set(columns.values())):
+        return None
+    if "submission_seconds" in columns and (raw[columns["submission_seconds"]] < 0).any():
         return None
     ids = pl.DataFrame({"trial_id": [file.trial_id for file in files], "count": counts})
     trial_ids = ids.select(pl.col("trial_id").repeat_by("count").explode())["trial_id"]
@@ -184,11 +190,17 @@ def _usable(
             row = {ours: _number(given[theirs]) for ours, theirs in columns.items()}
         except ValueError:
             bad = next(f for f in columns.values() if not _is_number(given[f]))
-            wrong.append(f"line {number}: {bad} is {given[bad][:40]!r}, not a number")
+            wrong.append(f"line {number}: {bad} is {given[bad][:40]!r}, not a number that a computer holds")
             continue
-        step = row["global_step"]
-        if step is None or step != math.floor(step):
-            wrong.append(f"line {number}: global_step is {given['global_step']!r}, not a whole number")
+        step, seconds = row["global_step"], row.get("submission_seconds")
+        if step is None or step != math.floor(step) or not 0 <= step <= MOST_STEPS:
+            wrong.append(
+                f"line {number}: global_step is {given['global_step'][:40]!r}, not a whole number from 0 on"
+            )
+            continue
+        if seconds is not None and seconds < 0:
+            name = columns["submission_seconds"]
+            wrong.append(f"line {number}: {name} is {given[name][:40]!r}; seconds must be 0 or more")
             continue
         finite = "loss" not in row or row["loss"] is not None
         rows.append(row | {"global_step": int(step), "loss_is_finite": finite})
@@ -205,6 +217,8 @@ def _number(text: str) -> float | None:
     if not text.strip():
         return None
     value = float(text)
+    if math.isinf(value) and "inf" not in text.lower():
+        raise ValueError(f"{text!r} is beyond floating point")
     return value if math.isfinite(value) else None
 
 

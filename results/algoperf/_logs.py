@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from results._results import EVAL_COLUMNS, LeftOut, Results
 from results.algoperf import _checks as _log_checks
 from results.algoperf._eval_csv import EvalCsv, read_eval_csvs
 from results.algoperf._tree import TrialFolder, find_trials
-from workloads.benchmarks import BENCHMARKS, BenchmarkWorkload, benchmark, minimizes
+from workloads.benchmarks import BENCHMARKS, BenchmarkWorkload, Ruleset, benchmark, minimizes
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -31,6 +32,7 @@ _SORTED = json.JSONEncoder(sort_keys=True)
 
 PARSED_AT_ONCE = 2048  # files in memory at a time: some 25 megabytes, and enough to parse together
 INSTALLED = "algoperf-installed/"  # names of a real AlgoPerf's workloads, in logs of our runner
+FOLDERS = {"self_tuning": "self", "external_tuning": "external"}  # of AlgoPerf's repository -> ruleset
 READ_AT_ONCE = 32  # files per task of a thread, so that handing out tasks costs less than reading
 # Reading small files is waiting, on a disk or a network, so more threads than cores.
 THREADS = min(16, 4 * (os.cpu_count() or 1))
@@ -45,6 +47,7 @@ class _Metadata(msgspec.Struct):
     metric: str | None = msgspec.field(name="workload.target_metric_name", default=None)
     validation_target: float | None = msgspec.field(name="workload.validation_target_value", default=None)
     test_target: float | None = msgspec.field(name="workload.test_target_value", default=None)
+    ruleset: str | None = msgspec.field(name="shortlist.tuning_ruleset", default=None)
     own_name: str | None = msgspec.field(name="shortlist.workload", default=None)
     data: str | None = msgspec.field(name="shortlist.data", default=None)
 
@@ -54,11 +57,19 @@ class _Metadata(msgspec.Struct):
         return self.own_name is not None and not self.own_name.startswith(INSTALLED)
 
 
+class _Flags(msgspec.Struct):
+    """The part of flags_0.json that matters here."""
+
+    tuning_ruleset: str | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class _Trial:
     folder: TrialFolder
     metadata: _Metadata
     hyperparameters: str  # JSON with sorted keys; "{}" in self-tuning
+    has_point: bool  # whether there is an hparams.json, readable or not
+    stated_ruleset: str | None  # by flags, metadata or a folder's name
 
 
 def read_algoperf_logs(
@@ -66,9 +77,11 @@ def read_algoperf_logs(
 ) -> Results:
     """Reads a tree of AlgoPerf logs, from any of its levels.
 
-    Budgets are each trial's own, from its metadata; where it has none, the benchmark version's. Metrics,
-    directions and targets are the version's, as in AlgoPerf's scoring. Trials of our own runner on workloads of ours
-    belong to no benchmark version; all about them is their own, data included.
+    Budgets are each trial's own, from its metadata, times the factor of its ruleset; where it has none, the
+    benchmark version's. The ruleset is what the trial's flags say (flags_0.json), or else its metadata, or a folder
+    named self_tuning or external_tuning, in which AlgoPerf publishes them. Metrics, directions and targets are the
+    version's, as in AlgoPerf's scoring. Trials of our own runner on workloads of ours belong to no benchmark version;
+    all about them is their own, data included.
 
     Args:
       path: one study, one submission, a folder of submissions, or a folder of such folders.
@@ -94,12 +107,18 @@ def read_algoperf_logs(
         members = [trial for trial in trials if trial.folder.leaderboard == leaderboard]
         theirs = [trial for trial in members if not trial.metadata.is_ours]
         versions[leaderboard] = (benchmark_version or _infer(theirs, notes)) if theirs else None
-    _check_unique(folders, versions)
-    notes += _mixed(versions)
+    stated = [trial.stated_ruleset for trial in trials]
+    names = [(trial.folder.leaderboard, trial.folder.submission) for trial in trials]
+    rulesets, untold = _log_checks.told_rulesets(stated, [trial.has_point for trial in trials], names)
+    notes += untold
+    _check_unique(folders, rulesets, versions)
+    notes += _mixed(folders, rulesets, versions)
+    paths = [trial.folder.path for trial in trials]
+    ruleset_of: dict[str, Ruleset] = dict(zip(paths, rulesets, strict=True))
     trials = [t for t in trials if _is_known(t, versions[t.folder.leaderboard], left_out)]
     if not trials:
         raise ValueError(f"{path}: all of its workloads are unknown, {left_out[-1].path} the last")
-    table = _table(trials, versions)
+    table = _table(trials, versions, ruleset_of)
     evals = _read_evals(trials, table, left_out, progress)
     table = table.join(_log_checks.statuses(table, evals), on="trial_id", maintain_order="left")
     return Results(
@@ -117,16 +136,46 @@ def _read_json(
     folders: Sequence[TrialFolder], left_out: list[LeftOut], progress: Progress | None
 ) -> Iterator[_Trial]:
     contents = _in_threads(_json_files, folders, "read metadata", progress)
-    for folder, (metadata, hyperparameters) in zip(folders, contents, strict=True):
+    for folder, (metadata, hyperparameters, flags) in zip(folders, contents, strict=True):
+        facts = _metadata(metadata, f"{folder.path}/meta_data_0.json", left_out)
         yield _Trial(
             folder,
-            _metadata(metadata, f"{folder.path}/meta_data_0.json", left_out),
+            facts,
             _hyperparameters(hyperparameters, f"{folder.path}/hparams.json", left_out),
+            hyperparameters is not None,
+            _ruleset(flags, facts, folder, left_out),
         )
 
 
-def _json_files(folder: TrialFolder) -> tuple[bytes | None, bytes | None]:
-    return _bytes(f"{folder.path}/meta_data_0.json"), _bytes(f"{folder.path}/hparams.json")
+def _json_files(folder: TrialFolder) -> tuple[bytes | None, bytes | None, bytes | None]:
+    metadata, hyperparameters, flags = "meta_data_0.json", "hparams.json", "flags_0.json"
+    return (
+        _bytes(f"{folder.path}/{metadata}"),
+        _bytes(f"{folder.path}/{hyperparameters}"),
+        _bytes(f"{folder.path}/{flags}"),
+    )
+
+
+def _ruleset(
+    content: bytes | None, metadata: _Metadata, folder: TrialFolder, left_out: list[LeftOut]
+) -> str | None:
+    """What says the ruleset, flags first; None where nothing does."""
+    path = f"{folder.path}/flags_0.json"
+    flags = _Flags()
+    if content is not None:
+        try:
+            flags = _decode(content, _Flags)
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            left_out.append(LeftOut(path, f"not usable ({_first_line(error)})"))
+    for said, where in ((flags.tuning_ruleset, path), (metadata.ruleset, f"{folder.path}/meta_data_0.json")):
+        if said in _log_checks.RULESETS:
+            return said
+        if said is not None:
+            allowed = ", ".join(_log_checks.RULESETS)
+            left_out.append(LeftOut(where, f"tuning_ruleset {said[:40]!r} is not known (allowed: {allowed})"))
+    # The nearest folder that is named so, as in AlgoPerf's repository of logs.
+    named = (FOLDERS.get(part) for part in reversed(Path(os.path.abspath(folder.leaderboard)).parts))
+    return next(filter(None, named), None)
 
 
 def _bytes(path: str) -> bytes | None:
@@ -155,16 +204,30 @@ def _metadata(content: bytes | None, path: str, left_out: list[LeftOut]) -> _Met
     if content is None:
         return _Metadata()
     try:
-        try:
-            return msgspec.json.decode(content, type=_Metadata)
-        except msgspec.DecodeError:
-            # Python writes NaN into JSON, for the readings of an idle GPU for instance; strict parsers
-            # refuse.
-            return msgspec.convert(json.loads(content), _Metadata)
-    except (ValueError, msgspec.MsgspecError) as error:
+        metadata = _decode(content, _Metadata)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         reason = f"not usable ({_first_line(error)}); budgets are the benchmark's"
         left_out.append(LeftOut(path, reason))
         return _Metadata()
+    impossible = {
+        name: value
+        for name, value in msgspec.structs.asdict(metadata).items()
+        if isinstance(value, float) and not (math.isfinite(value) and (value > 0 or name.endswith("target")))
+    }
+    for name, value in impossible.items():
+        must = "a finite number" if name.endswith("target") else "positive"
+        left_out.append(
+            LeftOut(path, f"{name} is {value:g}, must be {must}; the benchmark's is used if it has one")
+        )
+    return msgspec.structs.replace(metadata, **dict.fromkeys(impossible))
+
+
+def _decode(content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError:
+        # Python writes NaN into JSON, for the readings of an idle GPU for instance; strict parsers refuse.
+        return msgspec.convert(json.loads(content), kind)
 
 
 def _hyperparameters(content: bytes | None, path: str, left_out: list[LeftOut]) -> str:
@@ -219,10 +282,12 @@ def _fits(trial: _Trial, version: str) -> bool:
     return defined is not None and budgets == (defined.step_hint, defined.max_runtime_seconds)
 
 
-def _check_unique(folders: Iterable[TrialFolder], versions: dict[str, str | None]) -> None:
-    seen: dict[tuple[str | None, str], str] = {}
-    for folder in folders:
-        key = (versions[folder.leaderboard], folder.submission)
+def _check_unique(
+    folders: Sequence[TrialFolder], rulesets: Sequence[Ruleset], versions: dict[str, str | None]
+) -> None:
+    seen: dict[tuple[str | None, str, Ruleset], str] = {}
+    for folder, ruleset in zip(folders, rulesets, strict=True):
+        key = (versions[folder.leaderboard], folder.submission, ruleset)
         other = seen.setdefault(key, folder.leaderboard)
         if other != folder.leaderboard:
             raise ValueError(
@@ -231,10 +296,14 @@ def _check_unique(folders: Iterable[TrialFolder], versions: dict[str, str | None
             )
 
 
-def _mixed(versions: dict[str, str | None]) -> list[str]:
+def _mixed(
+    folders: Sequence[TrialFolder], rulesets: Sequence[Ruleset], versions: dict[str, str | None]
+) -> list[str]:
+    read = {(versions[f.leaderboard], r, f.leaderboard) for f, r in zip(folders, rulesets, strict=True)}
+    counts = Counter((version, ruleset) for version, ruleset, _ in read if version)
     return [
-        f"{version} comes from {count} folders; only one ruleset on one machine makes scores comparable"
-        for version, count in sorted(Counter(filter(None, versions.values())).items())
+        f"{version} {ruleset} comes from {count} folders; only one machine makes scores comparable"
+        for (version, ruleset), count in sorted(counts.items())
         if count > 1
     ]
 
@@ -261,7 +330,9 @@ def _defined(trial: _Trial, version: str | None) -> BenchmarkWorkload | None:
     return None if version is None else benchmark(version).workloads.get(trial.folder.workload)
 
 
-def _table(trials: Sequence[_Trial], versions: dict[str, str | None]) -> pl.DataFrame:
+def _table(
+    trials: Sequence[_Trial], versions: dict[str, str | None], rulesets: dict[str, Ruleset]
+) -> pl.DataFrame:
     rows = []
     for trial_id, trial in enumerate(trials):
         folder, own = trial.folder, trial.metadata
@@ -275,17 +346,19 @@ def _table(trials: Sequence[_Trial], versions: dict[str, str | None]) -> pl.Data
             facts = (metric, minimizes(metric), own.validation_target, own.test_target)
             budgets = (None, None, None)
         recorded = (own.step_hint, own.max_runtime_seconds, own.eval_period_seconds)
-        chosen = (
-            theirs if theirs is not None and theirs > 0 else ours
-            for theirs, ours in zip(recorded, budgets, strict=True)
+        steps, seconds, period = (
+            ours if theirs is None else theirs for theirs, ours in zip(recorded, budgets, strict=True)
         )
+        ruleset = rulesets[folder.path]
+        if seconds is not None:
+            seconds *= _log_checks.runtime_factor(version, ruleset)
         workload = own.own_name if own.is_ours else folder.workload
         identity = (version, folder.submission, folder.study, workload, folder.trial)
         point = str(folder.trial - 1)
         rows.append(
             (
                 *(trial_id, *identity, point, folder.framework, trial.hyperparameters),
-                *(*facts, *chosen, own.validation_target, own.data),
+                *(*facts, steps, seconds, period, own.validation_target, own.data, ruleset),
             )
         )
     schema = {
@@ -307,6 +380,7 @@ def _table(trials: Sequence[_Trial], versions: dict[str, str | None]) -> pl.Data
         "eval_period_seconds": pl.Float64,
         "recorded_validation_target": pl.Float64,
         "data": pl.String,  # AlgoPerf's logs do not say; ours do
+        "ruleset": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row")
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from results._results import LeftOut
 from results.studies import RECORD
 
-STUDY = re.compile(r"study_(\d+)")
-TRIAL = re.compile(r"trial_(\d+)")
+# Numbers that a table of integers can hold.
+STUDY = re.compile(r"study_(\d{1,9})")
+TRIAL = re.compile(r"trial_(\d{1,9})")
 # fastmri_jax, imagenet_vit_pytorch, and with --append_timestamp also fastmri_jax_2024-02-13-13-02-24
 WORKLOAD = re.compile(r"(.+)_(jax|pytorch)(?:_\d[\d_-]*)?")
 

@@ -205,6 +205,23 @@ def read_replica_means(path: Path, optimizer_set: str = "adam8p_wide_grid_1k") -
         raise ValueError(f"{path}: {error}") from None
 
 
+def holds_replica_means(path: Path) -> bool:
+    """Whether an array file is of the form of `read_replica_means`, by most of its keys, rather than a released one.
+
+    So that a file of either form with a wrong key is told which key is wrong. Where keys do not tell, the name does.
+    """
+    named = bool(_NAME.fullmatch(path.name))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = set(file.files)
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        return not named
+    means, released = {"task_names", "steps", *SPLITS[:3]}, {"xs", "ys"}
+    if len(keys & means) == len(keys & released):
+        return not named
+    return len(keys & means) > len(keys & released)
+
+
 def read_task_names(path: Path) -> tuple[str, ...]:
     """Reads `task_names.txt`, the list of TaskSet's tasks beside its released curves: one name per line.
 

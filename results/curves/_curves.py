@@ -10,7 +10,13 @@ from pathlib import Path
 import polars as pl
 
 from results import studies
-from results.curves._archives import CurveArchive, archive_paths, read_archive, read_replica_means
+from results.curves._archives import (
+    CurveArchive,
+    archive_paths,
+    holds_replica_means,
+    read_archive,
+    read_replica_means,
+)
 from results.curves._studies import curves_of_studies
 from results.curves._table import archives_to_table, hyperparameters_of, read_table, table_to_archives
 
@@ -57,10 +63,7 @@ def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | No
     """
     path = Path(path)
     if path.suffix == ".npz" and path.is_file():
-        try:
-            archives = read_replica_means(path)
-        except ValueError:
-            archives = (read_archive(path),)
+        archives = read_replica_means(path) if holds_replica_means(path) else (read_archive(path),)
         return _in_memory(archives_to_table(archives, f"read from {path.name}"), archives, path, parameters)
     if path.is_file():
         table = read_table(path)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from reports import bands
 from reports.bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
+from reports.calibration import probability, simultaneous_intervals
+from reports.figures import figure_tuning_curve
 
 # One size for most tests: a band is calibrated once per size, by simulation.
 TRIALS = 12
@@ -154,3 +156,65 @@ def test_the_interval_holds_the_number_of_trials(result, seed):
     budget = equal_budget(tuning_curve(values, minimize=True, support=(0.0, 1.0)), result, minimize=True)
     least, trials, most = (math.inf if n is None else n for n in (budget.least, budget.trials, budget.most))
     assert least <= trials <= most
+
+
+# Large searches, whose bands are calculated.
+
+
+def test_the_probability_of_intervals_is_that_of_small_cases_by_hand():
+    # Two draws, the smaller below a half and the larger above it: one on each side.
+    assert probability(np.array([0.0, 0.5]), np.array([0.5, 1.0])) == pytest.approx(0.5, rel=1e-12)
+    # All of n draws in [a, b]: (b - a)^n.
+    assert probability(np.full(5, 0.2), np.full(5, 0.9)) == pytest.approx(0.7**5, rel=1e-12)
+    # The larger of two draws below a half, and anything else: a quarter.
+    assert probability(np.zeros(2), np.array([0.5, 0.5])) == pytest.approx(0.25, rel=1e-12)
+    assert probability(np.array([0.5, 0.6]), np.array([0.55, 0.5])) == 0.0
+
+
+def test_the_probability_of_intervals_is_that_of_simulated_draws():
+    low, high = simultaneous_intervals(150, 0.7)
+    draws = np.sort(np.random.default_rng(0).random((4000, 150)), axis=1)
+    held = ((low <= draws) & (draws <= high)).all(axis=1).mean()
+    assert abs(held - 0.7) < 4 * math.sqrt(0.7 * 0.3 / 4000)  # four standard errors
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.7, 0.95])
+def test_calculated_intervals_are_those_that_opda_simulates(confidence, monkeypatch):
+    # opda's error of 1 - confidence is within 3 % for confidences up to .95 (its own comment, 99.9 %); the tails of 40
+    # intervals then differ by less, the ends by less still.
+    values = np.sort(np.random.default_rng(0).random(40))
+    simulated = tuning_curve(values, minimize=True, confidence=confidence, support=(0.0, 1.0))
+    monkeypatch.setattr(bands, "MOST_SIMULATED", 0)
+    calculated = tuning_curve(values, minimize=True, confidence=confidence, support=(0.0, 1.0))
+    # A curve moves by whole values: where a quantile lies at the edge of a step it may take the next.
+    ranks = {column: np.searchsorted([0.0, *values, 1.0], simulated[column]) for column in ("lower", "upper")}
+    for column, expected in ranks.items():
+        found = np.searchsorted([0.0, *values, 1.0], calculated[column])
+        assert abs(found - expected).max() <= 1, column
+        assert (found != expected).sum() <= 2, column
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_a_large_search_keeps_the_order_of_its_band(minimize):
+    values = np.random.default_rng(3).random(3000)
+    values[:50] = np.inf if minimize else -np.inf
+    curve = tuning_curve(values, minimize=minimize, support=(0.0, 1.0))
+    assert curve.height == 3000
+    for lower, upper in (("lower", "median"), ("median", "upper")):
+        assert (curve[lower] <= curve[upper]).all()
+    for column in ("lower", "median", "upper"):
+        assert curve[column].is_sorted(descending=minimize)
+    # opda's own curve, at a number of trials where no quantile lies on a step.
+    assert curve["median"][6] == median_of_best(np.clip(values, 0, 1), 7, minimize=minimize)
+
+
+def test_a_long_curve_is_drawn_with_few_points():
+    curve = tuning_curve(np.random.default_rng(3).random(3000), minimize=True, support=(0.0, 1.0))
+    figure = figure_tuning_curve(curve)
+    (line,) = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 2]  # type: ignore[arg-type]
+    drawn = np.asarray(line.get_xdata()).astype(int)
+    assert len(drawn) <= 500
+    assert (drawn[0], drawn[-1]) == (1, 3000)
+    # On the curve itself, and dense on a logarithmic axis.
+    assert np.asarray(line.get_ydata()).tolist() == curve["median"].gather(drawn - 1).to_list()
+    assert (np.diff(drawn) <= 1 + 0.02 * drawn[:-1]).all()

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import results
 from reports.logs import score, scores
 from results import EVAL_COLUMNS, TRIAL_COLUMNS, Results
 from results.algoperf import read_algoperf_logs, read_algoperf_parquet
@@ -202,6 +203,11 @@ def pool(
 BASE = benchmark("v0.6").base
 
 
+def under(ruleset: str, results: Results) -> Results:
+    """The same results, of trials under a ruleset."""
+    return dataclasses.replace(results, trials=results.trials.with_columns(ruleset=pl.lit(ruleset)))
+
+
 def test_one_submission_slower_everywhere_by_a_factor():
     # algoperf.md, section 3: 1.7 times slower scores 0.762626, which is (4 - 1.7)/3 up to the grid.
     result = score(pool({"fast": dict.fromkeys(BASE, 1000.0), "slow": dict.fromkeys(BASE, 1700.0)}))
@@ -257,7 +263,7 @@ def test_a_workload_that_nobody_ran_counts_against_all_and_is_noted():
     result = score(pool(rows))
     assert result.scores["score"].item() == pytest.approx(7 / 8)
     assert result.time_to_target["wmt"].to_list() == [None]
-    assert result.notes == ("not run by anybody, so missed by all: wmt",)
+    assert result.notes[1:] == ("not run by anybody, so missed by all: wmt",)
 
 
 def test_a_workload_that_nobody_trained_is_missed_by_all():
@@ -293,9 +299,10 @@ def test_speedups_replace_missed_targets_by_the_budget_and_a_second():
     )  # AlgoPerf uses v0.5's for v0.6 as well
     expected = ((v05_budget + 1) / 100) ** (1 / 8)
     assert score(pool(rows)).speedups.row(0) == ("s", pytest.approx(expected))
-    # Without hyperparameters it is self-tuning, whose budget is 1.5 times as long.
-    self_tuned = score(pool(rows, hyperparameters="{}")).speedups.row(0)
-    assert self_tuned == ("s", pytest.approx(((1.5 * v05_budget + 1) / 100) ** (1 / 8)))
+    # Of self-tuning the budget is 1.5 times as long, and only the record says that it is self-tuning.
+    expected_longer = ((1.5 * v05_budget + 1) / 100) ** (1 / 8)
+    assert score(under("self-tuning", pool(rows))).speedups.row(0) == ("s", pytest.approx(expected_longer))
+    assert score(pool(rows, hyperparameters="{}")).speedups.row(0) == ("s", pytest.approx(expected))
 
 
 def test_our_own_studies_are_scored_by_steps_over_the_workloads_present():
@@ -314,7 +321,7 @@ def test_a_workload_without_a_target_is_noted():
     target = pl.when(pl.col("workload") == "digits").then(pl.col("validation_target"))
     untargeted = dataclasses.replace(results, trials=results.trials.with_columns(validation_target=target))
     result = score(untargeted)
-    assert result.notes == ("without a validation target, so missed by all: text",)
+    assert result.notes[1:] == ("without a validation target, so missed by all: text",)
     assert result.scores["score"].item() == pytest.approx(1 / 2)
 
 
@@ -349,3 +356,69 @@ def test_variants_alone_cannot_be_scored():
 def test_a_score_is_json_once_its_tables_are(published):
     result = score(published, "v0.6")
     assert json.loads(json.dumps(result.scores.to_dicts()))[0]["submission"] == "shampoo"
+
+
+# Two rulesets.
+
+
+def merged(one: Results, other: Results) -> Results:
+    trials = other.trials.with_columns(pl.col("trial_id") + 10_000_000)
+    evals = other.evals.with_columns(pl.col("trial_id") + 10_000_000)
+    return dataclasses.replace(
+        one, trials=pl.concat([one.trials, trials]), evals=pl.concat([one.evals, evals])
+    )
+
+
+def test_two_rulesets_of_one_version_are_scored_apart(published):
+    # A self-tuning baseline that is faster everywhere would raise or lower every score if it took part.
+    fast = under(
+        "self-tuning", pool({"baseline": dict.fromkeys(benchmark("v0.5").base, 1.0)}, version="v0.5")
+    )
+    both = merged(published.of_benchmark("v0.5"), fast)
+    by_part = scores(both)
+    assert list(by_part) == ["v0.5 external", "v0.5 self-tuning"]
+    found = column(by_part["v0.5 external"].scores, "score")
+    assert found == pytest.approx({name: row[0] for name, row in V05.items()}, **SIX_DIGITS)
+    assert by_part["v0.5 self-tuning"].submissions == ("baseline",)
+    with pytest.raises(
+        ValueError, match="rulesets external and self-tuning, whose budgets differ; choose one"
+    ):
+        score(both)
+    assert score(both, ruleset="external").ruleset == "external"
+
+
+def test_lists_of_two_rulesets_ask_for_one():
+    rows = {"s": dict.fromkeys(BASE, 10.0)}
+    both = merged(pool(rows), under("self-tuning", pool(rows)))
+    with pytest.raises(ValueError, match="choose one with --ruleset"):
+        results.pool(both)
+    with pytest.raises(ValueError, match="no trials of the ruleset external"):
+        results.pool(both, ruleset="external")
+    assert results.pool(both, ruleset="self-tuning").points == ("0",)
+    with pytest.raises(ValueError, match=r"choose one with Results\.of_ruleset"):
+        results.fractions(results.hits(both))
+
+
+# What is said of a score.
+
+
+def test_a_missed_target_is_told_from_a_workload_that_was_not_run():
+    rows = {"s": dict.fromkeys(BASE, 10.0) | {"wmt": float("inf"), "ogbg": None}}
+    status = score(pool(rows)).status
+    assert status.select("submission", "fastmri", "wmt", "ogbg").row(0) == (
+        "s",
+        "reached",
+        "missed",
+        "not run",
+    )
+
+
+def test_the_score_of_a_lone_submission_says_what_it_is_worth():
+    lone, two = {"a": dict.fromkeys(BASE, 10.0)}, {name: dict.fromkeys(BASE, 10.0) for name in "ab"}
+    assert "just the share of workloads it trains" in score(pool(lone)).notes[0]
+    assert score(pool(two)).notes == ()
+
+
+def test_a_time_of_zero_is_the_best_time():
+    result = score(pool({"a": dict.fromkeys(BASE, 0.0), "b": dict.fromkeys(BASE, 10.0)}))
+    assert column(result.scores, "score") == {"a": 1.0, "b": 0.0}

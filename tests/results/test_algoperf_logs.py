@@ -13,6 +13,7 @@ import pytest
 
 from results import Results
 from results.algoperf import read_algoperf_logs, read_algoperf_parquet
+from tests.results.log_tables import tables
 
 HEADER = (
     "accumulated_eval_time,accumulated_logging_time,accumulated_submission_time,global_step,preemption_count,score,"
@@ -41,6 +42,7 @@ def write_trial(
     csv: str | bytes | None = None,
     metadata: dict | str | None = V05_FASTMRI,
     hyperparameters: dict | str | None = None,
+    flags: dict | str | None = None,
 ) -> Path:
     """One trial directory; a string is written as it is."""
     folder.mkdir(parents=True)
@@ -48,7 +50,8 @@ def write_trial(
         csv = "\n".join([HEADER, line(1, 0.1), line(500, 0.8)]) + "\n"
     if csv != "none":
         (folder / "eval_measurements.csv").write_bytes(csv.encode() if isinstance(csv, str) else csv)
-    for name, content in (("meta_data_0.json", metadata), ("hparams.json", hyperparameters)):
+    written = {"meta_data_0.json": metadata, "hparams.json": hyperparameters, "flags_0.json": flags}
+    for name, content in written.items():
         if content is not None:
             (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
     return folder
@@ -352,7 +355,8 @@ def test_broken_hyperparameters_stay_unknown(tmp_path, content):
 
 def test_self_tuning_logs_have_no_hyperparameters_and_nothing_is_amiss(tmp_path):
     for study in range(3):
-        write_trial(tmp_path / f"tuner/study_{study}/fastmri_pytorch/trial_1", metadata=V06_FASTMRI)
+        folder = tmp_path / f"tuner/study_{study}/fastmri_pytorch/trial_1"
+        write_trial(folder, metadata=V06_FASTMRI, flags={"tuning_ruleset": "self"})
     results = read_algoperf_logs(tmp_path)
     assert place(results, "repeat", "hyperparameters", "framework") == [
         (s, "{}", "pytorch") for s in range(3)
@@ -574,3 +578,190 @@ def test_a_leaderboard_of_an_unknown_version_is_named(tmp_path, logs):
     trials.write_parquet(tmp_path / "trials.parquet")
     with pytest.raises(ValueError, match=r"leaderboard is 'v0\.4'; must be one of v0\.5"):
         read_algoperf_parquet(tmp_path)
+
+
+# Rulesets.
+
+
+def ruleset_trial(folder: Path, flags: dict | str | None, seconds: float, **more) -> None:
+    """One trial of fastmri whose last evaluation is at so many seconds of a v0.5 budget of 8,859 in external tuning."""
+    rows = [HEADER, line(1, 0.1, 10.0), line(15_000, 0.2, seconds)]
+    write_trial(folder, "\n".join(rows) + "\n", flags=flags, **more)
+
+
+@pytest.mark.parametrize(
+    ("flags", "ruleset", "budget", "status"),
+    [
+        ({"tuning_ruleset": "self"}, "self-tuning", 3 * 8859, "interrupted"),
+        ({"tuning_ruleset": "external"}, "external", 8859, "timeout"),
+    ],
+)
+def test_the_ruleset_that_flags_state_gives_the_budget(tmp_path, flags, ruleset, budget, status):
+    # 13,000 s are half of self-tuning's budget and more than that of external tuning.
+    ruleset_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", flags, 13_000.0)
+    results = read_algoperf_logs(tmp_path)
+    assert place(results, "ruleset", "max_runtime_seconds", "status") == [(ruleset, budget, status)]
+    assert not results.warnings
+
+
+def test_hyperparameters_do_not_tell_the_ruleset(tmp_path):
+    ruleset_trial(
+        tmp_path / "a/study_0/fastmri_jax/trial_1", {"tuning_ruleset": "external"}, 10, hyperparameters={}
+    )
+    ruleset_trial(
+        tmp_path / "b/study_0/fastmri_jax/trial_1", {"tuning_ruleset": "self"}, 10, hyperparameters={"x": 1}
+    )
+    assert place(read_algoperf_logs(tmp_path), "submission", "ruleset") == [
+        ("a", "external"),
+        ("b", "self-tuning"),
+    ]
+
+
+def test_a_ruleset_is_read_from_our_metadata_and_from_the_folder_of_published_logs(tmp_path):
+    ours = V05_FASTMRI | {"shortlist.tuning_ruleset": "self-tuning"}
+    ruleset_trial(tmp_path / "one/a/study_0/fastmri_jax/trial_1", None, 10, metadata=ours)
+    ruleset_trial(tmp_path / "self_tuning/b/study_0/fastmri_jax/trial_1", None, 10)
+    ruleset_trial(tmp_path / "external_tuning/c/study_0/fastmri_jax/trial_1", None, 10)
+    rulesets = dict(place(read_algoperf_logs(tmp_path), "submission", "ruleset"))
+    assert rulesets == {"a": "self-tuning", "b": "self-tuning", "c": "external"}
+
+
+def test_a_trial_without_flags_ran_under_the_ruleset_of_its_submission(tmp_path):
+    ruleset_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", {"tuning_ruleset": "self"}, 10)
+    ruleset_trial(tmp_path / "s/study_1/fastmri_jax/trial_1", None, 10)
+    assert read_algoperf_logs(tmp_path).rulesets == ("self-tuning",)
+
+
+def test_a_ruleset_that_nothing_states_is_said_to_be_doubtful(tmp_path):
+    ruleset_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", None, 10)
+    results = read_algoperf_logs(tmp_path)
+    assert results.rulesets == ("external",)
+    assert "s: read as external tuning; no trial has hyperparameters" in results.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "flags", [{"tuning_ruleset": "both"}, "[1]", "{", '{"tuning_ruleset": 3}', "[" * 5000]
+)
+def test_flags_that_cannot_be_used_are_named(tmp_path, flags):
+    ruleset_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", flags, 10, hyperparameters={"x": 1})
+    results = read_algoperf_logs(tmp_path)
+    assert results.rulesets == ("external",)
+    assert "flags_0.json" in reasons(results)
+
+
+def test_the_same_name_under_two_rulesets_is_two_submissions(tmp_path):
+    for folder, flag in (("external", "external"), ("self", "self")):
+        ruleset_trial(
+            tmp_path / f"{folder}/baseline/study_0/fastmri_jax/trial_1", {"tuning_ruleset": flag}, 10
+        )
+    results = read_algoperf_logs(tmp_path)
+    assert results.rulesets == ("external", "self-tuning")
+    assert {key: len(part.trials) for key, part in results.comparable().items()} == {
+        ("v0.5", "external"): 1,
+        ("v0.5", "self-tuning"): 1,
+    }
+
+
+# Values that cannot be.
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (line(500, 0.8, -5.0), "accumulated_submission_time is '-5.0'; seconds must be 0 or more"),
+        (line(-500, 0.8, 5.0), "global_step is '-500', not a whole number from 0 on"),
+        (line(500, "1e999"), "validation/ssim is '1e999', not a number"),
+        (line(500, 0.8, "1e999"), "accumulated_submission_time is '1e999', not a number"),  # type: ignore[arg-type]
+        (line("1e300", 0.8, 5.0), "global_step is '1e300'"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_left_out_with_the_reason(tmp_path, row, reason):
+    csv = "\n".join([HEADER, line(1, 0.1), row, line(900, 0.9)]) + "\n"
+    write_trial(tmp_path / "s/study_0/fastmri_jax/trial_1", csv)
+    results = read_algoperf_logs(tmp_path)
+    assert metrics(results) == [0.1, 0.9]
+    assert f"1 line left out: line 3: {reason}" in reasons(results)["eval_measurements.csv"]
+
+
+@pytest.mark.parametrize("hint", [0, -1, float("nan"), float("inf")])
+def test_a_step_hint_that_cannot_be_is_named_and_the_benchmarks_is_used(tmp_path, hint):
+    write_trial(
+        tmp_path / "s/study_0/fastmri_jax/trial_1", metadata=V05_FASTMRI | {"workload.step_hint": hint}
+    )
+    results = read_algoperf_logs(tmp_path, "v0.5")
+    assert results.trials["step_hint"].to_list() == [36189]
+    assert "step_hint is" in reasons(results)["meta_data_0.json"]
+
+
+def test_numbers_too_long_for_a_table_are_no_trials(tmp_path):
+    write_trial(tmp_path / "s/study_0/fastmri_jax/trial_1")
+    (tmp_path / f"s/study_0/fastmri_jax/trial_{'9' * 30}").mkdir()
+    assert len(read_algoperf_logs(tmp_path).trials) == 1
+
+
+# Tables of made-up trials.
+
+
+def test_tables_of_two_rulesets_are_kept_apart(tmp_path):
+    both = [{"ruleset": "external"}, {"ruleset": "self", "hparams": None}]
+    results = read_algoperf_parquet(tables(tmp_path / "t", both))
+    assert place(results, "submission", "ruleset", "max_runtime_seconds") == [
+        ("s", "external", 48151),
+        ("s", "self-tuning", 3 * 48151),
+    ]
+    assert [len(part.trials) for part in results.comparable().values()] == [1, 1]
+
+
+def test_tables_without_a_ruleset_are_read_by_the_flag_beside_it(tmp_path):
+    row = {"ruleset": None, "tuning_ruleset_flag": "self"}
+    assert read_algoperf_parquet(tables(tmp_path / "t", [row])).rulesets == ("self-tuning",)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"leaderboard": "v2.0"}, "1 trials: leaderboard is 'v2.0'; must be one of v0.5, v0.6, v1.0"),
+        ({"leaderboard": None}, "1 trials: leaderboard is ''; must be one of"),
+        ({"workload": "mine"}, "1 trials: workload 'mine' is not part of AlgoPerf v0.5"),
+        ({"ruleset": "both"}, "1 trials: ruleset is 'both'; must be one of external, self"),
+    ],
+)
+def test_trials_of_an_unknown_kind_are_left_out_with_the_reason(tmp_path, row, reason):
+    results = read_algoperf_parquet(tables(tmp_path / "t", [{"submission": "a"}, row]))
+    assert results.submissions == ("a",)
+    assert reason in [item.reason[: len(reason)] for item in results.left_out]
+
+
+def test_another_version_than_the_one_asked_for_stops_nothing(tmp_path):
+    strange = {"leaderboard": "v9", "submission": "b", "step_hint": 0.0}
+    results = read_algoperf_parquet(tables(tmp_path / "t", [{}, strange]), "v0.5")
+    assert (results.submissions, results.left_out) == (("s",), ())
+
+
+@pytest.mark.parametrize(
+    ("row", "evaluation", "message"),
+    [
+        ({"step_hint": 0.0}, {}, "step_hint is 0 in trial_id 0; must be positive"),
+        ({"max_allowed_runtime_sec": float("nan")}, {}, "max_runtime_seconds is nan in trial_id 0"),
+        (
+            {},
+            {"accumulated_submission_time": -1.0},
+            "submission_seconds is -1 in trial_id 0; must be 0 or more",
+        ),
+        ({}, {"accumulated_submission_time": float("inf")}, "submission_seconds is inf"),
+        ({}, {"global_step": -5}, "global_step is -5"),
+        ({}, {"trial_id": 7}, "1 rows of trials that trials.parquet does not hold, such as trial_id 7"),
+    ],
+)
+def test_tables_with_a_value_that_cannot_be_are_refused(tmp_path, row, evaluation, message):
+    folder = tables(tmp_path / "t", [row], [{"trial_id": 0} | evaluation])
+    with pytest.raises(ValueError, match=message) as caught:
+        read_algoperf_parquet(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_a_trial_that_stands_twice_in_a_table_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"more than one row of benchmark v0\.5, ruleset external, submission s"
+    ):
+        read_algoperf_parquet(tables(tmp_path / "t", [{}, {}]))

@@ -147,3 +147,14 @@ def test_errors_are_one_line(tmp_path):
             read_source(write(tmp_path / name, text))
         assert "\n" not in str(caught.value)
         assert json.dumps(str(caught.value))
+
+
+def test_a_fraction_beyond_floating_point_is_no_missed_target(tmp_path):
+    path = tmp_path / "fractions.csv"
+    path.write_text("point,workload,fraction\na,w,1e999\nb,w,inf\n")
+    with pytest.raises(
+        ValueError, match="fraction of point a on workload w is 1e999; is beyond what a number"
+    ):
+        read_source(path)
+    path.write_text("point,workload,fraction\na,w,0.5\nb,w,inf\n")
+    assert read_source(path).values.tolist() == [[0.5], [float("inf")]]  # type: ignore[union-attr]

@@ -111,6 +111,53 @@ def test_damaged_and_misnamed_files_are_refused(tmp_path):
         curve_files.read_archive(tmp_path / "set_1_replica1.npz")
 
 
+def replica_means(folder, name="means.npz", **changes):
+    """A file of means over replicas, with some arrays changed."""
+    arrays = {"task_names": np.array(["t"]), "optimizers": np.array(["a", "b"]), "steps": np.array([0, 10])}
+    arrays |= {split: np.zeros((1, 2, 2), np.float32) for split in ("train", "valid_inner", "valid_outer")}
+    path = folder / name
+    np.savez(path, **{k: v for k, v in (arrays | changes).items() if v is not None})
+    return path
+
+
+def test_replica_means_are_told_from_released_files_by_what_they_hold(tmp_path):
+    assert results.read_curves(replica_means(tmp_path)).tasks == ("t",)
+    assert results.read_curves(replica_means(tmp_path, "set_10_replica1.npz")).tasks == ("t",)
+    assert results.read_curves(released(tmp_path)).tasks == ("task",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"train": None},
+            "has the keys optimizers, steps, task_names, valid_inner, valid_outer; must have task_names",
+        ),
+        ({"train": None, "training": np.zeros(1)}, "has the keys optimizers, steps, task_names, training"),
+        ({"task_names": None, "tasks": np.array(["t"])}, "has the keys optimizers, steps, tasks"),
+        ({"steps": np.array([0, 5, 10])}, r"train has shape \(1, 2, 2\); must be \(1, 2, 3\)"),
+    ],
+)
+def test_replica_means_with_a_wrong_key_are_told_which(tmp_path, changes, message):
+    path = replica_means(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        results.read_curves(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_a_released_file_with_a_wrong_key_is_told_which(tmp_path):
+    with pytest.raises(ValueError, match="has the keys optimizers, xs; must have optimizers, xs, ys"):
+        results.read_curves(released(tmp_path, ys=None))
+
+
+def test_an_array_file_that_is_damaged_is_said_to_be(tmp_path):
+    for name in ("means.npz", "set_10_replica1.npz"):
+        path = replica_means(tmp_path, name)
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(ValueError, match="is damaged"):
+            results.read_curves(path)
+
+
 def test_a_kill_while_writing_leaves_no_file(tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
