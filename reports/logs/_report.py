@@ -16,7 +16,7 @@ from reports.figures import figure_performance_profile
 from reports.figures.drawing import NARROW
 from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
 from reports.logs._scoring import Score, score
-from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, file_stem
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, draw_picture, file_stem
 from results import By, Results
 
 Progress = Callable[[str, int, int], None]
@@ -27,6 +27,7 @@ def logs_report(
     *,
     list_size: int | None = None,
     penalty: float = lists.PENALTY,
+    submission: str | None = None,
     title: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -36,6 +37,7 @@ def logs_report(
       results: from a tree of logs or from the Parquet tables.
       list_size: points in the leave-one-out lists; None takes one fewer than a submission has, at most 5.
       penalty: tau of the cost C_tau, at least 1.
+      submission: whose points are seen as a list; None takes all that have several. Scores compare all in any case.
       title: of the page.
       progress: called as progress(what, done, total).
 
@@ -43,12 +45,15 @@ def logs_report(
       The report; `write_report` makes a folder of it.
 
     Raises:
-      ValueError: no trials, or a size or penalty out of range.
+      ValueError: no trials, a size or penalty out of range, or no such submission.
     """
     if results.trials.is_empty():
         raise ValueError(f"{results.source}: no trials, so there is nothing to report")
     if list_size is not None and list_size < 1:
         raise ValueError(f"list_size is {list_size}; a list needs at least 1 point")
+    if submission is not None and submission not in results.submissions:
+        there = ", ".join(results.submissions)
+        raise ValueError(f"{results.source}: no submission {submission!r}; it holds {there}")
     sections: list[Section] = []
     scored: dict[str | None, Score] = {}
     found: dict[str | None, dict[By, list[FixedList]]] = {}
@@ -57,7 +62,7 @@ def logs_report(
             progress("benchmarks", done, len(results.benchmarks))
         part = results.of_benchmark(version)
         scored[version] = score(part)
-        found[version] = fixed_lists(part, scored[version], list_size, penalty)
+        found[version] = fixed_lists(part, scored[version], list_size, penalty, submission)
     if progress:
         progress("benchmarks", len(results.benchmarks), len(results.benchmarks))
     main = max(scored, key=lambda version: len(scored[version].submissions))
@@ -66,7 +71,7 @@ def logs_report(
         sections.append(_score_section(result, with_picture=version != main))
         if any(found[version].values()):
             sections.append(list_section(results.of_benchmark(version), result, found[version], penalty))
-    sections.append(_what_was_read(results))
+    sections.append(_what_was_read(results, _settings(list_size, penalty, submission)))
     several = len(results.benchmarks) > 1
     detail = [
         *(_finding(result, several) for version, result in scored.items() if version != main),
@@ -113,21 +118,31 @@ def _headline(results: Results) -> tuple[tuple[str, str], ...]:
 # Scores
 
 
-def _profile(result: Score) -> Picture:
-    df = result.profiles.unpivot(index="tau", variable_name="submission", value_name="rho")
+def performance_profiles(result: Score) -> pl.DataFrame:
+    """Performance profiles, best score first: what `figure_performance_profile` draws.
+
+    Returns:
+      Columns submission, tau (ratio to the fastest), rho (share of the base workloads, 0 to 1).
+    """
+    table = result.profiles.unpivot(index="tau", variable_name="submission", value_name="rho")
     order = {name: place for place, name in enumerate(result.ranked)}
-    df = df.sort(pl.col("submission").replace_strict(order), "tau", maintain_order=True)
-    top = result.ranked[0]
+    by_score = table.sort(pl.col("submission").replace_strict(order), "tau", maintain_order=True)
+    return by_score.select("submission", "tau", "rho")
+
+
+def _profile(result: Score) -> Picture:
+    top, submissions = result.ranked[0], len(result.submissions)
     label = f" on {result.benchmark}" if result.benchmark else ""
     unit = "Time" if result.by == "time" else "Steps"
-    return Picture(
+    return draw_picture(
         f"performance_profile_{file_stem(result.benchmark or 'logs')}",
-        figure_performance_profile(df),
+        figure_performance_profile,
+        performance_profiles(result),
         f"Performance profiles{label}: the share of workloads that a submission trains within so many times "
         f"the best submission's {unit.lower()}. Higher and further left is better; the score is the area "
         "below the curve.",
-        f"Performance profiles of {count(len(order), 'submission')}{label}; {top} has the largest area.",
-        narrow=figure_performance_profile(df, width=NARROW),
+        f"Performance profiles of {count(submissions, 'submission')}{label}; {top} has the largest area.",
+        narrow=NARROW,
     )
 
 
@@ -198,7 +213,16 @@ def _time_tables(result: Score) -> tuple[pl.DataFrame, pl.DataFrame]:
 # What was read
 
 
-def _what_was_read(results: Results) -> Section:
+def _settings(list_size: int | None, penalty: float, submission: str | None) -> str:
+    """What the report was asked for, in words."""
+    size = (
+        "one point less than a submission has, at most 5" if list_size is None else count(list_size, "point")
+    )
+    whose = "every submission" if submission is None else submission
+    return f"lists of {size} (--size), penalty {penalty:g} (--penalty), points of {whose} (--submission)"
+
+
+def _what_was_read(results: Results, settings: str) -> Section:
     trials = results.trials
     status = tables.status_table(trials.with_columns(submission=_with_version(trials)))
     shape = (
@@ -216,6 +240,7 @@ def _what_was_read(results: Results) -> Section:
             + (f" ({'; '.join(said)})" if said else "")
             + ". Targets and rules are those of each benchmark version, budgets those that each trial recorded."
         ),
+        Prose(f"This report: {settings}."),
         Table(
             "submissions",
             shape.join(status, on="submission", maintain_order="left"),

@@ -12,6 +12,7 @@ from reports.page._report import (
     Report,
     Section,
     Table,
+    draw_picture,
     file_stem,
 )
 from reports.page._write import write_report
@@ -27,6 +28,7 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "draw_picture",
     "file_stem",
     "markdown_table",
     "write_report",
