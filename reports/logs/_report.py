@@ -11,11 +11,13 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._list_sections import left_out_table
+from reports._tables import spread_columns
 from reports._words import count
 from reports.figures import figure_performance_profile
 from reports.figures.drawing import NARROW
 from reports.logs._fixed_lists import FixedList, fixed_lists, list_section, list_sentence
 from reports.logs._scoring import Score, score
+from reports.logs._spread import RepeatScores, by_repeat
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, draw_picture, file_stem
 from results import By, Results
 
@@ -57,18 +59,20 @@ def logs_report(
     sections: list[Section] = []
     scored: dict[str | None, Score] = {}
     found: dict[str | None, dict[By, list[FixedList]]] = {}
+    spreads: dict[str | None, RepeatScores] = {}
     for done, version in enumerate(results.benchmarks):
         if progress:
             progress("benchmarks", done, len(results.benchmarks))
         part = results.of_benchmark(version)
         scored[version] = score(part)
+        spreads[version] = by_repeat(part, scored[version])
         found[version] = fixed_lists(part, scored[version], list_size, penalty, submission)
     if progress:
         progress("benchmarks", len(results.benchmarks), len(results.benchmarks))
     main = max(scored, key=lambda version: len(scored[version].submissions))
     opening = _profile(scored[main])
     for version, result in scored.items():
-        sections.append(_score_section(result, with_picture=version != main))
+        sections.append(_score_section(result, spreads[version], with_picture=version != main))
         if any(found[version].values()):
             sections.append(list_section(results.of_benchmark(version), result, found[version], penalty))
     sections.append(_what_was_read(results, _settings(list_size, penalty, submission)))
@@ -86,6 +90,7 @@ def logs_report(
         facts=_headline(results),
         opening=opening,
         sections=tuple(sections),
+        caveats=tuple(filter(None, [spreads[main].note])),
     )
 
 
@@ -146,12 +151,14 @@ def _profile(result: Score) -> Picture:
     )
 
 
-def _score_section(result: Score, *, with_picture: bool) -> Section:
+def _score_section(result: Score, spread: RepeatScores, *, with_picture: bool) -> Section:
     stem = file_stem(result.benchmark or "logs")
     table = result.scores.join(result.speedups, on="submission", how="left", maintain_order="left")
     columns = {
-        "score": Column(note="AlgoPerf's grid", show="score", best="max"),
-        "exact_score": Column(title="score", note="exact integral", show="score"),
+        "score": Column(note="AlgoPerf's grid", show="score", best="max", spread=spread_columns("score")),
+        "exact_score": Column(
+            title="score", note="exact integral", show="score", spread=spread_columns("exact_score")
+        ),
         "workloads_trained": Column(title="trained", note=f"of {len(result.workloads)}", best="max"),
         "speedup": Column(
             title="time ratio", note=f"to {result.against}, smaller is faster", show="fraction", best="min"
@@ -164,9 +171,11 @@ def _score_section(result: Score, *, with_picture: bool) -> Section:
     blocks += [
         Table(
             f"scores_{stem}",
-            table,
-            "Scores: area under the performance profile up to 4 times the best time. Time ratio: geometric "
-            "mean over workloads, a miss counts the budget and a second; – where a workload was not run.",
+            spread.with_scores(table),
+            "Scores: area under the performance profile up to 4 times the best time"
+            + (", small: least to greatest of each study scored alone" if len(spread.alone) > 1 else "")
+            + ". Time ratio: geometric mean over workloads, a miss counts the budget and a second; – where a "
+            "workload was not run.",
             columns,
             lead_rows=(0,) if table.height > 1 else (),
         )
@@ -175,28 +184,33 @@ def _score_section(result: Score, *, with_picture: bool) -> Section:
     blocks.append(
         Table(
             f"time_to_target_{stem}",
-            base,
+            spread.with_times(base),
             f"Time to target, {measure}: in each repeat the trial that hits first, then the median over "
-            "repeats. – means not run.",
-            {name: Column(show="seconds", best="min") for name in result.workloads},
+            f"repeats{', small: least to greatest' if len(spread.alone) > 1 else ''}. – means not run.",
+            {name: _time_column(name) for name in result.workloads},
         )
     )
     if others.width > 1:
         blocks.append(
             Table(
                 f"time_to_target_held_out_{stem}",
-                others,
+                spread.with_times(others),
                 "The same on held-out variants. A base workload counts in the score only if its variant was "
                 "trained too.",
-                {name: Column(show="seconds", best="min") for name in others.columns[1:]},
+                {name: _time_column(name) for name in others.columns[1:]},
             )
         )
     if len(result.submissions) == 1:
         blocks.append(
             Note("A score compares submissions: that of a lone one is just the share of workloads it trains.")
         )
+    blocks += [Note(spread.note)] if spread.note else []
     blocks += [Note(f"{text[:1].upper()}{text[1:]}.") for text in result.notes]
     return Section(f"{result.benchmark or 'The'} scores", tuple(blocks))
+
+
+def _time_column(workload: str) -> Column:
+    return Column(show="seconds", best="min", spread=spread_columns(workload))
 
 
 def _time_tables(result: Score) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -121,7 +121,7 @@ def _spreads(shown: pl.DataFrame, column: Column) -> list[str]:
     low, high = (shown[name].to_list() for name in column.spread)
     show = column.show or "number"
     return [
-        "" if a is None or b is None or a == b else f"{show_value(a, show)} to {show_value(b, show)}"
+        "" if a is None or b is None or a == b else f"{show_value(a, show)}–{show_value(b, show)}"
         for a, b in zip(low, high, strict=True)
     ]
 

@@ -216,9 +216,10 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
         found.append((f"{hero.trained(facts.judged)} of {len(facts.judged)}", what))
         cost = hero.cost(facts.judged, facts.penalty)
         if cost is not None:
-            found.append(
-                (f"{cost:.3f}", f"cost: geometric mean of step fractions, a miss counts {facts.penalty:g}")
-            )
+            ends = hero.cost_spread(facts.judged, facts.penalty)
+            over = "" if ends is None else f"; {ends[0]:.3f} to {ends[1]:.3f} over repeats"
+            what = f"cost: geometric mean of step fractions, a miss counts {facts.penalty:g}{over}"
+            found.append((f"{cost:.3f}", what))
     found.append((f"{facts.results.trials.height:,}", _trial_kinds(facts)))
     seconds = sum(float(about.get("seconds") or 0.0) for about in facts.about.values())
     if seconds:

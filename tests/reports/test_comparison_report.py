@@ -10,6 +10,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 import lists
 import reports
@@ -18,6 +19,7 @@ from reports.page import Report, write_report
 from reports.study import study_report
 from results import Results
 from results.studies import StudySpec, as_parquet, write_cohort, write_spec
+from shortlist.cli import app
 from submissions.points import Point
 from tests.reports.fake_study import WORKLOADS, fake_study
 
@@ -322,3 +324,28 @@ def test_build_list_and_report_take_the_same_option_on_a_folder_of_two_searches(
     assert compared.equals(
         pl.read_csv(page.parent / "figures" / "step_fractions.csv", schema=compared.schema)
     )
+
+
+def test_the_command_takes_what_build_list_takes(tmp_path):
+    few = {"workloads": NAMES[:2], "candidates": 6}
+    study_on_disk(tmp_path / "cmp" / "adam", "adam", "nadamw_optax", slower(search(**few)))
+    study_on_disk(tmp_path / "cmp" / "muon", "muon", "muon_optax", other_steps(search(**few)))
+    run = CliRunner().invoke
+    asked = ["report", str(tmp_path / "cmp"), "--out", str(tmp_path / "out")]
+    assert "choose one with --submission NAME" in str(run(app, asked).exception)
+    options = ["--submission", "muon", "--size", "3", "--penalty", "1.5", "--confidence", "0.9"]
+    said = run(app, [*asked, *options])
+    assert said.exit_code == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert (
+        "lists of 3 points (--size), penalty 1.5 (--penalty), confidence of bands 0.9 (--confidence)" in page
+    )
+    assert pl.read_csv(tmp_path / "out" / "tables" / "list.csv").height == 3
+
+
+def test_options_that_say_nothing_about_a_source_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("point,workload,fraction\na,w,0.5\nb,w,0.7\n")
+    with pytest.raises(ValueError, match="only reports on studies draw bands; leave it out"):
+        reports.report(tmp_path / "t.csv", tmp_path / "out", confidence=0.8)
+    with pytest.raises(ValueError, match="--submission mine: a table of fractions has none; leave it out"):
+        reports.report(tmp_path / "t.csv", tmp_path / "out", submission="mine")
