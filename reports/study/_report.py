@@ -177,6 +177,9 @@ def _caveats(facts: StudyFacts) -> tuple[str, ...]:
     if facts.hero is None:
         return ()
     said = []
+    reruns = len(facts.of_role("leave-one-out"))
+    if reruns > 1:
+        said.append(f"Of {reruns} studies of left-out lists the best one stands first, {facts.hero.label}.")
     rivals = sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))
     measured = [c for c in (facts.hero, *facts.others) if c.by_repeat]
     once = [c for c in measured if c.repeats == 1]
