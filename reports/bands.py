@@ -203,7 +203,7 @@ def quartiles_of_best(
 
     Example:
       >>> quartiles_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, minimize=True)
-      (0.1, 0.5)
+      (0.1, 0.2)
     """
     low, high = (_quantile_of_best(values, trials, q, minimize) for q in (0.25, 0.75))
     return low, high

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from reports._words import count, number
-from reports.study._facts import Studies, read_facts
+from reports.study._facts import Studies, read_facts, said_of
 from results import LeftOut, Results
 from results.studies import ROLES
 
 
 def candidate_studies(results: Results) -> tuple[str, ...]:
     """Names of the studies of candidates, in order of first appearance."""
-    return read_facts(results).of_role("candidates")
+    return tuple(name for name, facts in said_of(results).items() if facts["role"] == "candidates")
 
 
 def reruns_of(studies: Studies, name: str) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def read_facts(results: Results) -> Studies:
         .select("workload", "metric", "minimize", "validation_target")
         .iter_rows()
     }
-    return Studies(results, hits(results), _about(results), metrics)
+    return Studies(results, hits(results), said_of(results), metrics)
 
 
 def rank(contender: Contender, workloads: tuple[str, ...], penalty: float) -> tuple[float, float]:
@@ -168,7 +168,7 @@ def rank(contender: Contender, workloads: tuple[str, ...], penalty: float) -> tu
     return -contender.trained(workloads), math.inf if cost is None else cost
 
 
-def _about(results: Results) -> dict[str, dict[str, Any]]:
+def said_of(results: Results) -> dict[str, dict[str, Any]]:
     """What was asked of each study. One without a role counts as a baseline; alone, as the candidates."""
     known = results.about.get("studies", {})
     names = results.trials["submission"].unique(maintain_order=True).to_list()

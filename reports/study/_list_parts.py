@@ -37,7 +37,7 @@ def list_parts(facts: StudyFacts, candidates: Fractions) -> list[Section]:
 def _other_points(facts: StudyFacts, candidates: Fractions) -> str | None:
     """Says so if the points that were trained anew are not the lists that the candidates give."""
     reruns = facts.of_role("leave-one-out")
-    if not facts.rerun or len(reruns) > 1 or len(candidates.workloads) < 2:
+    if not facts.rerun or len(reruns) != 1 or len(candidates.workloads) < 2:
         return None  # of several, none need be the list shown here
     left = lists.leave_one_out(candidates.values, facts.size, facts.penalty)
     rows = facts.hits.filter(pl.col("submission") == reruns[0])
