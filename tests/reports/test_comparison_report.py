@@ -279,7 +279,8 @@ def test_a_search_that_is_not_there_is_named_with_those_that_are(name, message):
 def study_on_disk(folder, name: str, optimizer: str, part: Results) -> None:
     """A fake search as a study's folder."""
     workloads = tuple(part.trials["workload"].unique(maintain_order=True))
-    points = tuple(Point(p, {"learning_rate": 0.1}) for p in part.trials["point"].unique(maintain_order=True))
+    made_of = dict(part.trials.select("point", "hyperparameters").unique(maintain_order=True).iter_rows())
+    points = tuple(Point(point, json.loads(text)) for point, text in made_of.items())
     folder.mkdir(parents=True)
     spec = StudySpec(
         name=name, title="quasi-random search", role="candidates", optimizer=optimizer,
