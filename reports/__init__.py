@@ -8,6 +8,7 @@
 | part | holds |
 |---|---|
 | `reports` | the reports, as data (`study_report`, ...) and as a folder (`report`, `write_report`); AlgoPerf's scores |
+| `reports` | what figures are drawn from: `contenders`, `cost_by_length`, `performance_profiles` |
 | `reports.figures` | the figures of reports: each is one function of a DataFrame, usable in a notebook |
 | `reports.bands` | tuning curves of random search, with their confidence bands |
 | `reports.taskset` | TaskSet's experiments on curves, and their figures |
@@ -16,9 +17,10 @@
 Importing this needs no JAX, and loads what draws and what computes bands only when it is called.
 """
 
+from reports._figure_tables import contenders, cost_by_length
 from reports._fractions_report import fractions_report
 from reports._write import report
-from reports.logs import Score, logs_report, score, scores
+from reports.logs import Score, logs_report, performance_profiles, score, scores
 from reports.page import Report, write_report
 from reports.study import study_report
 from reports.taskset import curves_report
@@ -26,9 +28,12 @@ from reports.taskset import curves_report
 __all__ = [
     "Report",
     "Score",
+    "contenders",
+    "cost_by_length",
     "curves_report",
     "fractions_report",
     "logs_report",
+    "performance_profiles",
     "report",
     "score",
     "scores",

@@ -13,7 +13,7 @@ from reports._list_sections import fraction_columns, length_section, list_sectio
 from reports._words import count
 from reports.figures import figure_step_fractions
 from reports.figures.drawing import NARROW, short_names
-from reports.page import Block, Note, Picture, Prose, Report, Section, Table
+from reports.page import Block, Note, Picture, Prose, Report, Section, Table, draw_picture
 from results import Fractions
 
 
@@ -43,22 +43,10 @@ def fractions_report(
     size = list_size if list_size is not None else min(5, len(fractions.points))
     workloads = fractions.workloads
     n = len(workloads)
-    chosen = lists.greedy(fractions.values, size, penalty, places=fractions.places)
-    values = chosen.best(fractions.values).tolist()
-    built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
-    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
-    rows = [built, every]
-    trained = built.trained(workloads)
+    rows = _contenders(fractions, size, penalty)
+    trained = rows[0].trained(workloads)
     finding = f"{count(size, 'point')} out of {len(fractions.points)} train {trained} of {n} workloads."
     if n > 1:
-        held_out = (
-            lists.leave_one_out(fractions.values, size, penalty, places=fractions.places)
-            .held_out[:, -1]
-            .tolist()
-        )
-        left = Contender("leave-one-out list", dict(zip(workloads, held_out, strict=True)), {}, str(size))
-        rows = [left, *rows]
-        trained = left.trained(workloads)
         finding = f"A list of {count(size, 'point')} trains {trained} of {n} workloads that it has not seen."
     shown = tables.fraction_table(rows, workloads, penalty)
     blocks: list[Block] = [
@@ -79,7 +67,10 @@ def fractions_report(
     return Report(
         title=title or f"Shortlist report · {count(n, 'workload')}",
         finding=finding,
-        detail=(f"Fractions of {count(len(fractions.points), 'point')}, read from {source}.",),
+        detail=(
+            f"Fractions of {count(len(fractions.points), 'point')}, read from {source}; lists of "
+            f"{count(size, 'point')} (--size), penalty {penalty:g} (--penalty).",
+        ),
         facts=(
             (f"{trained} of {n}", f"workloads trained by the {rows[0].label}"),
             (
@@ -92,6 +83,9 @@ def fractions_report(
             ),
         ),
         opening=_opening(rows, workloads),
+        caveats=(
+            "A table holds one fraction for each point and workload: ranks rest on it, whatever it was made of.",
+        ),
         sections=(
             Section(
                 "What was reached", (Prose("A contender's fraction is that of its best point."), *blocks)
@@ -102,20 +96,46 @@ def fractions_report(
     )
 
 
-def _opening(rows: list[Contender], workloads: tuple[str, ...]) -> Picture:
-    order = sorted(workloads, key=lambda w: rows[0].fractions[w])
-    df = pl.DataFrame(
-        [(w, c.label, c.fractions[w]) for w in order for c in rows],
-        schema={"workload": pl.String, "row": pl.String, "fraction": pl.Float64},
-        orient="row",
+def contenders_of_fractions(fractions: Fractions, *, list_size: int | None, penalty: float) -> pl.DataFrame:
+    """The table of the main figure of `fractions_report`; see `reports.contenders`."""
+    size = list_size if list_size is not None else min(5, len(fractions.points))
+    return _table(_contenders(fractions, size, penalty), fractions.workloads)
+
+
+def _contenders(fractions: Fractions, size: int, penalty: float) -> list[Contender]:
+    workloads = fractions.workloads
+    values = (
+        lists.greedy(fractions.values, size, penalty, places=fractions.places).best(fractions.values).tolist()
     )
+    built = Contender("list built on all", dict(zip(workloads, values, strict=True)), {}, str(size))
+    every = Contender("all points", best_fractions(fractions), {}, str(len(fractions.points)))
+    if len(workloads) == 1:
+        return [built, every]
+    held_out = (
+        lists.leave_one_out(fractions.values, size, penalty, places=fractions.places).held_out[:, -1].tolist()
+    )
+    return [
+        Contender("leave-one-out list", dict(zip(workloads, held_out, strict=True)), {}, str(size)),
+        *(built, every),
+    ]
+
+
+def _table(rows: list[Contender], workloads: tuple[str, ...]) -> pl.DataFrame:
+    return tables.contender_rows(rows, sorted(workloads, key=lambda w: rows[0].fractions[w]))
+
+
+def _opening(rows: list[Contender], workloads: tuple[str, ...]) -> Picture:
+    data = _table(rows, workloads)
+    order = data["workload"].unique(maintain_order=True).to_list()
     names = short_names(order)
     said = ", ".join(f"{names[w]} {rows[0].fractions[w]:.2f}".replace(" inf", " missed") for w in order)
     label = "fraction of the budget at which the target is reached"
-    return Picture(
+    return draw_picture(
         "fractions",
-        figure_step_fractions(df, label=label),
+        figure_step_fractions,
+        data,
         "Further left is sooner; hollow marks never reached the target.",
         f"Fraction to target by workload. {rows[0].label}: {said}.",
-        narrow=figure_step_fractions(df, label=label, width=NARROW),
+        narrow=NARROW,
+        label=label,
     )

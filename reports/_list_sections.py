@@ -12,17 +12,18 @@ from reports._words import capital, number
 from reports._words import count as count_of
 from reports.figures import figure_cost_by_length
 from reports.figures.drawing import NARROW, short_names
-from reports.page import Block, Column, Note, Picture, Prose, Section, Table
+from reports.page import Block, Column, Note, Prose, Section, Table, draw_picture
 from results import Fractions, Results
 
 LONGEST = 10  # longer curves are flat long before
 
-SERIES = {"exact": "exact optimum"}  # in figures
-
 
 def workload_columns(workloads: Sequence[str], **how: object) -> dict[str, Column]:
-    """Columns of workloads under their short names, all shown alike."""
-    return {name: Column(title=short, **how) for name, short in short_names(workloads).items()}  # type: ignore[arg-type]
+    """Columns of workloads under their short names, all shown alike, each with its spread where there is one."""
+    return {
+        name: Column(title=short, spread=tables.spread_columns(name), **how)  # type: ignore[arg-type]
+        for name, short in short_names(workloads).items()
+    }
 
 
 def fraction_columns(workloads: Sequence[str], penalty: float, *, best: bool = True) -> dict[str, Column]:
@@ -32,8 +33,12 @@ def fraction_columns(workloads: Sequence[str], penalty: float, *, best: bool = T
         "trials": Column(title="points", note="× repeats", show="text"),
         **workload_columns(workloads, show="share", best="min" if best else None),
         "trained": Column(note=f"of {len(workloads)}", best="max" if best else None),
-        "cost": Column(note=f"miss = {penalty:g}", show="fraction", best="min" if best else None),
-    }
+        "cost": Column(
+            note=f"miss = {penalty:g}", show="fraction", best="min" if best else None,
+            spread=tables.spread_columns("cost"),
+        ),
+        "spread": Column(hidden=True),
+    }  # fmt: skip
 
 
 def list_section(
@@ -142,21 +147,23 @@ def length_section(
     """
     workloads, count = fractions.workloads, len(fractions.points)
     curves = tables.cost_by_length_table(fractions, min(count, max(LONGEST, size)), penalty)
-    drawn = curves.select("points", pl.col("series").replace(SERIES), "cost")
+    drawn = curves
     if anew is not None:
         extra = pl.DataFrame(
             {"points": [anew[0]], "series": ["leave-one-out, trained anew"], "cost": [anew[1]]}
         )
-        drawn = pl.concat([drawn, extra])
-    picture = Picture(
+        drawn = pl.concat([drawn, extra], how="diagonal")
+    picture = draw_picture(
         "cost_by_length",
-        figure_cost_by_length(drawn, penalty=penalty),
+        figure_cost_by_length,
+        drawn,
         "What each further point brings. Greedy and exact lists are judged on the workloads that built "
         "them, leave-one-out lists on the one they have not seen: the gap is the price of not knowing the "
         "workload.",
         f"Cost against list length, from 1 to {curves['points'].max()} points, for lists built greedily and "
         "exactly, and for lists judged on a workload they have not seen.",
-        narrow=figure_cost_by_length(drawn, penalty=penalty, width=NARROW),
+        narrow=NARROW,
+        penalty=penalty,
     )
     blocks: list[Block] = [picture]
     wide = curves.pivot("series", index="points", values=["cost", "trained"])

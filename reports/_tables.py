@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 import lists
-from reports._contenders import Contender
+from reports._contenders import Contender, Spread
 from reports.bands import EqualBudget
 from results import Fractions
 from results.studies import STATUSES
@@ -36,7 +36,8 @@ def fraction_table(
 
     Returns:
       Columns contender, trials, one per workload (fraction of the budget; inf = missed, null = not run),
-      trained (workloads), cost (C_tau over the workloads; null if not run on all).
+      trained (workloads), cost (C_tau over the workloads; null if not run on all). Where a contender has a spread,
+      "<workload> low" and "<workload> high" of every workload, "cost low", "cost high", and spread (of what) follow.
 
     Reference: Medapati et al. 2025, arXiv:2503.03986, Table 5.
     """
@@ -49,21 +50,73 @@ def fraction_table(
         )
         for c in contenders
     ]
-    return pl.DataFrame(rows, schema={**schema, "trained": pl.Int64, "cost": pl.Float64}, orient="row")
+    table = pl.DataFrame(rows, schema={**schema, "trained": pl.Int64, "cost": pl.Float64}, orient="row")
+    spreads = {w: [c.spread(w) for c in contenders] for w in workloads}
+    spreads["cost"] = [c.cost_spread(workloads, penalty) for c in contenders]
+    return _with_spreads(table, spreads, contenders)
+
+
+def contender_rows(contenders: Sequence[Contender], workloads: Sequence[str]) -> pl.DataFrame:
+    """Who trains what, and how soon, a row per workload and contender: what `figure_step_fractions` draws.
+
+    Returns:
+      Columns workload, row (the contender), fraction (of the budget; inf = missed, null = not run), low, high (of the
+      fraction, over `spread`; null where it was measured once), spread (in words).
+    """
+    none = (None, None)
+    schema = {
+        "workload": pl.String,
+        "row": pl.String,
+        "fraction": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "spread": pl.String,
+    }
+    rows = [
+        (w, c.label, c.fractions.get(w), *(c.spread(w) or none), c.spread_of)
+        for w in workloads
+        for c in contenders
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def best_metric_table(contenders: Sequence[Contender], workloads: Sequence[str]) -> pl.DataFrame:
     """Best validation metric of each contender on each workload, null where it was not run or never finite.
 
     Returns:
-      Columns contender, one per workload (in the workload's own metric).
+      Columns contender, one per workload (in the workload's own metric), and spreads as `fraction_table` has them.
 
     Reference: Medapati et al. 2025, arXiv:2503.03986, Table 6.
     """
     rows = [(c.label, *(_finite(c.best.get(w)) for w in workloads)) for c in contenders]
-    return pl.DataFrame(
+    table = pl.DataFrame(
         rows, schema={"contender": pl.String, **dict.fromkeys(workloads, pl.Float64)}, orient="row"
     )
+    return _with_spreads(table, {w: [c.best_spread(w) for c in contenders] for w in workloads}, contenders)
+
+
+def spread_columns(column: str) -> tuple[str, str]:
+    """Names of the two columns that hold the spread of another.
+
+    Example:
+      >>> spread_columns("cost")
+      ('cost low', 'cost high')
+    """
+    return f"{column} low", f"{column} high"
+
+
+def _with_spreads(
+    table: pl.DataFrame, spreads: Mapping[str, Sequence[Spread | None]], contenders: Sequence[Contender]
+) -> pl.DataFrame:
+    """The table with the spread of each of these columns, if any has one."""
+    if not any(one is not None for of_column in spreads.values() for one in of_column):
+        return table
+    added = [
+        pl.Series(name, [None if one is None else one[end] for one in of_column], pl.Float64)
+        for column, of_column in spreads.items()
+        for end, name in enumerate(spread_columns(column))
+    ]
+    return table.with_columns(*added, pl.Series("spread", [c.spread_of for c in contenders], pl.String))
 
 
 def list_table(

@@ -230,12 +230,29 @@ def median_of_best(values: Float[np.ndarray, " trial"], trials: int, *, minimize
       >>> median_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, minimize=True)
       0.2
     """
+    return _quantile_of_best(values, trials, 0.5, minimize)
+
+
+def quartiles_of_best(
+    values: Float[np.ndarray, " trial"], trials: int, *, minimize: bool
+) -> tuple[float, float]:
+    """The quartiles, over random searches of so many trials, of the best value found; see `median_of_best`.
+
+    Example:
+      >>> quartiles_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, minimize=True)
+      (0.1, 0.2)
+    """
+    low, high = (_quantile_of_best(values, trials, q, minimize) for q in (0.25, 0.75))
+    return low, high
+
+
+def _quantile_of_best(values: Float[np.ndarray, " trial"], trials: int, q: float, minimize: bool) -> float:
     from opda.nonparametric import EmpiricalDistribution
 
     values = np.asarray(values, dtype=np.float64)
     if np.isnan(values).any():
         raise ValueError(f"values has {np.isnan(values).sum()} NaN entries; use inf for a miss")
-    return float(EmpiricalDistribution(values).quantile_tuning_curve(trials, q=0.5, minimize=minimize))
+    return float(EmpiricalDistribution(values).quantile_tuning_curve(trials, q=q, minimize=minimize))
 
 
 @functools.cache

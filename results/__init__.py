@@ -3,6 +3,7 @@
     >>> import results
     >>> found = results.read_source("studies/first")  # doctest: +SKIP
     >>> results.fractions(results.hits(found))  # doctest: +SKIP
+    >>> results.trials("studies/first")  # doctest: +SKIP
 
 | part | holds |
 |---|---|
@@ -14,6 +15,7 @@
 
 from results._fraction_table import read_fraction_table
 from results._fractions import Fractions, check_values, late, step_fractions
+from results._frames import evaluations, trials
 from results._hits import By, fractions, hits
 from results._pool import choose_benchmark, choose_ruleset, choose_submission, pool
 from results._reached import best_value, reached
@@ -42,6 +44,7 @@ __all__ = [
     "choose_ruleset",
     "choose_submission",
     "convert_curves",
+    "evaluations",
     "fractions",
     "hits",
     "late",
@@ -55,4 +58,5 @@ __all__ = [
     "read_source",
     "read_studies",
     "step_fractions",
+    "trials",
 ]

@@ -238,6 +238,21 @@ def report(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     benchmark: Benchmark = None,
     ruleset: Ruleset = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", min=1, help="Points in lists; default: 5, or as many as were trained anew."
+        ),
+    ] = None,
+    penalty: Penalty = 2.0,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Of bands around tuning curves, between 0 and 1; default: 0.7."),
+    ] = None,
+    submission: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose points; default: several searches are compared."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
 ) -> None:
     """Write a report: one folder with index.html, tables as CSV and Markdown, figures as SVG and PNG.
@@ -248,6 +263,7 @@ def report(
 
     with progress_display() as progress:
         page = write(
-            source, out, benchmark=benchmark, ruleset=ruleset, overwrite=overwrite, progress=progress
-        )
+            source, out, benchmark=benchmark, ruleset=ruleset, size=size, penalty=penalty, confidence=confidence,
+            submission=submission, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
     echo(f"report: {page}")

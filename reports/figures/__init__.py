@@ -6,6 +6,7 @@ from reports.figures._figures import (
     figure_performance_profile,
     figure_step_fractions,
     figure_tuning_curve,
+    figure_tuning_curves,
 )
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "figure_performance_profile",
     "figure_step_fractions",
     "figure_tuning_curve",
+    "figure_tuning_curves",
 ]

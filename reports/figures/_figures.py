@@ -3,6 +3,7 @@
 figure_step_fractions(df)        who trains what, and how soon
 figure_cost_by_length(df)        what each further point of a list brings
 figure_tuning_curve(df)          random search by number of trials, with its band
+figure_tuning_curves(df)         several random searches side by side
 figure_performance_profile(df)   AlgoPerf's comparison of submissions
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from reports._words import number
-from reports.bands import EqualBudget
+from reports.bands import EqualBudget, equal_budget
 from reports.figures import drawing as draw
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ MOST_DRAWN = 1000  # numbers of trials of a tuning curve, which then takes 40 kB
 def figure_step_fractions(
     df: pl.DataFrame, *, label: str = "step fraction at which the target is reached", width: float = draw.WIDE
 ) -> Figure:
-    """One row per workload, one mark per contender at its fraction of the budget; misses stand at the right
-    edge.
+    """One row per workload, one mark per contender at its fraction of the budget, with its spread; misses stand at
+    the right edge.
 
     Args:
-      df: columns workload, row (the contender), fraction (of the budget; inf = missed, null = not run). The
-        first contender is set off. Order of both is kept.
+      df: columns workload, row (the contender), fraction (of the budget; inf = missed, null = not run), as
+        `reports.contenders` gives them; where there are columns low and high, a line reaches from the one to the
+        other (null = no spread). The first contender is set off. Order of both is kept.
       label: of the horizontal axis.
       width: inches; below 5 the names stand above their rows.
 
@@ -48,7 +50,13 @@ def figure_step_fractions(
       >>> figure_step_fractions(df).axes[0].get_xlabel()
       'step fraction at which the target is reached'
     """
-    draw.check_columns(df, {"workload", "row", "fraction"}, "figure_step_fractions")
+    numbers = [
+        name
+        for name in ("fraction", "low", "high")
+        if name == "fraction" or {"low", "high"} <= set(df.columns)
+    ]
+    types = {"workload": pl.String, "row": pl.String, **dict.fromkeys(numbers, pl.Float64)}
+    df = draw.typed(df, types, "figure_step_fractions")
     workloads = df["workload"].unique(maintain_order=True).to_list()
     rows = df["row"].unique(maintain_order=True).to_list()
     names = {w: draw.plain(n, 28) for w, n in draw.short_names(workloads).items()}
@@ -60,8 +68,9 @@ def figure_step_fractions(
     figure = draw.new_figure(width, top + row_height * len(workloads) + 0.45)
     axes = draw.add_axes(figure, left, 0.08, 0.45, top)
 
-    finite = df.filter(pl.col("fraction").is_finite())["fraction"]
-    limit = max(1.0, float(finite.max() or 0.0))  # type: ignore[arg-type]
+    limit = max(
+        [1.0, *(value for name in numbers for value in df[name].drop_nulls() if math.isfinite(value))]
+    )
     slot = 0.036 * limit * (1.4 if narrow else 1.0)
     start = limit * 1.03
     end = start + slot * (len(rows) + 1)
@@ -90,17 +99,28 @@ def figure_step_fractions(
             ha="left" if narrow else "right", va="center", fontsize=draw.TEXT, color=draw.INK,
             annotation_clip=False,
         )  # fmt: skip
-        of_workload = dict(df.filter(pl.col("workload") == workload).select("row", "fraction").iter_rows())
-        reached = {i: of_workload.get(row) for i, row in enumerate(rows)}
+        of_workload = {
+            row: values for row, *values in df.filter(workload=workload).select("row", *numbers).iter_rows()
+        }
+        found = {i: of_workload.get(row, [None]) for i, row in enumerate(rows)}
+        reached = {i: values[0] for i, values in found.items()}
         below = _below({i: f for i, f in reached.items() if f is not None and math.isfinite(f)}, 0.018 * end)
         for i, fraction in reached.items():
             if fraction is None:
                 continue
             colour, marker, size = marks[i]
             missed = math.isinf(fraction)
+            height = y + _dodge(below.get(i, 0)) * (0.8 if narrow else 1.0)
+            low, high = found[i][1:] or (None, None)
+            if low is not None and high is not None and low < high:
+                ends = [start + slot * (i + 1) if math.isinf(value) else value for value in (low, high)]
+                axes.plot(
+                    ends, [height] * 2, color=colour, linewidth=2.6 if i == 0 else 1.6, alpha=0.45,
+                    solid_capstyle="butt", zorder=19 - i,
+                )  # fmt: skip
             axes.plot(
                 [start + slot * (i + 1) if missed else fraction],
-                [y + _dodge(below.get(i, 0)) * (0.8 if narrow else 1.0)],
+                [height],
                 marker=marker, markersize=size, color="none" if missed else colour,
                 markeredgecolor=colour if missed else "white", markeredgewidth=1.1 if missed else 0.6,
                 linestyle="none", clip_on=False, zorder=20 - i,
@@ -118,8 +138,9 @@ def figure_cost_by_length(df: pl.DataFrame, *, penalty: float = 2.0, width: floa
     """Cost of a list against its length, one curve per way of building or judging it.
 
     Args:
-      df: columns points (length of the list), series, cost (C_tau, a fraction of the budget). A series with
-        one row is drawn as a mark. Order of series is kept; the first is set off.
+      df: columns points (length of the list), series, cost (C_tau, a fraction of the budget), as
+        `reports.cost_by_length` gives them. A series with one row is drawn as a mark. Order of series is kept; the
+        first is set off.
       penalty: tau, for the label.
       width: inches.
 
@@ -129,9 +150,10 @@ def figure_cost_by_length(df: pl.DataFrame, *, penalty: float = 2.0, width: floa
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"points", "series", "cost"}, "figure_cost_by_length")
+    types = {"points": pl.Int64, "series": pl.String, "cost": pl.Float64}
+    df = draw.typed(df, types, "figure_cost_by_length")
     series = df["series"].unique(maintain_order=True).to_list()
-    labels = {name: draw.plain(name) for name in series}
+    labels = {name: draw.plain(str(_SERIES.get(name, name))) for name in series}
     curves = [name for name, rows in df.group_by("series", maintain_order=True).len().iter_rows() if rows > 1]
     right = max((draw.text_width(labels[name], draw.SMALL_TEXT) for name in curves), default=0.0) * 1.08 + 0.2
     figure = draw.new_figure(width, 2.9)
@@ -192,7 +214,8 @@ def figure_tuning_curve(
       minimize: whether smaller is better.
       result: what the list reached, in the metric's unit.
       result_label: how to call it.
-      budget: random search that equals it, from `equal_budget`; its interval is drawn along the line.
+      budget: random search that equals it; its interval is drawn along the line. None works it out from the curve,
+        see `equal_budget`.
       target: the workload's target, a dotted line.
       width: inches.
 
@@ -202,44 +225,28 @@ def figure_tuning_curve(
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"trials", "lower", "median", "upper"}, "figure_tuning_curve")
+    df = draw.typed(df, _CURVE, "figure_tuning_curve")
+    if budget is None and result is not None and math.isfinite(result):
+        budget = equal_budget(df, result, minimize=minimize)
     df = _as_drawn(df)
     figure = draw.new_figure(width, width * 0.74)
     axes = draw.add_axes(figure, 0.50, 0.12, 0.44, 0.50)
     trials = df["trials"].to_list()
-    low, high = _value_limits(df, result, target)
-    log = minimize and low > 0 and high / low > 8
-    axes.set_yscale("log" if log else "linear")
-    axes.set_ylim(low, high)
-    axes.set_xscale("log")
-    axes.set_xlim(1, max(trials[-1], 2))
-    _plain_ticks(axes, trials[-1], log)
     height = figure.get_size_inches()[1]
-    figure.text(
-        0.10 / width, 1 - 0.14 / height, draw.plain(title, 36), fontsize=draw.TITLE, fontweight="bold",
-        color=draw.INK, va="center",
-    )  # fmt: skip
-    said = f"{draw.plain(metric.replace('_', ' '), 30)} {'↓' if minimize else '↑'}"
-    draw.axis_label(axes, f"trials of random search  ·  {said}")
+    low, high = _curve_axes(figure, axes, df, title, metric, minimize, result, target)
 
     clipped = df.with_columns(pl.col("lower", "upper", "median").clip(low, high))
     axes.fill_between(
         trials, clipped["lower"].to_list(), clipped["upper"].to_list(), color="#dcdcdc", linewidth=0
     )
     axes.plot(trials, clipped["median"].to_list(), color=draw.INK, linewidth=1.4, solid_capstyle="butt")
-    if target is not None:
-        axes.axhline(target, color=draw.MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
-        axes.annotate(
-            "target", (1, target), xycoords=("axes fraction", "data"), xytext=(-1, 3 if minimize else -3),
-            textcoords="offset points", ha="right", va="bottom" if minimize else "top", fontsize=7.0,
-            color=draw.MUTED,
-        )  # fmt: skip
+    _draw_target(axes, target, minimize)
     if result is not None and math.isfinite(result):
         axes.axhline(result, color=draw.LIST, linewidth=1.4)
         said = f"{draw.plain(result_label, 34)}: {number(result)}"
         if budget is not None:
             last = trials[-1]
-            least, most = budget.least or last, budget.most or last
+            least, most = (last if edge is None else edge for edge in (budget.least, budget.most))
             axes.plot(
                 [least, most], [result, result], color=draw.LIST, linewidth=5, alpha=0.35,
                 solid_capstyle="butt", clip_on=False,
@@ -256,12 +263,60 @@ def figure_tuning_curve(
     return figure
 
 
+def figure_tuning_curves(
+    df: pl.DataFrame,
+    *,
+    title: str = "",
+    metric: str = "metric",
+    minimize: bool = True,
+    target: float | None = None,
+    width: float = draw.SMALL,
+) -> Figure:
+    """Best metric of several random searches against their number of trials, each with its band.
+
+    Args:
+      df: what `tuning_curve` returns, one below the other, with a column series: whose curve. Order of series is kept:
+        colours follow it.
+      title: name of the workload.
+      metric: name of the metric, for the label.
+      minimize: whether smaller is better.
+      target: the workload's target, a dotted line.
+      width: inches.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a column is missing, or there are no rows.
+    """
+    df = draw.typed(df, {"series": pl.String, **_CURVE}, "figure_tuning_curves")
+    series = df["series"].unique(maintain_order=True).to_list()
+    names = [draw.plain(name, 34) for name in series]
+    lines = draw.key_lines(names, width - 0.08)
+    figure = draw.new_figure(width, width * 0.74 + 0.21 * lines)
+    axes = draw.add_axes(figure, 0.50, 0.12, 0.44, 0.30 + 0.21 * lines)
+    low, high = _curve_axes(figure, axes, df, title, metric, minimize, None, target)
+    marks = []
+    for i, name in enumerate(series):
+        curve = df.filter(series=name).with_columns(pl.col("lower", "upper", "median").clip(low, high))
+        trials, colour = curve["trials"].to_list(), (draw.LIST, *draw.OTHERS)[i % (1 + len(draw.OTHERS))]
+        axes.fill_between(
+            trials, curve["lower"].to_list(), curve["upper"].to_list(), color=colour, alpha=0.15, linewidth=0
+        )
+        axes.plot(trials, curve["median"].to_list(), color=colour, linewidth=1.6, zorder=9 - i,
+                  linestyle="-" if i == 0 else (0, (4, 1.5)))  # fmt: skip
+        marks.append((names[i], colour, "s", 5.0))
+    _draw_target(axes, target, minimize)
+    draw.key(figure, marks, 0.10, below=0.24)
+    return figure
+
+
 def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     """Share of workloads trained within tau times the fastest submission, one curve per submission.
 
     Args:
-      df: columns submission, tau (ratio to the fastest, from 1), rho (share of workloads, 0 to 1). Order of
-        submissions is kept: colours follow it.
+      df: columns submission, tau (ratio to the fastest, from 1), rho (share of workloads, 0 to 1), as
+        `reports.performance_profiles` gives them. Order of submissions is kept: colours follow it.
       width: inches.
 
     Returns:
@@ -272,7 +327,8 @@ def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) ->
 
     Reference: Dahl et al. 2023, arXiv:2306.07179, section 4.
     """
-    draw.check_columns(df, {"submission", "tau", "rho"}, "figure_performance_profile")
+    types = {"submission": pl.String, "tau": pl.Float64, "rho": pl.Float64}
+    df = draw.typed(df, types, "figure_performance_profile")
     submissions = df["submission"].unique(maintain_order=True).to_list()
     labels = {name: draw.plain(name, 26 if width > 5 else 20) for name in submissions}
     right = max(draw.text_width(text, draw.SMALL_TEXT) for text in labels.values()) * 1.08 + 0.2
@@ -300,6 +356,50 @@ def figure_performance_profile(df: pl.DataFrame, *, width: float = draw.WIDE) ->
         ends.append((curve["rho"][-1], labels[name], colour, i == 0))
     draw.label_ends(axes, ends)
     return figure
+
+
+_SERIES = {"exact": "exact optimum"}
+_CURVE = {"trials": pl.Int64, "lower": pl.Float64, "median": pl.Float64, "upper": pl.Float64}
+
+
+def _curve_axes(
+    figure: Figure,
+    axes: Axes,
+    df: pl.DataFrame,
+    title: str,
+    metric: str,
+    minimize: bool,
+    result: float | None,
+    target: float | None,
+) -> tuple[float, float]:
+    """Scales, ticks, title and label of tuning curves; returns the limits of the metric."""
+    last = int(df["trials"].max())  # type: ignore[arg-type]
+    low, high = _value_limits(df, result, target)
+    log = minimize and low > 0 and high / low > 8
+    axes.set_yscale("log" if log else "linear")
+    axes.set_ylim(low, high)
+    axes.set_xscale("log")
+    axes.set_xlim(1, max(last, 2))
+    _plain_ticks(axes, last, log)
+    width, height = figure.get_size_inches()
+    figure.text(
+        0.10 / width, 1 - 0.14 / height, draw.plain(title, 36), fontsize=draw.TITLE, fontweight="bold",
+        color=draw.INK, va="center",
+    )  # fmt: skip
+    said = f"{draw.plain(metric.replace('_', ' '), 30)} {'↓' if minimize else '↑'}"
+    draw.axis_label(axes, f"trials of random search  ·  {said}")
+    return low, high
+
+
+def _draw_target(axes: Axes, target: float | None, minimize: bool) -> None:
+    if target is None:
+        return
+    axes.axhline(target, color=draw.MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+    axes.annotate(
+        "target", (1, target), xycoords=("axes fraction", "data"), xytext=(-1, 3 if minimize else -3),
+        textcoords="offset points", ha="right", va="bottom" if minimize else "top", fontsize=7.0,
+        color=draw.MUTED,
+    )  # fmt: skip
 
 
 def _mark(i: int) -> tuple[str, str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,21 @@ def check_columns(df: pl.DataFrame, columns: set[str], function: str) -> None:
         )
     if df.is_empty():
         raise ValueError(f"{function}: the table has no rows, so there is nothing to draw")
+
+
+def typed(df: pl.DataFrame, columns: Mapping[str, type[pl.DataType]], function: str) -> pl.DataFrame:
+    """A table with these columns in these types, whatever a CSV file made of them: names may look like numbers, and a
+    column without a value has no type.
+
+    Raises:
+      ValueError: a column is missing, there are no rows, or a value is none of the type.
+    """
+    check_columns(df, set(columns), function)
+    try:
+        return df.cast(dict(columns))  # type: ignore[arg-type]
+    except pl.exceptions.PolarsError as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{function}: a column of numbers holds something else: {said}") from None
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -107,8 +122,11 @@ def axis_label(axes: Axes, text: str) -> None:
     axes.set_xlabel(text, fontsize=SMALL_TEXT, color=MUTED, loc="left", labelpad=5)
 
 
-def key(figure: Figure, entries: Sequence[tuple[str, str, str, float]], left: float) -> float:
-    """A key of (text, colour, marker, marker size) in the figure's top margin, wrapped to its width.
+def key(
+    figure: Figure, entries: Sequence[tuple[str, str, str, float]], left: float, below: float = 0.0
+) -> float:
+    """A key of (text, colour, marker, marker size) in the figure's top margin, wrapped to its width, so many inches
+    below the edge.
 
     Returns:
       Height used, in inches.
@@ -121,7 +139,7 @@ def key(figure: Figure, entries: Sequence[tuple[str, str, str, float]], left: fl
         need = 0.17 + text_width(text) + 0.24
         if x > left and x + need > width + 0.2:
             x, line = left, line + 1
-        y = 1 - (0.11 + 0.21 * line) / height
+        y = 1 - (below + 0.11 + 0.21 * line) / height
         figure.add_artist(
             Line2D([(x + 0.05) / width], [y], marker=marker, color=colour, markersize=size, linestyle="none",
                    markeredgecolor="white", markeredgewidth=0.5)

@@ -43,12 +43,12 @@ class FixedList:
 
 
 def fixed_lists(
-    results: Results, result: Score, list_size: int | None, penalty: float
+    results: Results, result: Score, list_size: int | None, penalty: float, submission: str | None = None
 ) -> dict[By, list[FixedList]]:
-    """Submissions with several points, by steps where their steps are gradient steps, and by time."""
+    """Submissions with several points, or one of them, by steps where those are gradient steps, and by time."""
     judged = hits(results)
     found: dict[By, list[FixedList]] = {"steps": [], "time": []}
-    for name in result.ranked:
+    for name in result.ranked if submission is None else [n for n in result.ranked if n == submission]:
         own = results.of_submissions([name])
         rows = judged.filter((pl.col("submission") == name) & pl.col("workload").is_in(result.workloads))
         if rows["point"].n_unique() < 2:

@@ -13,6 +13,7 @@ from reports.page._report import (
     Report,
     Section,
     Table,
+    draw_picture,
     file_stem,
 )
 from reports.page._write import write_report
@@ -29,6 +30,7 @@ __all__ = [
     "Section",
     "Table",
     "csv_bytes",
+    "draw_picture",
     "file_stem",
     "markdown_table",
     "write_report",

@@ -23,12 +23,14 @@ class Cell:
       show: how, see `Column.show`.
       best: the best of its column.
       tint: 0 (none) to 1, how dark.
+      spread: least and greatest of what the value is the median of, as shown; empty if there is none.
     """
 
     text: str
     show: str
     best: bool = False
     tint: float = 0.0
+    spread: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -38,20 +40,29 @@ class Cell:
 
 def header(table: Table) -> list[tuple[str, str]]:
     """Title and note of every column."""
-    columns = [(name, table.columns.get(name, Column())) for name in table.data.columns]
+    columns = [(name, table.columns.get(name, Column())) for name in shown_columns(table)]
     return [
         (clean(column.title if column.title is not None else name), column.note or "")
         for name, column in columns
     ]
 
 
+def shown_columns(table: Table) -> list[str]:
+    """Names of the columns that stand by themselves: a spread is shown with what it is the spread of."""
+    spreads = [c.spread for name, c in table.columns.items() if c.spread and name in table.data.columns]
+    within = {name for spread in spreads for name in spread}
+    within |= {name for name, column in table.columns.items() if column.hidden}
+    return [name for name in table.data.columns if name not in within]
+
+
 def cells(table: Table) -> list[list[Cell]]:
     """The rows of a table as shown, without those beyond `rows_shown`."""
     shown = table.data.head(table.rows_shown)
     by_column = []
-    for name in shown.columns:
+    for name in shown_columns(table):
         column = table.columns.get(name, Column())
         values = shown[name].to_list()
+        spreads = _spreads(shown, column)
         show = column.show or _show_of(shown.schema[name])
         compared = [value for row, value in enumerate(values) if row not in table.muted_rows]
         best = _best(compared, column.best)
@@ -62,6 +73,7 @@ def cells(table: Table) -> list[list[Cell]]:
                     show=show,
                     best=best is not None and value == best and row not in table.muted_rows,
                     tint=_tint(value) if column.shade else 0.0,
+                    spread=spreads[row],
                 )
                 for row, value in enumerate(values)
             ]
@@ -102,6 +114,18 @@ def show_value(value: Any, show: str) -> str:
         case "number":
             return number(value)
     return str(value)
+
+
+def _spreads(shown: pl.DataFrame, column: Column) -> list[str]:
+    """The spread of every cell of a column, in words; one without width says nothing."""
+    if column.spread is None or not set(column.spread) <= set(shown.columns):
+        return [""] * shown.height
+    low, high = (shown[name].to_list() for name in column.spread)
+    show = column.show or "number"
+    return [
+        "" if a is None or b is None or a == b else f"{show_value(a, show)}–{show_value(b, show)}"
+        for a, b in zip(low, high, strict=True)
+    ]
 
 
 def _show_of(kind: pl.DataType) -> str:

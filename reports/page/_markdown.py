@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reports._words import clean
-from reports.page._cells import cells, header
+from reports.page._cells import Cell, cells, header
 from reports.page._report import Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&])")
@@ -31,13 +31,16 @@ def markdown_table(table: Table) -> str:
     numeric = [all(row[i].numeric for row in rows) and bool(rows) for i in range(len(heads))]
     lines = [_line(heads), _line(["--:" if right else ":--" for right in numeric])]
     for row in rows:
-        lines.append(
-            _line([f"**{_escape(cell.text)}**" if cell.best else _escape(cell.text) for cell in row])
-        )
+        lines.append(_line([_cell(cell) for cell in row]))
     hidden = table.data.height - len(rows)
     if hidden:
         lines += ["", f"… and {hidden:,} more rows in {table.name}.csv"]
     return "\n".join([*lines, "", _escape(table.caption), ""])
+
+
+def _cell(cell: Cell) -> str:
+    text = f"**{_escape(cell.text)}**" if cell.best else _escape(cell.text)
+    return f"{text} ({_escape(cell.spread)})" if cell.spread else text
 
 
 def _line(texts: list[str]) -> str:

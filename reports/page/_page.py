@@ -92,7 +92,7 @@ def _breakable(text: str) -> Markup:
 def _numeric(table: Table) -> list[bool]:
     """Which columns hold numbers."""
     rows = cells(table)
-    return [bool(rows) and all(row[i].numeric for row in rows) for i in range(table.data.width)]
+    return [bool(rows) and all(row[i].numeric for row in rows) for i in range(len(header(table)))]
 
 
 def _broad(table: Table) -> bool:
@@ -106,7 +106,10 @@ def _broad(table: Table) -> bool:
         letters = max(map(len, [*re.split(r"(?<=[/_\-])| ", title), *note.split()]), default=0)
         for row in rows:
             length = len(row[i].text)
-            letters = max(letters, length if row[i].numeric else min(length, 20))
+            # A spread is set small, below its value.
+            letters = max(
+                letters, length if row[i].numeric else min(length, 20), round(0.85 * len(row[i].spread))
+            )
         width += 7 * letters + 18
     return width > 690
 

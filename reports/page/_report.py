@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -37,6 +37,9 @@ class Column:
       best: mark the least or the greatest value.
       shade: tint cells, the darker the smaller the fraction.
       absent: what stands for null.
+      spread: names of two more columns, shown with this one, small, and not by themselves, where the table has them:
+        the least and the greatest of what the value is the median of.
+      hidden: only in the CSV.
     """
 
     title: str | None = None
@@ -45,6 +48,8 @@ class Column:
     best: Literal["min", "max"] | None = None
     shade: bool = False
     absent: str = "–"
+    spread: tuple[str, str] | None = None
+    hidden: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +94,9 @@ class Picture:
       caption: one or two sentences.
       alt: what the figure shows, in words.
       narrow: the same figure drawn for a phone, if the wide one would be too small there.
+      data: the table that it was drawn from, saved as CSV beside it.
+      drawn_by: name of the public function that draws it from that table.
+      options: keyword arguments of that function; JSON values.
     """
 
     name: str
@@ -96,6 +104,36 @@ class Picture:
     caption: str
     alt: str
     narrow: Figure | None = None
+    data: pl.DataFrame | None = None
+    drawn_by: str = ""
+    options: Mapping[str, str | float | bool | None] = dataclasses.field(default_factory=dict)
+
+
+def draw_picture(
+    name: str,
+    function: Callable[..., Figure],
+    data: pl.DataFrame,
+    caption: str,
+    alt: str,
+    *,
+    narrow: float | None = None,
+    **options: str | float | bool | None,
+) -> Picture:
+    """A picture that can be drawn again from the files of its report.
+
+    Args:
+      name, caption, alt: see `Picture`.
+      function: a public figure function.
+      data: its table.
+      narrow: width in inches of the figure for phones; None draws none.
+      options: its other arguments, as JSON has them.
+    """
+    rooms = [part for part in function.__module__.split(".") if not part.startswith("_")]
+    return Picture(
+        name, function(data, **options), caption, alt,
+        narrow=None if narrow is None else function(data, width=narrow, **options),
+        data=data, drawn_by=".".join([*rooms, function.__name__]), options=options,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +187,7 @@ class Report:
       facts: headline numbers as (number, what it counts).
       opening: the figure that stands first.
       sections: the rest, in reading order.
+      caveats: what the finding rests on and does not show, a sentence each; stands right below it.
 
     Raises:
       ValueError: two tables or two figures of one name, or a name that is no file stem.
@@ -160,6 +199,7 @@ class Report:
     facts: tuple[tuple[str, str], ...] = ()
     opening: Picture | None = None
     sections: tuple[Section, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = {"tables": [t.name for t in self.tables], "figures": [p.name for p in self.pictures]}

@@ -2,8 +2,9 @@
 
 out/index.html       one page, complete in itself
 out/tables/*.csv     every table in full precision; *.md as shown
-out/figures/*.svg    every figure; *.png
-out/report.json      marks the folder as a report and names its files
+out/figures/*.svg    every figure; *.png; *.csv, the table it was drawn from
+out/report.json      marks the folder as a report and names its files; the finding and its caveats; the function and
+                     the options that draw each figure from its CSV
 """
 
 from __future__ import annotations
@@ -54,7 +55,18 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
     for picture in content.pictures:
         files[f"figures/{picture.name}.svg"] = figures[picture.name].encode()
         files[f"figures/{picture.name}.png"] = drawing.as_png(picture.figure)
-    marker = {"format": FORMAT, "title": content.title, "finding": content.finding, "files": sorted(files)}
+        if picture.data is not None:
+            files[f"figures/{picture.name}.csv"] = picture.data.write_csv().encode()
+    marker = {
+        "format": FORMAT,
+        "title": content.title,
+        "finding": content.finding,
+        "caveats": list(content.caveats),
+        "figures": {
+            p.name: {"function": p.drawn_by, "options": dict(p.options)} for p in content.pictures if p.drawn_by
+        },
+        "files": sorted(files),
+    }  # fmt: skip
     files[MARKER] = json.dumps(marker, indent=1, ensure_ascii=False).encode() + b"\n"
 
     beside = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")

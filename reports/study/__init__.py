@@ -1,5 +1,5 @@
 """The report on our own studies."""
 
-from reports.study._report import study_report
+from reports.study._report import contenders_of_studies, study_report
 
-__all__ = ["study_report"]
+__all__ = ["contenders_of_studies", "study_report"]

@@ -11,8 +11,16 @@ import numpy as np
 import polars as pl
 
 import lists
-from reports._contenders import Contender, best_fractions, best_metrics, trials_in_words
-from reports.bands import median_of_best
+from reports._contenders import (
+    Contender,
+    Spread,
+    best_fractions,
+    best_metrics,
+    fractions_by_repeat,
+    metrics_by_repeat,
+    trials_in_words,
+)
+from reports.bands import median_of_best, quartiles_of_best
 from results import Fractions, Results, fractions, hits
 
 DEFAULT_SIZE = 5  # points in a list, where nothing else is known: the paper's
@@ -48,9 +56,14 @@ class Studies:
         """Names of the studies of one role."""
         return tuple(name for name, facts in self.about.items() if facts["role"] == role)
 
+    @property
+    def search(self) -> str | None:
+        """Name of the study of candidates, None where there is none; of several, `study_facts` takes one at a time."""
+        return next(iter(self.of_role("candidates")), None)
+
     def searched(self) -> pl.DataFrame:
         """What the trials of the search for candidates reached; no rows if there was no search."""
-        return self.hits.filter(pl.col("submission").is_in(self.of_role("candidates")[:1]))
+        return self.hits.filter(pl.col("submission") == (self.search or ""))
 
     def candidate_values(self, workload: str) -> np.ndarray:
         """Best metric of every candidate on a workload, first repeat; the worst value where there is none."""
@@ -62,7 +75,7 @@ class Studies:
 
 @dataclasses.dataclass(frozen=True)
 class StudyFacts(Studies):
-    """Merged studies, judged.
+    """Merged studies with at most one search for candidates, judged.
 
     Attributes:
       candidates: fractions of all candidate points on the judged workloads, if there was a search for them.
@@ -73,6 +86,8 @@ class StudyFacts(Studies):
       rerun: the hero's points were trained anew to judge it.
       others: contenders that it is fair to compare the hero with.
       extras: rows for context, which saw the workloads or had a larger budget.
+      random: random search among the candidates with a list's budget, by its median; None without as many.
+      every: the best of all candidates; None without a search.
     """
 
     candidates: Fractions | None
@@ -83,34 +98,37 @@ class StudyFacts(Studies):
     rerun: bool
     others: tuple[Contender, ...]
     extras: tuple[Contender, ...]
+    random: Contender | None
+    every: Contender | None
 
 
 def study_facts(results: Results, *, list_size: int | None, penalty: float) -> StudyFacts:
     """Judges merged studies; see `StudyFacts`.
 
     Raises:
-      ValueError: no trials, or a list size below 1.
+      ValueError: no trials, several studies of candidates, or a list size below 1.
     """
-    if results.trials.is_empty():
-        raise ValueError(f"{results.source}: no finished trials, so there is nothing to report")
     if list_size is not None and list_size < 1:
         raise ValueError(f"list_size is {list_size}; a list needs at least 1 point")
-    metrics = {
-        workload: (metric, minimize, target)
-        for workload, metric, minimize, target in results.trials.unique("workload", maintain_order=True)
-        .select("workload", "metric", "minimize", "validation_target")
-        .iter_rows()
-    }
-    studies = Studies(results, hits(results), _about(results), metrics)
+    studies = read_facts(results)
+    if len(several := studies.of_role("candidates")) > 1:
+        raise ValueError(
+            f"{results.source}: several studies of candidates ({', '.join(several)}); choose one"
+        )
     candidates = _candidates(studies)
+    if list_size and candidates is not None and list_size > len(candidates.points):
+        raise ValueError(
+            f"list_size is {list_size}, but there are {len(candidates.points)} points to choose from"
+        )
     size = list_size or _size_trained_anew(studies)
     size = size if candidates is None else min(size, len(candidates.points))
 
-    anew = [_contender(studies, name) for name in studies.of_role("leave-one-out")]
-    left = anew
+    anew = [contender(studies, name) for name in studies.of_role("leave-one-out")]
+    # Of several, the best stands first, whatever their folders are called.
+    left = anew = sorted(anew, key=lambda c: rank(c, studies.judged, penalty))
     if not anew and candidates is not None and len(candidates.workloads) > 1:
         left = [_left_out_by_candidates(studies, candidates, size, penalty)]
-    baselines = [_contender(studies, name) for name in studies.of_role("baseline")]
+    baselines = [contender(studies, name) for name in studies.of_role("baseline")]
     random, every = _search(studies, candidates, size)
     if left:
         hero, others, extras = left[0], [*left[1:], *baselines, *random], every
@@ -123,7 +141,25 @@ def study_facts(results: Results, *, list_size: int | None, penalty: float) -> S
     return StudyFacts(
         **vars(studies), candidates=candidates, size=size, penalty=penalty, hero=hero, unseen=bool(left),
         rerun=bool(anew), others=tuple(others), extras=tuple(extras),
+        random=next(iter(random), None), every=next(iter(every), None),
     )  # fmt: skip
+
+
+def read_facts(results: Results) -> Studies:
+    """What results of studies hold.
+
+    Raises:
+      ValueError: no trials.
+    """
+    if results.trials.is_empty():
+        raise ValueError(f"{results.source}: no finished trials, so there is nothing to report")
+    metrics = {
+        workload: (metric, minimize, target)
+        for workload, metric, minimize, target in results.trials.unique("workload", maintain_order=True)
+        .select("workload", "metric", "minimize", "validation_target")
+        .iter_rows()
+    }
+    return Studies(results, hits(results), said_of(results), metrics)
 
 
 def rank(contender: Contender, workloads: tuple[str, ...], penalty: float) -> tuple[float, float]:
@@ -132,7 +168,7 @@ def rank(contender: Contender, workloads: tuple[str, ...], penalty: float) -> tu
     return -contender.trained(workloads), math.inf if cost is None else cost
 
 
-def _about(results: Results) -> dict[str, dict[str, Any]]:
+def said_of(results: Results) -> dict[str, dict[str, Any]]:
     """What was asked of each study. One without a role counts as a baseline; alone, as the candidates."""
     known = results.about.get("studies", {})
     names = results.trials["submission"].unique(maintain_order=True).to_list()
@@ -155,25 +191,34 @@ def _candidates(studies: Studies) -> Fractions | None:
     return found.of_workloads([w for w in studies.judged if w in found.workloads])
 
 
-def _contender(studies: Studies, name: str) -> Contender:
+def contender(studies: Studies, name: str) -> Contender:
+    """All points of one study, as one contender."""
     titles = [str(about["title"]) for about in studies.about.values()]
     title = str(studies.about[name]["title"])
     label = title if titles.count(title) == 1 else f"{title} ({name})"
     rows = studies.hits.filter(pl.col("submission") == name)
     judged = rows.filter(pl.col("workload").is_in(studies.judged))
     found = best_fractions(fractions(judged, by="steps")) if len(judged) else {}
-    return Contender(label, found, best_metrics(rows), trials_in_words(rows))
+    return Contender(
+        label, found, best_metrics(rows), trials_in_words(rows),
+        by_repeat=fractions_by_repeat(judged), best_by_repeat=metrics_by_repeat(rows),
+    )  # fmt: skip
 
 
 def _left_out_by_candidates(studies: Studies, candidates: Fractions, size: int, penalty: float) -> Contender:
     """The left-out lists judged by the very trainings that built the other columns."""
     left = lists.leave_one_out(candidates.values, size, penalty, places=candidates.places)
     found = dict(zip(candidates.workloads, left.held_out[:, -1].tolist(), strict=True))
-    rows, best = studies.searched(), {}
+    rows, best, by_repeat, best_by_repeat = studies.searched(), {}, {}, {}
     for workload, chosen in zip(candidates.workloads, left.lists, strict=True):
         points = [candidates.points[p] for p in chosen.points]
-        best |= best_metrics(rows.filter((pl.col("workload") == workload) & pl.col("point").is_in(points)))
-    return Contender("leave-one-out list", found, best, str(size))
+        of_list = rows.filter((pl.col("workload") == workload) & pl.col("point").is_in(points))
+        best |= best_metrics(of_list)
+        by_repeat |= fractions_by_repeat(of_list)
+        best_by_repeat |= metrics_by_repeat(of_list)
+    return Contender(
+        "leave-one-out list", found, best, str(size), by_repeat=by_repeat, best_by_repeat=best_by_repeat
+    )
 
 
 def _search(
@@ -184,15 +229,27 @@ def _search(
     if rows.is_empty():
         return [], []
     medians: dict[str, float] = {}
+    quartiles: dict[str, Spread] = {}
     if candidates is not None:
         for w, workload in enumerate(candidates.workloads):
-            medians[workload] = median_of_best(candidates.values[:, w], size, minimize=True)
-    best = {}
+            values = candidates.values[:, w]
+            medians[workload] = median_of_best(values, size, minimize=True)
+            quartiles[workload] = quartiles_of_best(values, size, minimize=True)
+    best: dict[str, float] = {}
+    best_quartiles: dict[str, Spread] = {}
     for workload in rows["workload"].unique(maintain_order=True):
-        values = studies.candidate_values(workload)
-        best[workload] = median_of_best(values, size, minimize=studies.metrics[workload][1])
+        values, minimize = studies.candidate_values(workload), studies.metrics[workload][1]
+        best[workload] = median_of_best(values, size, minimize=minimize)
+        best_quartiles[workload] = quartiles_of_best(values, size, minimize=minimize)
     count = rows["point"].n_unique()
-    random = Contender(f"random search of {size} (median)", medians, best, str(size))
-    reached = best_fractions(candidates) if candidates is not None else {}
-    every = Contender(f"all {count} candidates", reached, best_metrics(rows), trials_in_words(rows))
+    random = Contender(
+        f"random search of {size} (median)", medians, best, str(size),
+        searches=quartiles, best_searches=best_quartiles,
+    )  # fmt: skip
+    judged = rows.filter(pl.col("workload").is_in(studies.judged))
+    every = Contender(
+        f"all {count} candidates", best_fractions(candidates) if candidates is not None else {},
+        best_metrics(rows), trials_in_words(rows),
+        by_repeat=fractions_by_repeat(judged), best_by_repeat=metrics_by_repeat(rows),
+    )  # fmt: skip
     return [random] if count > size else [], [every]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 
@@ -9,18 +10,44 @@ import polars as pl
 
 from reports import _tables as tables
 from reports._list_sections import left_out_table
+from reports._words import count
 from reports.page import Block, Code, Column, Note, Prose, Section, Table
-from reports.study._facts import StudyFacts
+from reports.study._facts import Studies
 
 KINDS = ("real", "embedded", "synthetic")
 REPLACES = ", in place of "  # how a provenance sentence names the data set that it stands in for
 
 
-def record_section(facts: StudyFacts) -> Section:
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a report was asked for.
+
+    Attributes:
+      size: points in a list.
+      penalty: tau.
+      confidence: of bands.
+      submission: the study of candidates that was chosen, None if there was nothing to choose.
+    """
+
+    size: int
+    penalty: float
+    confidence: float
+    submission: str | None = None
+
+    def __str__(self) -> str:
+        said = (
+            f"lists of {count(self.size, 'point')} (--size), penalty {self.penalty:g} (--penalty), confidence of bands "
+            f"{self.confidence:g} (--confidence)"
+        )
+        return said if self.submission is None else f"{said}, candidates of {self.submission} (--submission)"
+
+
+def record_section(facts: Studies, settings: Settings) -> Section:
     """The record of what was run, for people who want to run it again."""
     blocks: list[Block] = [
         _data_table(facts),
         _studies_table(facts),
+        Prose(f"This report: {settings}."),
         Prose(f"Device: {devices(facts)}. Versions: {_versions(facts)}."),
     ]
     commands = [str(about["commands"]) for about in facts.about.values() if about.get("commands")]
@@ -39,7 +66,7 @@ def record_section(facts: StudyFacts) -> Section:
     return Section("What was run", tuple(blocks))
 
 
-def provenance(facts: StudyFacts) -> dict[str, str]:
+def provenance(facts: Studies) -> dict[str, str]:
     """Workload -> where its data come from, in a sentence; empty if nobody said."""
     stated: dict[str, str] = dict(facts.results.about.get("data") or {})
     found = facts.results.trials.select("workload", "data").drop_nulls().unique(maintain_order=True)
@@ -48,7 +75,7 @@ def provenance(facts: StudyFacts) -> dict[str, str]:
     return {workload: str(stated.get(workload) or "") for workload in facts.workloads}
 
 
-def data_in_words(facts: StudyFacts) -> str:
+def data_in_words(facts: Studies) -> str:
     """How real the data are, in a sentence."""
     sentences = provenance(facts)
     kinds = Counter(_kind(text) for text in sentences.values())
@@ -60,19 +87,19 @@ def data_in_words(facts: StudyFacts) -> str:
     return f"Data of the workloads: {parts}."
 
 
-def devices(facts: StudyFacts) -> str:
+def devices(facts: Studies) -> str:
     """What trained."""
     found = dict.fromkeys(str(about["device"]) for about in facts.about.values() if about.get("device"))
     return "; ".join(found) or "a device that was not recorded"
 
 
-def _versions(facts: StudyFacts) -> str:
+def _versions(facts: Studies) -> str:
     stated: list[Mapping[str, str]] = [about.get("versions") or {} for about in facts.about.values()]
     found = dict.fromkeys(f"{package} {version}" for one in stated for package, version in one.items())
     return ", ".join(found) or "not recorded"
 
 
-def _data_table(facts: StudyFacts) -> Table:
+def _data_table(facts: Studies) -> Table:
     counts = Counter(facts.results.trials["workload"])
     schema = {
         **dict.fromkeys(("workload", "kind", "source", "stands_in_for", "metric"), pl.String),
@@ -100,7 +127,7 @@ def _data_table(facts: StudyFacts) -> Table:
     )
 
 
-def _studies_table(facts: StudyFacts) -> Table:
+def _studies_table(facts: Studies) -> Table:
     settings = ("strategy", "optimizer", "repeats", "seed")
     asked = {name: {s: about.get(s) for s in settings} for name, about in facts.about.items()}
     # What all studies share is said once, so that the table fits a page.

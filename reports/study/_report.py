@@ -10,16 +10,27 @@ import polars as pl
 
 import lists
 from reports import _tables as tables
-from reports._contenders import Contender, hyperparameters_of
-from reports._list_sections import fraction_columns, length_section, list_section
+from reports._contenders import Contender
+from reports._list_sections import fraction_columns
 from reports._words import capital, count, duration, number
-from reports.figures import figure_step_fractions
-from reports.figures.drawing import NARROW, OTHERS, short_names
+from reports.figures.drawing import OTHERS, short_names
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
+from reports.study._candidates import candidate_studies, one_search
+from reports.study._comparison import compare
+from reports.study._comparison_report import comparison_report, drawn_of
 from reports.study._facts import StudyFacts, rank, study_facts
-from reports.study._record import data_in_words, devices, record_section
+from reports.study._list_parts import list_parts
+from reports.study._record import Settings, data_in_words, devices, record_section
 from reports.study._search import Budgets, Progress, search_section
-from results import Fractions, Results
+from reports.study._spread import (
+    ONE_RUN,
+    ONE_STUDY,
+    fractions_picture,
+    fractions_table,
+    overlap,
+    spread_in_words,
+)
+from results import Results
 
 
 def study_report(
@@ -29,10 +40,14 @@ def study_report(
     penalty: float = lists.PENALTY,
     confidence: float = 0.7,
     seed: int = 0,
+    submission: str | None = None,
     title: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """The report on one study or several merged ones.
+
+    Several studies of candidates (of different optimizers, spaces or strategies) are compared; `submission` chooses
+    one of them, and leaves the others out.
 
     What there is decides what is shown: without a study of candidates there are no lists and no tuning
     curves, with a single workload nothing is left out, and workloads without a target are compared by their
@@ -44,6 +59,7 @@ def study_report(
       penalty: tau of the cost C_tau, at least 1.
       confidence: of the bands around tuning curves.
       seed: of the simulation that calibrates the bands.
+      submission: name of the study whose candidates are meant; None compares all.
       title: of the page.
       progress: called as progress(what, done, total).
 
@@ -51,20 +67,29 @@ def study_report(
       The report; `write_report` makes a folder of it.
 
     Raises:
-      ValueError: no trials, or a size, penalty or confidence out of range.
+      ValueError: no trials, or a size, penalty or confidence out of range; no such study; or several that cannot be
+        compared and none chosen.
     """
+    if submission is not None:
+        results = one_search(results, submission)
+    elif len(candidate_studies(results)) > 1:
+        return comparison_report(
+            results, list_size=list_size, penalty=penalty, confidence=confidence, seed=seed, title=title,
+            progress=progress,
+        )  # fmt: skip
     facts = study_facts(results, list_size=list_size, penalty=penalty)
     search, budgets = search_section(facts, confidence=confidence, seed=seed, progress=progress)
     sections = [
         _comparison(facts),
-        *(_lists(facts, facts.candidates) if facts.candidates is not None else ()),
+        *(list_parts(facts, facts.candidates) if facts.candidates is not None else ()),
         *((search,) if search else ()),
-        record_section(facts),
+        record_section(facts, Settings(facts.size, penalty, confidence, submission)),
     ]
     return Report(
         title=title or f"Shortlist report · {count(len(facts.workloads), 'workload')}",
         finding=_finding(facts),
         detail=_detail(facts, budgets),
+        caveats=_caveats(facts),
         facts=_headline(facts),
         opening=_opening(facts),
         sections=tuple(sections),
@@ -147,6 +172,34 @@ def _detail(facts: StudyFacts, budgets: Budgets) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _caveats(facts: StudyFacts) -> tuple[str, ...]:
+    """What the ranks on this page rest on."""
+    if facts.hero is None:
+        return ()
+    said = []
+    reruns = len(facts.of_role("leave-one-out"))
+    if reruns > 1:
+        said.append(f"Of {reruns} studies of left-out lists the best one stands first, {facts.hero.label}.")
+    rivals = sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))
+    measured = [c for c in (facts.hero, *facts.others) if c.by_repeat]
+    once = [c for c in measured if c.repeats == 1]
+    if once and len(once) == len(measured):
+        said.append(ONE_RUN)
+    elif once:
+        names = ", ".join(c.label for c in once)
+        said.append(f"Trained once per point, so that a rank rests on one run: {names}.")
+    if facts.rerun and rivals:
+        mine, its = (c.cost_spread(facts.judged, facts.penalty) for c in (facts.hero, rivals[0]))
+        if mine and its and overlap(mine, its):
+            said.append(
+                f"Over repeats the cost of {facts.hero.label} is {mine[0]:.2f} to {mine[1]:.2f}, that of "
+                f"{rivals[0].label} {its[0]:.2f} to {its[1]:.2f}: their order cannot be told from these runs."
+            )
+    if len(measured) > len(once):
+        said.append(ONE_STUDY)
+    return tuple(said)
+
+
 def _range(trials: Sequence[float], most: int) -> str:
     if len(trials) < 2 or trials[0] == trials[-1]:
         return ""
@@ -166,9 +219,10 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
         found.append((f"{hero.trained(facts.judged)} of {len(facts.judged)}", what))
         cost = hero.cost(facts.judged, facts.penalty)
         if cost is not None:
-            found.append(
-                (f"{cost:.3f}", f"cost: geometric mean of step fractions, a miss counts {facts.penalty:g}")
-            )
+            ends = hero.cost_spread(facts.judged, facts.penalty)
+            over = "" if ends is None else f"; {ends[0]:.3f} to {ends[1]:.3f} over repeats"
+            what = f"cost: geometric mean of step fractions, a miss counts {facts.penalty:g}{over}"
+            found.append((f"{cost:.3f}", what))
     found.append((f"{facts.results.trials.height:,}", _trial_kinds(facts)))
     seconds = sum(float(about.get("seconds") or 0.0) for about in facts.about.values())
     if seconds:
@@ -184,27 +238,29 @@ def _trial_kinds(facts: StudyFacts) -> str:
 def _opening(facts: StudyFacts) -> Picture | None:
     if facts.hero is None or not facts.judged:
         return None
-    hero = facts.hero
-    order = sorted(facts.judged, key=lambda w: hero.fractions.get(w, math.inf))
+    caption = " The list was built without the workload of its row." if facts.unseen else ""
+    if len(facts.others) > len(OTHERS):
+        caption += f" Shown are the {len(OTHERS)} best of {len(facts.others)} others."
+    return fractions_picture(_drawn(facts), facts.judged, caption)
+
+
+def _drawn(facts: StudyFacts) -> list[Contender]:
+    """Who the main figure shows: the hero, and the best of the others."""
     others = sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))
-    drawn = [hero, *others[: len(OTHERS)]]
-    rows = [(w, c.label, c.fractions.get(w)) for w in order for c in drawn]
-    df = pl.DataFrame(
-        rows, schema={"workload": pl.String, "row": pl.String, "fraction": pl.Float64}, orient="row"
-    )
-    said = ", ".join(f"{w} {_fraction_in_words(hero.fractions.get(w))}" for w in order)
-    return Picture(
-        "step_fractions",
-        figure_step_fractions(df),
-        "Share of the step budget after which each first reaches the workload's target; further left is "
-        "sooner, hollow marks never got there."
-        + (" The list was built without the workload of its row." if facts.unseen else "")
-        + (
-            f" Shown are the {len(OTHERS)} best of {len(others)} others." if len(others) > len(OTHERS) else ""
-        ),
-        f"Step fraction to target by workload. {capital(hero.label)}: {said}.",
-        narrow=figure_step_fractions(df, width=NARROW),
-    )
+    return [c for c in (facts.hero, *others[: len(OTHERS)]) if c is not None]
+
+
+def contenders_of_studies(
+    results: Results, *, list_size: int | None, penalty: float, submission: str | None
+) -> pl.DataFrame:
+    """The table of the main figure of `study_report`; see `reports.contenders`."""
+    if submission is not None:
+        results = one_search(results, submission)
+    elif len(candidate_studies(results)) > 1:
+        found = compare(results, list_size=list_size, penalty=penalty)
+        return fractions_table(drawn_of(found), found.judged)
+    facts = study_facts(results, list_size=list_size, penalty=penalty)
+    return fractions_table(_drawn(facts), facts.judged)
 
 
 # 2. Against the baselines
@@ -218,7 +274,7 @@ def _comparison(facts: StudyFacts) -> Section:
             Prose(
                 "For each workload, a point's step fraction is the median over its repeats, and a "
                 "contender's is that of its best point. Cost is the geometric mean over workloads, in which "
-                f"a missed target counts {facts.penalty:g}."
+                f"a missed target counts {facts.penalty:g}. {spread_in_words([*compared, *facts.extras])}"
             )
         )
         table = tables.fraction_table([*compared, *facts.extras], facts.judged, facts.penalty)
@@ -234,13 +290,14 @@ def _comparison(facts: StudyFacts) -> Section:
         blocks.append(Note(f"No target is set for {names}: only best metrics can be compared there."))
 
     titles = short_names(facts.workloads)
-    columns = {"contender": Column(title="")}
+    columns = {"contender": Column(title=""), "spread": Column(hidden=True)}
     for workload, (metric, minimize, target) in facts.metrics.items():
         goal = f", target {number(target)}" if target is not None else ""
         note = f"{metric.replace('_', ' ')} {'↓' if minimize else '↑'}{goal}"
         columns[workload] = Column(
-            title=titles[workload], note=note, show="number", best="min" if minimize else "max"
-        )
+            title=titles[workload], note=note, show="number", best="min" if minimize else "max",
+            spread=tables.spread_columns(workload),
+        )  # fmt: skip
     table = tables.best_metric_table([*compared, *facts.extras], facts.workloads)
     caption = (
         "Best validation metric: median over repeats of each point's best evaluation, then the best point."
@@ -292,52 +349,3 @@ def _compared(
         lead_rows=lead,
         muted_rows=tuple(range(fair, table.height)) if fair else (),
     )
-
-
-# 3 and 4. The list
-
-
-def _lists(facts: StudyFacts, candidates: Fractions) -> list[Section]:
-    searched = facts.results.trials.filter(submission=facts.of_role("candidates")[0])
-    hero = facts.hero if facts.rerun else None
-    again = hero.cost(facts.judged, facts.penalty) if hero else None
-    changed = _other_points(facts, candidates)
-    return [
-        list_section(
-            candidates,
-            hyperparameters_of(searched),
-            facts.size,
-            facts.penalty,
-            anew=hero.fractions if hero else None,
-            others=[Note(changed)] if changed else [],
-        ),
-        length_section(
-            candidates, facts.size, facts.penalty, anew=None if again is None else (facts.size, again)
-        ),
-    ]
-
-
-def _other_points(facts: StudyFacts, candidates: Fractions) -> str | None:
-    """Says so if the points that were trained anew are not the lists that the candidates give."""
-    if not facts.rerun or len(candidates.workloads) < 2:
-        return None
-    left = lists.leave_one_out(candidates.values, facts.size, facts.penalty, places=candidates.places)
-    rows = facts.hits.filter(pl.col("submission") == facts.of_role("leave-one-out")[0])
-    differ = []
-    for workload, chosen in zip(candidates.workloads, left.lists, strict=True):
-        ran = set(rows.filter(pl.col("workload") == workload)["point"])
-        if ran and ran != {candidates.points[p] for p in chosen.points}:
-            differ.append(workload)
-    if not differ:
-        return None
-    return (
-        f"On {', '.join(differ)} the points that were trained anew are not those of the list shown here: it "
-        f"was built with another size, penalty, tie rule or set of trials than {count(facts.size, 'point')} and "
-        f"penalty {facts.penalty:g}."
-    )
-
-
-def _fraction_in_words(fraction: float | None) -> str:
-    if fraction is None:
-        return "not run"
-    return f"{fraction:.2f}" if math.isfinite(fraction) else "missed"

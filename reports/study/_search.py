@@ -20,7 +20,7 @@ from reports.bands import (
 )
 from reports.figures import MOST_DRAWN, figure_tuning_curve
 from reports.figures.drawing import short_names
-from reports.page import Block, Column, Gallery, Note, Picture, Section, Table, file_stem
+from reports.page import Block, Column, Gallery, Note, Section, Table, draw_picture, file_stem
 from reports.study._facts import StudyFacts
 
 Progress = Callable[[str, int, int], None]
@@ -46,7 +46,7 @@ def search_section(
       seed: of their calibration.
       progress: called as progress("tuning curves", workloads done, workloads).
     """
-    if not facts.of_role("candidates"):
+    if facts.search is None:
         return None, {}
     names = short_names(facts.workloads)
     pictures, rows, budgets = [], [], {}
@@ -64,20 +64,24 @@ def search_section(
         if budget:
             budgets[workload] = budget
         rows.append((workload, metric, result, median_of_best(values, facts.size, minimize=minimize), budget))
-        figure = figure_tuning_curve(
-            curve,
-            title=names[workload],
-            metric=metric,
-            minimize=minimize,
-            result=result,
-            result_label=f"list of {facts.size}",
-            budget=budget,
-            target=target,
-        )
         alt = f"Random search on {workload}: median best {metric} by number of trials, with band."
         if result is not None:
             alt += f" The list reaches {number(result)}, like {budget}."
-        pictures.append(Picture(f"tuning_curve_{done + 1:02d}-{file_stem(names[workload])}", figure, "", alt))
+        pictures.append(
+            draw_picture(
+                f"tuning_curve_{done + 1:02d}-{file_stem(names[workload])}",
+                figure_tuning_curve,
+                curve,
+                "",
+                alt,
+                title=names[workload],
+                metric=metric,
+                minimize=minimize,
+                result=result,
+                result_label=f"list of {facts.size}",
+                target=target,
+            )
+        )
     if progress:
         progress("tuning curves", len(facts.workloads), len(facts.workloads))
     if not pictures:
@@ -95,7 +99,7 @@ def search_section(
     blocks: list[Block] = [Gallery(tuple(pictures), caption)]
     if budgets:
         blocks.append(_budget_table(facts, rows, budgets, confidence))
-    blocks += [Note(_on_bands(facts, confidence)), Note(_on_best_values(facts))]
+    blocks += [Note(on_bands(facts, confidence)), Note(_on_best_values(facts))]
     return Section("What random search would need", tuple(blocks)), budgets
 
 
@@ -126,9 +130,9 @@ def _budget_table(facts: StudyFacts, rows: list, budgets: Budgets, confidence: f
     )
 
 
-def _on_bands(facts: StudyFacts, confidence: float) -> str:
+def on_bands(facts: StudyFacts, confidence: float) -> str:
     """What the bands rest on."""
-    search = facts.of_role("candidates")[0]
+    search = str(facts.search)
     strategy = str(facts.about[search].get("strategy") or "not stated")
     said = (
         f"Bands: opda's {BAND_METHOD}, simultaneous at {100 * confidence:g} %, which supposes independent "

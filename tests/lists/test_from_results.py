@@ -26,10 +26,11 @@ def reached_at_start(found: results.Results) -> results.Results:
     trial = found.trials.filter(workload=TARGET_AT_START).row(0, named=True)
     first = found.evals.filter(trial_id=trial["trial_id"]).head(1)
     at_start = first.with_columns(
-        eval_index=pl.lit(-1, pl.Int64), global_step=pl.lit(0, pl.Int64),
+        eval_index=pl.lit(0, pl.Int64), global_step=pl.lit(0, pl.Int64),
         validation_metric=pl.lit(trial["validation_target"]),
     )  # fmt: skip
-    return dataclasses.replace(found, evals=pl.concat([found.evals, at_start]))
+    later = found.evals.with_columns(pl.col("eval_index") + 1)
+    return dataclasses.replace(found, evals=pl.concat([at_start, later]))
 
 
 def test_a_target_reached_before_training_stops_neither_list_nor_proof_nor_report():

@@ -15,6 +15,7 @@ from reports.figures import (
     figure_performance_profile,
     figure_step_fractions,
     figure_tuning_curve,
+    figure_tuning_curves,
 )
 from reports.figures.drawing import NARROW, WIDE, as_png, as_svg, spread
 from tests.reports.fake_study import HOSTILE
@@ -36,6 +37,7 @@ COSTS = pl.DataFrame(
 CURVE = pl.DataFrame(
     {"trials": [1, 2, 3], "lower": [0.4, 0.2, 0.0], "median": [0.6, 0.4, 0.3], "upper": [math.inf, 0.8, 0.5]}
 )
+CURVES = pl.concat([CURVE.with_columns(series=pl.lit(name)) for name in ("muon", "nadamw")])
 PROFILE = pl.DataFrame(
     {
         "submission": ["shampoo", "shampoo", "baseline", "baseline"],
@@ -48,6 +50,7 @@ FIGURES = {
     figure_step_fractions: (STEPS, ["mnist", "list", "missed", "0.30"]),
     figure_cost_by_length: (COSTS, ["leave-one-out", "greedy", "points in the list"]),
     figure_tuning_curve: (CURVE, ["trials of random search"]),
+    figure_tuning_curves: (CURVES, ["trials of random search", "muon", "nadamw"]),
     figure_performance_profile: (PROFILE, ["shampoo", "baseline", "100 %"]),
 }
 
@@ -109,6 +112,28 @@ def test_contenders_that_tie_are_drawn_beside_each_other():
     (x, y), (other_x, other_y) = marks(figure_step_fractions(STEPS))[:2]
     assert x == other_x == 0.3
     assert y != other_y
+
+
+def test_a_spread_is_drawn_from_its_least_to_its_greatest_and_a_miss_within_it_reaches_the_edge():
+    spread = STEPS.with_columns(
+        low=pl.Series([0.2, 0.3, 0.5, None]), high=pl.Series([0.4, 0.3, math.inf, None])
+    )
+    lines = [line for line in figure_step_fractions(spread).axes[0].lines if line.get_marker() == "None"]
+    ends = [tuple(map(float, line.get_xdata())) for line in lines]
+    assert ends[0] == (0.2, 0.4)
+    assert [low for low, _ in ends] == [0.2, 0.5]  # neither one without width nor one that was not run
+    assert ends[1][1] > 1.0
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.__name__)
+def test_a_table_that_went_through_csv_draws_the_same_figure(figure):
+    table, _ = FIGURES[figure]
+    # Names that look like numbers, and a column of numbers without one value.
+    names = [name for name, kind in table.schema.items() if kind == pl.String]
+    table = table.with_columns(pl.col(name).rank("dense").cast(pl.String) for name in names)
+    if figure is figure_step_fractions:
+        table = table.with_columns(fraction=pl.lit(None, pl.Float64))
+    assert as_svg(figure(pl.read_csv(table.write_csv().encode()))) == as_svg(figure(table))
 
 
 def test_fractions_beyond_the_budget_stay_left_of_the_misses():

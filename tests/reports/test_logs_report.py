@@ -165,6 +165,63 @@ def test_a_lone_submission_is_reported_without_a_race():
     assert greedy["cost_1"] == pytest.approx(math.sqrt(0.2 * 2), rel=1e-12)
 
 
+def two_studies() -> Results:
+    """Two submissions of which each is the sooner one in one of two studies; only one of them has a second point."""
+    trials, evals = [], []
+    for name, points in (("mine", 2), ("yours", 1)):
+        one = small(submission=name, points=points)
+        for repeat in (0, 1):
+            first = sum(map(len, trials))
+            late = 2 if (name == "mine") == (repeat == 1) else 1
+            trials.append(
+                one.trials.with_columns(pl.col("trial_id") + first, repeat=pl.lit(repeat, pl.Int64))
+            )
+            evals.append(
+                one.evals.with_columns(pl.col("trial_id") + first, pl.col("submission_seconds") * late)
+            )
+    return Results(pl.concat(trials), pl.concat(evals), (), source="logs/here", kind="algoperf-logs")
+
+
+def test_scores_show_each_study_alone_and_the_rank_says_what_it_rests_on():
+    report = logs_report(two_studies())
+    # Hits at 20 s or, where a submission is late, at 40 s: r = 1 or 2, the score (4 - r) / 3 of 1 in 8 workloads.
+    for submission in ("mine", "yours"):
+        row = table(report, "scores_v0-5").row(by_predicate=pl.col("submission") == submission, named=True)
+        assert row["exact_score low"] == pytest.approx(2 / 3 / 8, rel=1e-12)
+        assert row["exact_score high"] == pytest.approx(1 / 8, rel=1e-12)
+    times = table(report, "time_to_target_v0-5").row(0, named=True)
+    assert (times["criteo1tb low"], times["criteo1tb"], times["criteo1tb high"]) == (20.0, 30.0, 40.0)
+    assert report.caveats == ("Of 2 studies, each scored alone, mine is first in 1, yours in 1.",)
+
+
+def test_one_study_of_several_submissions_is_said_to_rest_on_one_run():
+    logs = two_studies()
+    trials = logs.trials.filter(repeat=0)
+    evals = logs.evals.join(trials, on="trial_id", how="semi")
+    report = logs_report(Results(trials, evals, (), source="logs/here", kind="algoperf-logs"))
+    assert report.caveats == ("Every submission was trained in one study: ranks rest on one run each.",)
+    assert "score low" not in table(report, "scores_v0-5").columns
+
+
+def test_a_chosen_submission_is_the_only_one_seen_as_a_list_and_is_recorded():
+    logs = two_studies()
+    other = logs.trials.with_columns(submission=pl.lit("other"), trial_id=pl.col("trial_id") + 100)
+    evals = pl.concat([logs.evals, logs.evals.with_columns(pl.col("trial_id") + 100)])
+    both = Results(
+        pl.concat([logs.trials.filter(submission="mine"), other.filter(pl.col("point") == "0")]),
+        evals.filter(pl.col("trial_id").is_in([0, 1, 2, 3, 4, 5, 6, 7])),
+        (),
+        "logs/here",
+        "algoperf-logs",
+    )
+    report = logs_report(both, submission="mine", list_size=1)
+    assert table(report, "greedy_steps_v0-5")["submission"].to_list() == ["mine"]
+    said = " ".join(b.text for s in report.sections for b in s.blocks if hasattr(b, "text"))
+    assert "lists of 1 point (--size), penalty 2 (--penalty), points of mine (--submission)" in said
+    with pytest.raises(ValueError, match="no submission 'nobody'; it holds mine, other"):
+        logs_report(both, submission="nobody")
+
+
 def test_a_submission_with_one_point_is_no_list():
     report = logs_report(small(points=1))
     assert [section.heading for section in report.sections] == ["v0.5 scores", "What was read"]

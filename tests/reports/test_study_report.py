@@ -250,6 +250,34 @@ def test_studies_without_labels_are_reported_all_the_same(study):
     assert "not recorded" in " ".join(b.text for s in report.sections for b in s.blocks if hasattr(b, "text"))
 
 
+def test_of_several_left_out_lists_the_best_stands_first_whatever_its_folder_is_called():
+    study = fake_study(candidates=8, workloads=NAMES[:2], baselines=False)
+    # The same trials twice, those of one evaluated later: it must not lead, whichever comes first.
+    rerun = study.trials.filter(submission="leave-one-out")
+    first = len(study.trials)
+    evals = study.evals.join(rerun, on="trial_id", how="semi").with_columns(
+        pl.col("trial_id") + first, (pl.col("global_step") * 1.5).cast(pl.Int64)
+    )
+    for name in ("a-rerun", "z-rerun"):
+        trials = rerun.with_columns(pl.col("trial_id") + first, submission=pl.lit(name))
+        about = study.about["studies"] | {
+            name: study.about["studies"]["leave-one-out"] | {"title": "late list"}
+        }
+        both = [trials, study.trials] if name < "leave" else [study.trials, trials]
+        found = study_report(
+            dataclasses.replace(
+                study,
+                trials=pl.concat(both),
+                evals=pl.concat([study.evals, evals]),
+                about=study.about | {"studies": about},
+            )
+        )
+        assert table(found, "leave_one_out")["contender"][0] == "leave-one-out list"
+        assert (
+            "Of 2 studies of left-out lists the best one stands first, leave-one-out list." in found.caveats
+        )
+
+
 def test_hostile_titles_change_nothing_but_text(tmp_path):
     def tags(hostile: bool) -> list[str]:
         small = fake_study(hostile=hostile, workloads=NAMES[:3], candidates=12)
@@ -280,6 +308,36 @@ def test_progress_is_told(study):
 def test_arguments_out_of_range_are_refused_in_one_line(study, arguments, message):
     with pytest.raises(ValueError, match=message):
         study_report(study, **arguments)
+
+
+def test_a_list_of_more_points_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="list_size is 9, but there are 8 points to choose from"):
+        study_report(fake_study(candidates=8, workloads=NAMES[:2], baselines=False), list_size=9)
+
+
+def test_medians_show_their_spread_and_one_run_is_said_to_be_one(study, report):
+    shown = table(report, "leave_one_out")
+    title = study.about["studies"]["metz"]["title"]
+    for contender, name in (("leave-one-out list", "leave-one-out"), (title, "metz")):
+        row = shown.row(by_predicate=pl.col("contender") == contender, named=True)
+        assert row["spread"] == "least to greatest of 3 repeats"
+        for workload in NAMES:
+            assert row[f"{workload} low"] <= row[workload] <= row[f"{workload} high"]
+            of_it = study.trials.filter(submission=name, workload=workload)
+            assert row[f"{workload} low"] >= by_hand_least(study, of_it)
+        assert row["cost low"] <= row["cost high"]
+    random = shown.row(by_predicate=pl.col("contender").str.starts_with("random"), named=True)
+    assert random["spread"] == "quartiles over searches"
+    once = study_report(fake_study(candidates=8, workloads=NAMES[:2], baselines=False, leave_one_out=False))
+    assert "ranks rest on one run each" in once.caveats[0]
+
+
+def by_hand_least(study: Results, trials: pl.DataFrame) -> float:
+    """The soonest that any of these trials reached its target, as a share of the budget."""
+    evals = study.evals.join(trials, on="trial_id")
+    sign = pl.when("minimize").then(1).otherwise(-1)
+    reached = evals.filter(sign * pl.col("validation_metric") <= sign * pl.col("validation_target"))
+    return (reached["global_step"] / reached["step_hint"]).min() or math.inf
 
 
 def test_no_trials_are_no_report(study):

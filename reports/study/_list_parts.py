@@ -1,0 +1,55 @@
+"""The list that a study of candidates gives, for the report on it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+import lists
+from reports._contenders import hyperparameters_of
+from reports._list_sections import length_section, list_section
+from reports._words import count
+from reports.page import Note, Section
+from reports.study._facts import StudyFacts
+from results import Fractions
+
+
+def list_parts(facts: StudyFacts, candidates: Fractions) -> list[Section]:
+    """The list of one search, and how long it should be."""
+    searched = facts.results.trials.filter(submission=facts.search)
+    hero = facts.hero if facts.rerun else None
+    again = hero.cost(facts.judged, facts.penalty) if hero else None
+    changed = _other_points(facts, candidates)
+    return [
+        list_section(
+            candidates,
+            hyperparameters_of(searched),
+            facts.size,
+            facts.penalty,
+            anew=hero.fractions if hero else None,
+            others=[Note(changed)] if changed else [],
+        ),
+        length_section(
+            candidates, facts.size, facts.penalty, anew=None if again is None else (facts.size, again)
+        ),
+    ]
+
+
+def _other_points(facts: StudyFacts, candidates: Fractions) -> str | None:
+    """Says so if the points that were trained anew are not the lists that the candidates give."""
+    reruns = facts.of_role("leave-one-out")
+    if not facts.rerun or len(reruns) != 1 or len(candidates.workloads) < 2:
+        return None  # of several, none need be the list shown here
+    left = lists.leave_one_out(candidates.values, facts.size, facts.penalty, places=candidates.places)
+    rows = facts.hits.filter(pl.col("submission") == reruns[0])
+    differ = []
+    for workload, chosen in zip(candidates.workloads, left.lists, strict=True):
+        ran = set(rows.filter(pl.col("workload") == workload)["point"])
+        if ran and ran != {candidates.points[p] for p in chosen.points}:
+            differ.append(workload)
+    if not differ:
+        return None
+    return (
+        f"On {', '.join(differ)} the points that were trained anew are not those of the list shown here: it "
+        f"was built with another size, penalty, tie rule or set of trials than {count(facts.size, 'point')} and "
+        f"penalty {facts.penalty:g}."
+    )
