@@ -171,7 +171,7 @@ def set_targets(
     reference = halton.points(MEDAPATI_TABLE_1, points, start=first)
     made_by = "shortlist " + " ".join(sys.argv[1:])
     with progress_display() as progress:
-        for name in workloads:
+        for name in map(room.recorded_name, workloads):
             target = targets.set_target(
                 room.load(name, data_dir), reference, optimizer="nadamw_optax", seeds=seeds,
                 part_of_budget=part_of_budget, seed=seed, progress=progress,

@@ -42,7 +42,8 @@ class _Trial:
         self.spec, self.folder = spec, Path(spec.folder)
         api.install()
         submission = loading.load(spec.submission_path)
-        workload = api.algoperf_workload(spec.workload, spec.data_dir, submission.device_axis)
+        where = spec.workload if spec.workload_file is None else f"{spec.workload_file}:{spec.workload}"
+        workload = api.algoperf_workload(where, spec.data_dir, submission.device_axis)
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)
         self.schedule = Schedule.of(spec, workload)
         self.logs = TrialLogs(self.folder, resume=spec.resume)

@@ -33,6 +33,7 @@ class TrialSpec:
       resume: go on from the last checkpoint.
       imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
       flags: what was asked for, to be written down.
+      workload_file: the user's own that registers the workload; None: it is known by its name.
     """
 
     submission_path: str
@@ -51,6 +52,7 @@ class TrialSpec:
     resume: bool = False
     imagenet_v2_data_dir: str | None = None
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    workload_file: str | None = None
 
     @property
     def ruleset(self) -> Ruleset:

@@ -31,15 +31,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import hashlib
 import importlib.metadata
-import importlib.util
 import inspect
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from submissions.optimizers._exported import exported_space
@@ -54,6 +51,7 @@ from submissions.optimizers._hyperparameters import (
 )
 from submissions.optimizers._rows import OPTIMIZERS
 from submissions.optimizers._rule import Rule
+from workloads import own_files
 
 ANY_NUMBER = Domain("(-inf, inf)", math.isfinite)
 ROOMS = {
@@ -232,19 +230,6 @@ def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable
     return mark
 
 
-def is_file_form(name: str) -> bool:
-    """Whether an optimizer's name is FILE.py:FUNCTION."""
-    return name.partition(":")[0].endswith(".py") and ":" in name
-
-
-def recorded_name(name: str) -> str:
-    """An optimizer's name as a study records it: a file by its whole path, so that it is found from anywhere."""
-    if not is_file_form(name):
-        return name
-    path, _, function = name.rpartition(":")
-    return f"{Path(path).expanduser().resolve()}:{function}"
-
-
 def from_file(name: str) -> OwnOptimizer:
     """The optimizer FILE.py:FUNCTION.
 
@@ -252,13 +237,12 @@ def from_file(name: str) -> OwnOptimizer:
       FileNotFoundError: no such file.
       ValueError: no such function in it, or one that was not declared with `submissions.register`.
     """
-    path, _, function = name.rpartition(":")
-    file = Path(path)
+    file, function = own_files.parts(name)
     if not file.is_file():
         raise FileNotFoundError(
             f"{file}: no such file; an optimizer of your own is given as FILE.py:FUNCTION"
         )
-    found = getattr(_module(file.resolve()), function, None)
+    found = getattr(own_files.module(file), function, None)
     if found is None:
         raise ValueError(f"{file}: has no function {function!r}")
     if not isinstance(getattr(found, "optimizer", None), OwnOptimizer):
@@ -267,19 +251,6 @@ def from_file(name: str) -> OwnOptimizer:
             'learning_rate=(1e-4, 1e-1, "log")) above it'
         )
     return found.optimizer
-
-
-@functools.cache
-def _module(file: Path) -> ModuleType:
-    # A name of its own, so that two files of one name do not meet.
-    name = f"_own_optimizer_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _dimension(where: str, declared: tuple | list) -> dict[str, Any]:

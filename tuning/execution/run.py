@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import submissions.api.loading as loading
-from submissions.api import TrialOutcome, TrialSpec, train, workload_folder
+import workloads
+from results import studies
+from submissions.api import TrialOutcome, TrialSpec, evaluations, train, workload_folder
 from submissions.statuses import STATUSES
-from tuning.execution import _run_points
+from tuning.execution import _run_points, kept_files
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from workloads.data.files import write_atomically
@@ -68,7 +70,7 @@ def run(
 
     Args:
       submission_path: of submission.py or its folder.
-      workload: name, see `workloads.load`, or `algoperf-installed/<name>`.
+      workload: name, see `workloads.load`, FILE.py:NAME among them; or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
       tuning_ruleset: "external", with a search space, or "self-tuning", without one, which AlgoPerf spells "self".
@@ -106,6 +108,7 @@ def run(
         )
     _check(self_tuning, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume)
     submission = loading.submission_file(submission_path)
+    workload = workloads.recorded_name(workload)
     experiment = Path(experiment_dir).expanduser() / experiment_name
     folder = experiment / workload_folder(workload)
     first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
@@ -137,6 +140,9 @@ def run(
         eval_period=eval_period_steps,
         data_dir=None if data_dir is None else str(data_dir),
     )
+    own = workloads.own_file(workload)
+    if own is not None:
+        kept_files.keep_workload(record.folder, workload, own, _any_trained(folder))
     record.begin()
     outcomes = []
     for trial, trial_folder in folders.items():
@@ -163,6 +169,9 @@ def run(
             resume=resume,
             imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
             flags=dict(written),
+            workload_file=None
+            if own is None
+            else str(own.where(studies.workload_copy(record.folder, workload))),
         )
         trial_folder.mkdir(parents=True, exist_ok=True)
         (trial_folder / OUTCOME).unlink(missing_ok=True)
@@ -271,6 +280,14 @@ def _cause(status: int, console: Path) -> str:
         return f"the process was ended by {name}{hint}, see {console}"
     lines = console.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return f"{lines[-1] if lines else f'exit status {status}'}, see {console}"
+
+
+def _any_trained(folder: Path) -> bool:
+    """Whether a trial has ended well, or has begun to, in a folder of them."""
+    return any(
+        bool(evaluations(trial)) or ((ended := _outcome(trial)) is not None and ended.status != "crashed")
+        for trial in folder.glob("trial_*")
+    )
 
 
 def _earlier_seed(folder: Path) -> int | None:

@@ -11,6 +11,7 @@ from results.studies import StudySpec
 from submissions.points import Point
 from tuning import strategies
 from tuning.studies._training_protocols import training_protocol
+from workloads import recorded_name
 
 
 def plan(
@@ -37,7 +38,7 @@ def plan(
 
     Args:
       name: of the study.
-      workloads: what to train.
+      workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
       strategy: a name of `strategies.STRATEGIES`.
       budget: number of points; by default the strategy's own: all of a list, 5 of a sweep, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
@@ -56,6 +57,7 @@ def plan(
       >>> spec.title, spec.role, len(spec.points["digits/conv"])
       ('learning-rate sweep, weight decay 0.5', 'baseline', 5)
     """
+    names = tuple(map(recorded_name, workloads))
     agreed = training_protocol(
         protocol,
         repeats=repeats,
@@ -78,7 +80,7 @@ def plan(
             f"seeding 'algoperf' numbers trials by their points, which strategy {strategy!r} does not know from the "
             "start; choose another strategy"
         )
-    points = None if row.asks == "sequential" else dict.fromkeys(workloads, made.ask(()))
+    points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(
         name=name,
         title=title or made.title,
@@ -87,7 +89,7 @@ def plan(
         strategy=_record(made),
         draws=made.draws,
         points=points,
-        workloads=tuple(workloads),
+        workloads=names,
         seed=seed,
         seeding=seeding,
         cohort_size=cohort_size,

@@ -23,11 +23,11 @@ from submissions.points import Point
 from tuning import strategies
 from tuning.engine import _spread
 from tuning.engine.population import Population
-from tuning.execution import executors, work
+from tuning.execution import executors, kept_files, work
 from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
-from workloads.data.files import write_once
+from workloads import own_files
 
 Progress = Callable[[str, int, int], None]
 # Jobs -> what was done here of them, once every cohort is in the study's folder.
@@ -74,19 +74,29 @@ def tune(
     optimizer = submissions.optimizer(spec.optimizer)
     file: Path | None = getattr(optimizer, "file", None)
     content = None if file is None else file.read_bytes()
-    source = None if content is None else work.sha256(content)
+    source = None if content is None else own_files.sha256(content)
     where = None if data_dir is None else str(data_dir)
-    loaded = [work.load(name, where, kept) for name in spec.workloads]
+    own = {name: kept_files.own_workload(folder, name) for name in spec.workloads}
+    copies = {name: studies.workload_copy(folder, name) for name in spec.workloads}
+    loaded = [work.load(name, where, kept, own[name], copies[name]) for name in spec.workloads]
     spec = _decided(folder, spec, loaded)
     for workload in loaded:
-        engine = work.population(spec, workload, optimizer, where, source, kept)
+        name = workload.name
+        engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
         for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
     spec = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.write_spec(folder, spec)
     if file is not None and content is not None:
-        _keep_source(folder, file, content)
-    job = functools.partial(Job, str(folder), data_dir=where, source=source, command=environment.command())
+        begun = any(kept_files.any_trained(folder, name) for name in spec.workloads)
+        kept_files.keep_file(folder / "optimizer.py", file, content, begun)
+    for name, one in own.items():
+        if one is not None:
+            kept_files.keep_workload(folder, name, one, kept_files.any_trained(folder, name))
+
+    def job(name: str, cohort: studies.Cohort) -> Job:
+        return Job(str(folder), name, cohort, where, source, environment.command(), own[name])
+
     began = time.perf_counter()
     with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
         done = _complete_all(folder, spec, job, started, claims, progress)
@@ -131,20 +141,6 @@ def _cohorts(spec: StudySpec) -> int:
     if spec.points is None:
         return len(spec.workloads)
     return sum(len(spec.cohorts(spec.points[name], name)) for name in spec.workloads)
-
-
-def _keep_source(folder: Path, file: Path, content: bytes) -> None:
-    """Stores the file of a user's own optimizer with the study.
-
-    Raises:
-      ValueError: the file has changed since the study began, so its trials would be of two optimizers.
-    """
-    kept = folder / "optimizer.py"
-    if not write_once(kept, content) and kept.read_bytes() != content:
-        raise ValueError(
-            f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
-            "restore the file"
-        )
 
 
 def _complete_all(
