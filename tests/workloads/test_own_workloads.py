@@ -80,7 +80,7 @@ def test_two_files_cannot_mean_different_workloads_by_one_name(tmp_path):
     assert workloads.recorded_name(f"{other}:mine/six") == "mine/six"  # the same content
     other.write_text(other.read_text() + "# changed\n")
     workloads.recorded_name(f"{file}:mine/six")
-    with pytest.raises(ValueError, match="'mine/six' is already that of .*; give one of them another name"):
+    with pytest.raises(ValueError, match=r"'mine/six' is already that of .*; give one of them another name"):
         workloads.recorded_name(f"{other}:mine/six")
 
 
