@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import pathlib
 from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from workloads import own_files
 from workloads._workload import Workload
 from workloads.own_files import OwnFile
 from workloads.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
 
@@ -66,10 +68,12 @@ def _built(file: pathlib.Path, name: str, build: Builder, data_dir: pathlib.Path
 
 
 @functools.cache
-def of_packages() -> dict[str, list[importlib.metadata.EntryPoint]]:
+def of_packages() -> dict[str, list[EntryPoint]]:
     """Name -> the entry points of packages that have it. Nothing of them is imported."""
-    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    from importlib.metadata import entry_points
+
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINTS):
         found.setdefault(point.name, []).append(point)
     return found
 
@@ -96,7 +100,7 @@ def in_package(name: str, taken: bool = False) -> Builder | None:
     return functools.partial(_loaded, points[0], packages[0])
 
 
-def _loaded(point: importlib.metadata.EntryPoint, package: str, data_dir: pathlib.Path | None) -> Workload:
+def _loaded(point: EntryPoint, package: str, data_dir: pathlib.Path | None) -> Workload:
     try:
         build = point.load()
     except Exception as error:  # whatever the package raises

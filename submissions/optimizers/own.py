@@ -31,7 +31,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import importlib.metadata
 import inspect
 import math
 import sys
@@ -95,7 +94,9 @@ class OwnOptimizer(Optimizer):
         Raises:
           ValueError: an import belongs to no installed package.
         """
-        provides = importlib.metadata.packages_distributions()
+        from importlib import metadata
+
+        provides = metadata.packages_distributions()
         needed = _imports(ast.parse(self._source())) - BESIDE_ALGOPERF - ROOMS - sys.stdlib_module_names
         unknown = sorted(needed - set(provides))
         if unknown:
@@ -103,12 +104,14 @@ class OwnOptimizer(Optimizer):
                 f"{self.file}: imports {', '.join(unknown)}, which no installed package provides"
             )
         found = sorted({provides[name][0] for name in needed})
-        return tuple(f"{name}=={importlib.metadata.version(name)}" for name in found)
+        return tuple(f"{name}=={metadata.version(name)}" for name in found)
 
     @property
     def optax_version(self) -> str:
         """Of the Optax that the function was written with."""
-        return importlib.metadata.version("optax")
+        from importlib.metadata import version
+
+        return version("optax")
 
     def carried_source(self) -> str:
         """The file as a packaged folder carries it: without the declaration, and without imports of ours.
