@@ -7,10 +7,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 
 def print_json(result: dict[str, Any]) -> None:
     """Prints one JSON object. What JSON cannot say, a missed target's inf, becomes null."""
@@ -19,6 +15,10 @@ def print_json(result: dict[str, Any]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Prints a table; numbers are right-aligned, inf reads as a missed target."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     rows = [tuple(row) for row in rows]
     table = Table(header_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(columns):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
@@ -52,7 +53,7 @@ def respelled(argument: str) -> str:
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command of this module."""
-    app.command(cls=AlgoPerfFlags)(run)
+    app.command(cls=AlgoPerfFlags, epilog=OPTIMIZER_NAMES)(run)
 
 
 Ignored = Annotated[str | None, typer.Option(hidden=True)]
@@ -63,8 +64,10 @@ def run(
     workload: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
-            help="As 'shortlist workloads' lists it, or algoperf-installed/NAME for a real AlgoPerf's.",
+            metavar=OWN_WORKLOAD,
+            help="As 'shortlist workloads' lists it, or algoperf-installed/NAME for a real AlgoPerf's, or one of your "
+            "own.",
+            autocompletion=workload_names,
         ),
     ],
     experiment_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where logs go.")],
@@ -77,8 +80,9 @@ def run(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE.py:FUNCTION",
+            metavar=OWN_OPTIMIZER,
             help="Instead of a submission: package this optimizer in the experiment's folder, and run that.",
+            autocompletion=optimizer_names,
         ),
     ] = None,
     tuning_ruleset: Annotated[
@@ -88,7 +92,10 @@ def run(
         ),
     ] = "external",
     tuning_search_space: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON: a list of points, or ranges.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON: a list of points, or ranges; default: the one beside the submission."
+        ),
     ] = None,
     num_tuning_trials: Annotated[int, typer.Option(metavar="N", min=1, help="Trials of the study.")] = 1,
     hparam_start_index: Annotated[

@@ -201,9 +201,7 @@ def test_a_population_trains_on_the_stream(streamed):
     from tuning.engine.population import Population
 
     rates = {"learning_rate": np.array([3e-2, 0.0])}
-    curves = Population(streamed, sgd, 90, 30).run(
-        rates, np.uint32([1, 1]), np.uint32([7])
-    )
+    curves = Population(streamed, sgd, 90, 30).run(rates, np.uint32([1, 1]), np.uint32([7]))
     trained, untrained = curves.metrics["validation/accuracy"]
     assert trained[-1] > 0.5
     assert (untrained == untrained[0]).all()

@@ -32,6 +32,7 @@ from workloads.data.files import write_atomically
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
+SPACE = "tuning_search_space.json"  # as AlgoPerf calls it, in a submission's folder
 OUTCOME, SPEC, CONSOLE = "outcome.json", "trial.json", "console.log"
 SEEDS = 2**32  # JAX takes and NumPy demands seeds below
 TO_BE_RESUMED = ("crashed", "interrupted")  # statuses of trials that --resume goes on with
@@ -74,7 +75,7 @@ def run(
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
       tuning_ruleset: "external", with a search space, or "self-tuning", without one, which AlgoPerf spells "self".
-      tuning_search_space: JSON file, a list of points or ranges.
+      tuning_search_space: JSON file, a list of points or ranges; by default the one beside the submission.
       num_tuning_trials: of the study; several machines may each run a slice of them.
       hparam_start_index, hparam_end_index: the slice, from 0, without its end.
       rng_seed: of the study, in [0, 2^32): the order of the points, and all randomness of the trials. None draws one.
@@ -101,13 +102,20 @@ def run(
       ValueError: arguments that contradict each other, or a submission that cannot be called.
     """
     given = {name: value for name, value in locals().items() if name not in ("progress", "flags")}
+    submission = loading.submission_file(submission_path)
     self_tuning = tuning_ruleset in ("self-tuning", "self")
+    if tuning_search_space is None and not self_tuning and (submission.parent / SPACE).is_file():
+        tuning_search_space = submission.parent / SPACE
     if not self_tuning and tuning_ruleset != "external":
         raise ValueError(
             f"tuning_ruleset is {tuning_ruleset!r}; allowed: external, self-tuning (or self, as AlgoPerf spells it)"
         )
+    if tuning_search_space is None and not self_tuning:
+        raise ValueError(
+            f"the external ruleset needs a tuning_search_space, and there is no {SPACE} beside {submission}; give one, "
+            "or choose the tuning_ruleset self-tuning"
+        )
     _check(self_tuning, tuning_search_space, num_tuning_trials, rng_seed, max_global_steps, overwrite, resume)
-    submission = loading.submission_file(submission_path)
     workload = workloads.recorded_name(workload)
     experiment = Path(experiment_dir).expanduser() / experiment_name
     folder = experiment / workload_folder(workload)
@@ -188,10 +196,6 @@ def run(
 def _check(
     self_tuning: bool, space: Any, trials: int, seed: int | None, steps: int | None, *modes: bool
 ) -> None:
-    if not self_tuning and space is None:
-        raise ValueError(
-            "the external ruleset needs a tuning_search_space; or choose the tuning_ruleset self-tuning"
-        )
     if self_tuning and space is not None:
         raise ValueError("the self-tuning ruleset passes no hyperparameters: leave tuning_search_space out")
     if trials < 1:

@@ -18,7 +18,7 @@ def plan(
     *,
     name: str,
     workloads: Sequence[str],
-    strategy: str = strategies.DEFAULT,
+    strategy: str | None = None,
     budget: int | None = None,
     optimizer: str | None = None,
     protocol: str | None = None,
@@ -39,7 +39,7 @@ def plan(
     Args:
       name: of the study.
       workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
-      strategy: a name of `strategies.STRATEGIES`.
+      strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
       budget: number of points; by default the strategy's own: all of a list, 5 of a sweep, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
@@ -67,6 +67,7 @@ def plan(
         eval_at_start=eval_at_start,
     )
     given = {key: value for key, value in options.items() if value is not None}
+    strategy = strategy or strategies.meant_by(given)
     strategies.check_options(strategy, given)
     row = strategies.row(strategy)
     defaults = row.make.defaults(given)
