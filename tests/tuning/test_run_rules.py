@@ -345,5 +345,5 @@ def test_the_search_space_beside_a_submission_is_found(run, tmp_path):
 
 
 def test_a_submission_that_does_not_exist_is_told_first(run, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere: no such file; give a submission.py or the folder"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file; give a submission.py or the folder"):
         run("nowhere", submission_path=tmp_path / "nowhere", tuning_search_space=None)
