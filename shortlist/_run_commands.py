@@ -169,6 +169,7 @@ def run(
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
     from tuning.execution.run import run as run_trials
+    from workloads import recorded_name
 
     if framework != "jax":
         raise ValueError("--framework pytorch: only JAX submissions run here; use AlgoPerf's own runner")
@@ -213,6 +214,7 @@ def run(
             skip_evals=skip_evals,
             progress=progress,
         )
+    workload = recorded_name(workload)
     if json:
         import dataclasses
 
