@@ -40,8 +40,9 @@ class OwnFile:
         for file in (Path(self.path), copy):
             if file is not None and file.is_file() and sha256(file.read_bytes()) == self.sha256:
                 return file
-        kept = "" if copy is None else f", and neither is {copy}"
-        raise ValueError(f"{self.path}: no longer the file that the study was begun with{kept}; restore it")
+        raise ValueError(
+            f"neither {self.path} nor its copy {copy} is the file that the study began with; restore one of them"
+        )
 
 
 _LOCK = threading.RLock()
