@@ -189,7 +189,7 @@ def length_section(
         if by_penalty["trained"].n_unique() == 1:
             caption += " The penalty does not matter here."
         turned = by_penalty.with_columns(
-            pl.col("penalty").map_elements(number, return_dtype=pl.String)
+            pl.Series("penalty", [number(penalty) for penalty in by_penalty["penalty"]], pl.String)
         ).transpose(include_header=True, header_name="penalty", column_names="penalty")
         blocks.append(Table("penalty", turned, caption, {"penalty": Column(title="penalty")}))
     return Section("How long a list, how hard a penalty", tuple(blocks))

@@ -4,6 +4,7 @@ A study is a folder:
 
     study.json                           the specification: everything that determines the numbers
     optimizer.py                         a user's own optimizer, as it was when the study began
+    workloads/<workload>.py              a user's own workload, likewise
     trials/<workload>/<cohort>.parquet   one file per finished cohort, one row per trial
     claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
     checkpoints/<workload>/<cohort>/     while a cohort trains on data that the host reads
@@ -167,6 +168,11 @@ def cohort_path(folder: Path, workload: str, number: int) -> Path:
 def checkpoint_folder(folder: Path, workload: str, number: int) -> Path:
     """Where a cohort keeps what it goes on from while it trains, if it is of a kind that does."""
     return folder / "checkpoints" / workload.replace("/", "__") / f"{number:05d}"
+
+
+def workload_copy(folder: Path, workload: str) -> Path:
+    """Where a study keeps the file that defines a workload, if that is a user's own."""
+    return folder / "workloads" / f"{workload.replace('/', '__')}.py"
 
 
 def write_cohort(folder: Path, workload: str, number: int, content: bytes) -> bool:

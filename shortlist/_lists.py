@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lists
 from submissions.points import Point
 from submissions.spaces import SearchSpace, read_space
+
+if TYPE_CHECKING:
+    import lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,8 @@ def read_points(name_or_file: str) -> GivenList:
     Raises:
       ValueError, FileNotFoundError: neither a published name nor a file of these forms.
     """
+    import lists
+
     path = Path(name_or_file)
     if name_or_file in lists.PUBLISHED or not (path.suffix == ".json" or path.exists()):
         return _from(lists.published(name_or_file))

@@ -9,9 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 # What a terminal obeys rather than shows, line breaks included, and marks that turn the direction of what follows:
 # names come from logs and submissions of others.
@@ -52,6 +49,10 @@ def print_table(
       rows: values, as many as there are columns.
       marks: (row, column) -> sign to set behind the cell, to be explained below the table.
     """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     rows = [tuple(row) for row in rows]
     marks = marks or {}
     table = Table(header_style="bold", box=None, pad_edge=False)

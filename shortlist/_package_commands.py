@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, optimizer_names
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command of this module."""
-    app.command()(package)
+    app.command(epilog=OPTIMIZER_NAMES)(package)
 
 
 def package(
@@ -25,8 +27,9 @@ def package(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE.py:FUNCTION",
+            metavar=OWN_OPTIMIZER,
             help="Update rule; default: the one the list was made with. Without --list: its ranges are searched.",
+            autocompletion=optimizer_names,
         ),
     ] = None,
     space: Annotated[

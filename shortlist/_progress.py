@@ -8,9 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_WORTH_A_LINE = 1.0  # what is over sooner is not announced
 
@@ -42,6 +39,8 @@ def progress_display() -> Iterator[Callable[[str, int, int], None]]:
       >>> with progress_display() as progress:
       ...     progress("reading logs", 0, 1)
     """
+    from rich.console import Console
+
     console = Console(stderr=True)
     tracks: dict[str, _Track] = {}
     if not console.is_terminal:
@@ -58,6 +57,8 @@ def progress_display() -> Iterator[Callable[[str, int, int], None]]:
 
         yield plain
         return
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description}"),

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from shortlist._interrupt import interruptible
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
@@ -53,7 +54,7 @@ def respelled(argument: str) -> str:
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command of this module."""
-    app.command(cls=AlgoPerfFlags)(run)
+    app.command(cls=AlgoPerfFlags, epilog=OPTIMIZER_NAMES)(run)
 
 
 Ignored = Annotated[str | None, typer.Option(hidden=True)]
@@ -64,8 +65,10 @@ def run(
     workload: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
-            help="As 'shortlist workloads' lists it, or algoperf-installed/NAME for a real AlgoPerf's.",
+            metavar=OWN_WORKLOAD,
+            help="As 'shortlist workloads' lists it, or algoperf-installed/NAME for a real AlgoPerf's, or one of your "
+            "own.",
+            autocompletion=workload_names,
         ),
     ],
     experiment_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where logs go.")],
@@ -78,8 +81,9 @@ def run(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE.py:FUNCTION",
+            metavar=OWN_OPTIMIZER,
             help="Instead of a submission: package this optimizer in the experiment's folder, and run that.",
+            autocompletion=optimizer_names,
         ),
     ] = None,
     tuning_ruleset: Annotated[
@@ -89,7 +93,10 @@ def run(
         ),
     ] = "external",
     tuning_search_space: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON: a list of points, or ranges.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON: a list of points, or ranges; default: the one beside the submission."
+        ),
     ] = None,
     num_tuning_trials: Annotated[int, typer.Option(metavar="N", min=1, help="Trials of the study.")] = 1,
     hparam_start_index: Annotated[
@@ -164,6 +171,7 @@ def run(
     """
     from tuning.execution.run import run as run_trials
     from tuning.execution.stopping import Stop
+    from workloads import recorded_name
 
     if framework != "jax":
         raise ValueError("--framework pytorch: only JAX submissions run here; use AlgoPerf's own runner")
@@ -211,6 +219,7 @@ def run(
             say=lambda what: typer.echo(f"shortlist: {what}", err=True),
             stop=stop,
         )
+    workload = recorded_name(workload)
     if json:
         import dataclasses
 

@@ -11,13 +11,21 @@ import typer
 
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points
+from shortlist._names import (
+    OPTIMIZER_NAMES,
+    OWN_OPTIMIZER,
+    OWN_WORKLOAD,
+    STRATEGY_NAMES,
+    optimizer_names,
+    strategy_names,
+    workload_names,
+)
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 from shortlist._strategy_options import with_strategy_options
 from tuning.execution.stopping import Stop
 from tuning.protocols import MEDAPATI
 from tuning.strategies import DEFAULT as DEFAULT_STRATEGY
-from tuning.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from results.studies import Run
@@ -34,17 +42,31 @@ RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands of this module."""
-    for command in (tune, set_targets, demo):
+    app.command(epilog=f"{STRATEGY_NAMES}\n\n{OPTIMIZER_NAMES}")(tune)
+    for command in (set_targets, demo):
         app.command()(command)
 
 
 @with_strategy_options
 def tune(
-    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="What to train.")],
+    workloads: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORKLOAD...",
+            help=f"What to train, each as {OWN_WORKLOAD}.",
+            autocompletion=workload_names,
+        ),
+    ],
     study: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the study; resumed if it is there.")],
     strategy: Annotated[
-        str, typer.Option(metavar="NAME", help=f"Where points come from: {', '.join(STRATEGIES)}.")
-    ] = DEFAULT_STRATEGY,
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Where points come from, see below; default: list with --list, taskset-grid with --grid, else "
+            f"{DEFAULT_STRATEGY}.",
+            autocompletion=strategy_names,
+        ),
+    ] = None,
     budget: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Points; default: all of a list, 5 of a sweep, else 20."),
@@ -64,8 +86,9 @@ def tune(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|FILE.py:FUNCTION",
-            help="Update rule, or one of your own; default: the list's or grid's, else nadamw_optax.",
+            metavar=OWN_OPTIMIZER,
+            help="Update rule, see below, or one of your own; default: the list's or grid's, else nadamw_optax.",
+            autocompletion=optimizer_names,
         ),
     ] = None,
     steps: Annotated[
@@ -158,7 +181,14 @@ def tune(
 
 
 def set_targets(
-    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="Whose targets to set.")],
+    workloads: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WORKLOAD...",
+            help=f"Whose targets to set, each as {OWN_WORKLOAD}.",
+            autocompletion=workload_names,
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Targets file to add to.")],
     points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 20,
     first: Annotated[
@@ -190,7 +220,7 @@ def set_targets(
     made_by = "shortlist " + " ".join(sys.argv[1:])
     stop, kept = Stop(), f"targets in {out} are kept"
     with interruptible(stop, waits_for=stop.waits_for, kept=kept), progress_display() as progress:
-        for name in workloads:
+        for name in map(room.recorded_name, workloads):
             workload = room.load(name, data_dir)
             if stop.is_set():
                 break

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shortlist._names import OWN_WORKLOAD, workload_names
 from shortlist._output import echo, print_json, print_table
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def validate(
     workload: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
+            metavar=OWN_WORKLOAD,
+            autocompletion=workload_names,
             help="Of the dry run; repeat for more. Default: five small ones.",
         ),
     ] = None,

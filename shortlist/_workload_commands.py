@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist._names import OWN_WORKLOAD, workload_names
 from shortlist._output import print_json, print_table
 from shortlist._progress import progress_display
 
@@ -18,7 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def workloads(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Show these.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar=f"[{OWN_WORKLOAD}]...", help="Show these.", autocompletion=workload_names),
+    ] = None,
     family: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Sampled family or group of fixed tasks, such as mlp_family."),

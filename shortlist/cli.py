@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Annotated
 
 # Ctrl-C while everything is imported ends the process at once: there is nothing to say yet, and a traceback, or an
 # exception lost inside an import, would be all that came of it.
@@ -23,6 +24,7 @@ import typer  # noqa: E402
 from shortlist import (  # noqa: E402
     _curve_commands,
     _list_commands,
+    _optimizer_commands,
     _package_commands,
     _run_commands,
     _training_commands,
@@ -36,13 +38,31 @@ if _quick:
 
 app = typer.Typer(
     name="shortlist",
-    help="Hyperparameter lists that generalise: tune, build lists, prove them, report, package for AlgoPerf.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"shortlist {version('shortlist')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Hyperparameter lists that generalise: tune, build lists, prove them, report, package for AlgoPerf."""
+
+
 _workload_commands.add_to(app)
+_optimizer_commands.add_to(app)
 _training_commands.add_to(app)
 _run_commands.add_to(app)
 _list_commands.add_to(app)

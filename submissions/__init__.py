@@ -26,7 +26,9 @@ from submissions.optimizers._from_optax import from_optax
 from submissions.optimizers._hyperparameters import REGULARIZATION, Domain, Hyperparameter, Optimizer
 from submissions.optimizers._rows import OPTIMIZERS
 from submissions.optimizers._rule import Rule, Seen
-from submissions.optimizers.own import REGISTERED, from_file, is_file_form, recorded_name, register
+from submissions.optimizers.own import REGISTERED, from_file, register
+from workloads.own_files import absolute as recorded_name
+from workloads.own_files import is_file_form
 from workloads.spelling import did_you_mean
 
 __all__ = [

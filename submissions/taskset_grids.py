@@ -18,8 +18,6 @@ import math
 import re
 from collections.abc import Callable
 
-import numpy as np
-
 from workloads.spelling import did_you_mean
 
 Setting = dict[str, float | bool]
@@ -30,6 +28,8 @@ class _Draws:
     """NumPy's legacy generator with TaskSet's distributions on top."""
 
     def __init__(self, seed: int) -> None:
+        import numpy as np  # naming the grids does not need it
+
         self._generator = np.random.RandomState(seed)
 
     def uniform(self) -> float:
@@ -96,8 +96,8 @@ def _nadamw(draws: _Draws) -> Setting:
 
 
 # TaskSet's fixed learning rates: half orders of magnitude. Names carry their logarithm.
-_LOG10_RATES = np.linspace(-7, 1, 17)
-_RATES = {f"{log10:.2f}": 10.0 ** float(log10) for log10 in _LOG10_RATES}
+_LOG10_RATES = [-7 + half / 2 for half in range(17)]
+_RATES = {f"{log10:.2f}": 10.0**log10 for log10 in _LOG10_RATES}
 
 
 @dataclasses.dataclass(frozen=True)

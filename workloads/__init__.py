@@ -14,6 +14,8 @@ A workload of your own is one file with one decorated function:
     def build(data_dir):
         return workloads.Workload(name="mine/name", ...)
 
+Every command takes it as FILE.py:mine/name. docs/own_workload.md has the whole of it.
+
 Importing this package costs no JAX; loading a workload does.
 """
 
@@ -21,7 +23,7 @@ from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, 
 from workloads._facts import facts, parameter_count
 from workloads._flops import batch_shapes, flops_per_step
 from workloads._measure import ForeignMeasure, Measure
-from workloads._registry import load, names, register, representatives
+from workloads._registry import load, names, own_file, recorded_name, register, representatives
 from workloads._source import (
     Batch,
     GeneratedData,
@@ -71,8 +73,10 @@ __all__ = [
     "flops_per_step",
     "load",
     "names",
+    "own_file",
     "parameter_count",
     "read_targets",
+    "recorded_name",
     "register",
     "representatives",
     "select",

@@ -113,6 +113,7 @@ def entry(name: str) -> Entry:
     Raises:
       ValueError: unknown name.
     """
+    name = _registry.recorded_name(name)
     _registry.builder(name)  # refuses unknown names
     plain, _, switches = name.partition("@")
     quirks = Quirks.parse(switches) if switches else RELEASED
@@ -202,7 +203,7 @@ def describe(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[
       name, data_dir: see `load`.
     """
     line = entry(name)
-    workload = _registry.load(name, data_dir)
+    workload = _registry.load(line.name, data_dir)
     row = facts(workload)
     return {
         **row,

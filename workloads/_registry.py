@@ -9,14 +9,14 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from workloads import taskset
+from workloads import _own, own_files, taskset
+from workloads._own import Builder
 from workloads._targets import read_targets
 from workloads._workload import Workload
 from workloads.installed import _algoperf as _installed_algoperf
+from workloads.own_files import OwnFile
 from workloads.spelling import closest
 from workloads.taskset import fixed
-
-Builder = Callable[..., Workload]  # (data_dir) -> Workload; for a pattern (data_dir, k) -> Workload
 
 # name, or pattern with the number <k> in it -> "module:function"
 WORKLOADS: dict[str, str] = {
@@ -31,11 +31,13 @@ WORKLOADS: dict[str, str] = {
 SEEDS = range(100)  # of every sampled family, those that `names` lists: TaskSet chose from the same
 
 _REGISTERED: dict[str, Builder] = {}  # what `register` added
+_RECORDED: dict[str, _own.InFile] = {}  # what `recorded_name` found in files
 
 
 def names() -> tuple[str, ...]:
     """Names that `load` accepts. Of a sampled family the seeds 0 to 99 are listed, and any other loads as well.
-    Where AlgoPerf is installed, its workloads are among them, behind `algoperf-installed/`.
+    Where AlgoPerf is installed, its workloads are among them, behind `algoperf-installed/`; so are those of packages
+    with an entry point of the group `shortlist.workloads`. Those of files are not listed.
 
     Example:
       >>> [name for name in names() if name.startswith("taskset/mlp_family")][15]
@@ -44,7 +46,8 @@ def names() -> tuple[str, ...]:
     sampled = (f"taskset/{family}_seed{seed}" for family in taskset.FAMILIES for seed in SEEDS)
     own = (name for name in WORKLOADS if "<k>" not in name)
     fixed_tasks = (f"taskset/{name}" for name in fixed.configs())
-    return (*own, *sampled, *fixed_tasks, *_installed_algoperf.names(), *_REGISTERED)
+    added = dict.fromkeys((*_own.of_packages(), *_REGISTERED))
+    return (*own, *sampled, *fixed_tasks, *_installed_algoperf.names(), *added)
 
 
 def representatives() -> tuple[str, ...]:
@@ -70,14 +73,44 @@ def register(name: str) -> Callable[[Builder], Builder]:
             f"workload name {name!r} is not path-like; "
             "use letters, digits and '_.-' around a '/', such as 'mine/name'"
         )
-    if name in _REGISTERED or _builtin(name) is not None:
+    module = own_files.importing()
+    table = _REGISTERED if module is None else _own.table(module)
+    if name in table or _builtin(name) is not None:
         raise ValueError(f"workload {name!r} exists already; choose another name")
 
     def add(builder: Builder) -> Builder:
-        _REGISTERED[name] = builder
+        table[name] = builder
         return builder
 
     return add
+
+
+def recorded_name(name: str) -> str:
+    """A workload's name as a study records it.
+
+    FILE.py:NAME is imported, and known in this process as NAME from then on. NAME is what the file registers, or the
+    function that it registers it with.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: the file cannot be imported, has no such workload, or another file's has that name in this process.
+    """
+    if not own_files.is_file_form(name):
+        return name
+    found = _own.in_file(name)
+    known = _RECORDED.get(found.name, found).file
+    if known.sha256 != found.file.sha256 and known.path != found.file.path:
+        raise ValueError(
+            f"{found.file.path}: workload {found.name!r} is already that of {known.path} here; give one of them "
+            "another name"
+        )
+    _RECORDED[found.name] = found
+    return found.name
+
+
+def own_file(name: str) -> OwnFile | None:
+    """The file that defines a workload, where `recorded_name` found it in one."""
+    return _RECORDED[name].file if name in _RECORDED else None
 
 
 def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
@@ -85,7 +118,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
 
     Args:
       name: one of `names()`, or any other seed of a sampled family, such as `taskset/mlp_family_seed1234`. Behind
-        an @, a task of TaskSet takes quirks: `taskset/mlp_family_seed12@just_train=honoured`.
+        an @, a task of TaskSet takes quirks: `taskset/mlp_family_seed12@just_train=honoured`. FILE.py:NAME is one
+        that a file of yours registers.
       data_dir: folder with real data sets. A workload whose data set Shortlist can read must find it there;
         the others keep their own data, as their provenance says.
 
@@ -97,13 +131,21 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Workload:
       ValueError: unknown name or quirk, or a task that cannot be built.
       FileNotFoundError: data_dir, or a file needed in it, does not exist.
     """
-    build = builder(name)
+    if own_files.is_file_form(name):
+        found = _own.in_file(name)
+        name, build = found.name, found.build
+    else:
+        build = builder(name)
     folder = None if data_dir is None else pathlib.Path(data_dir)
     if folder is not None and not folder.is_dir():
         raise FileNotFoundError(
             f"data_dir {str(folder)!r} is not a folder; leave it out to use the embedded data"
         )
     workload = build(folder)
+    if not isinstance(workload, Workload):
+        raise ValueError(
+            f"the builder of {name!r} returned {type(workload).__name__}; return a workloads.Workload"
+        )
     if workload.name != name:
         raise ValueError(f"the builder of {name!r} returned a workload named {workload.name!r}; use one name")
     return _with_target(workload)
@@ -115,8 +157,14 @@ def builder(name: str) -> Builder:
     Raises:
       ValueError: unknown name, or one of an AlgoPerf that is not installed.
     """
-    found = _REGISTERED.get(name) or _builtin(name) or _with_quirks(name) or _installed(name)
+    if name in _RECORDED:
+        return _RECORDED[name].build
+    ours = _builtin(name)
+    found = _own.in_package(name, taken=ours is not None) or _REGISTERED.get(name) or ours
+    found = found or _with_quirks(name) or _installed(name)
     if found is None:
+        if name.endswith(".py"):
+            raise ValueError(f"unknown workload {name!r}; one of your own is given as FILE.py:NAME")
         hint = closest(name, names(), "'shortlist workloads' lists them")
         raise ValueError(f"unknown workload {name!r}; {hint}")
     return found

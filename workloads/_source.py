@@ -12,10 +12,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
 if TYPE_CHECKING:
     import jax
+    import numpy as np
 
     from workloads._streams import Stream
 

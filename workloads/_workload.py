@@ -9,13 +9,12 @@ import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from workloads._measure import ForeignMeasure, Measure
 from workloads._source import Batch, Source
 
 if TYPE_CHECKING:
     import jax
+    import numpy as np
 
 Params = Any  # a pytree of jax.Array
 ModelState = Any  # a pytree of jax.Array; () where the model keeps none

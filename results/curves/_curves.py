@@ -53,6 +53,8 @@ class Curves:
 def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | None = None) -> Curves:
     """Curves from a table (.parquet), a folder of released archives, a file of replica means (.npz), or studies.
 
+    A folder with one such file stands for it.
+
     Args:
       path: where they are.
       parameters: task or workload -> number of parameters; what the source itself says comes first.
@@ -71,7 +73,16 @@ def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | No
     if studies.find_studies(path):
         table, _ = curves_of_studies(path, parameters)
         return _in_memory(table, table_to_archives(table), path, parameters)
-    files = archive_paths(path) if path.is_dir() else {}
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    files = archive_paths(path)
+    if not files and path.is_dir():
+        inside = sorted(file for file in path.iterdir() if file.suffix in (".parquet", ".npz"))
+        if len(inside) == 1:
+            return read_curves(inside[0], parameters)
+        if inside:
+            names = ", ".join(file.name for file in inside)
+            raise ValueError(f"{path}: holds {len(inside)} files of curves; give one of them ({names})")
     if not files:
         raise FileNotFoundError(
             f"{path}: no curves here; give a table (.parquet), a folder with <task>/<set>_<steps>_replica<n>.npz, "

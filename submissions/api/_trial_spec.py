@@ -35,6 +35,7 @@ class TrialSpec:
       imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
       flags: what was asked for, to be written down.
       submission_sha256: of the submission's own files, see `loading.fingerprint`; None where nobody knows.
+      workload_file: the user's own that registers the workload; None: it is known by its name.
     """
 
     submission_path: str
@@ -54,6 +55,7 @@ class TrialSpec:
     imagenet_v2_data_dir: str | None = None
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     submission_sha256: str | None = None
+    workload_file: str | None = None
 
     @property
     def ruleset(self) -> Ruleset:

@@ -31,15 +31,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import hashlib
-import importlib.metadata
-import importlib.util
 import inspect
 import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from submissions.optimizers._exported import exported_space
@@ -54,6 +50,7 @@ from submissions.optimizers._hyperparameters import (
 )
 from submissions.optimizers._rows import OPTIMIZERS
 from submissions.optimizers._rule import Rule
+from workloads import own_files
 
 ANY_NUMBER = Domain("(-inf, inf)", math.isfinite)
 ROOMS = {
@@ -97,7 +94,9 @@ class OwnOptimizer(Optimizer):
         Raises:
           ValueError: an import belongs to no installed package.
         """
-        provides = importlib.metadata.packages_distributions()
+        from importlib import metadata
+
+        provides = metadata.packages_distributions()
         needed = _imports(ast.parse(self._source())) - BESIDE_ALGOPERF - ROOMS - sys.stdlib_module_names
         unknown = sorted(needed - set(provides))
         if unknown:
@@ -105,12 +104,14 @@ class OwnOptimizer(Optimizer):
                 f"{self.file}: imports {', '.join(unknown)}, which no installed package provides"
             )
         found = sorted({provides[name][0] for name in needed})
-        return tuple(f"{name}=={importlib.metadata.version(name)}" for name in found)
+        return tuple(f"{name}=={metadata.version(name)}" for name in found)
 
     @property
     def optax_version(self) -> str:
         """Of the Optax that the function was written with."""
-        return importlib.metadata.version("optax")
+        from importlib.metadata import version
+
+        return version("optax")
 
     def carried_source(self) -> str:
         """The file as a packaged folder carries it: without the declaration, and without imports of ours.
@@ -232,19 +233,6 @@ def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable
     return mark
 
 
-def is_file_form(name: str) -> bool:
-    """Whether an optimizer's name is FILE.py:FUNCTION."""
-    return name.partition(":")[0].endswith(".py") and ":" in name
-
-
-def recorded_name(name: str) -> str:
-    """An optimizer's name as a study records it: a file by its whole path, so that it is found from anywhere."""
-    if not is_file_form(name):
-        return name
-    path, _, function = name.rpartition(":")
-    return f"{Path(path).expanduser().resolve()}:{function}"
-
-
 def from_file(name: str) -> OwnOptimizer:
     """The optimizer FILE.py:FUNCTION.
 
@@ -252,13 +240,12 @@ def from_file(name: str) -> OwnOptimizer:
       FileNotFoundError: no such file.
       ValueError: no such function in it, or one that was not declared with `submissions.register`.
     """
-    path, _, function = name.rpartition(":")
-    file = Path(path)
+    file, function = own_files.parts(name)
     if not file.is_file():
         raise FileNotFoundError(
             f"{file}: no such file; an optimizer of your own is given as FILE.py:FUNCTION"
         )
-    found = getattr(_module(file.resolve()), function, None)
+    found = getattr(own_files.module(file), function, None)
     if found is None:
         raise ValueError(f"{file}: has no function {function!r}")
     if not isinstance(getattr(found, "optimizer", None), OwnOptimizer):
@@ -267,19 +254,6 @@ def from_file(name: str) -> OwnOptimizer:
             'learning_rate=(1e-4, 1e-1, "log")) above it'
         )
     return found.optimizer
-
-
-@functools.cache
-def _module(file: Path) -> ModuleType:
-    # A name of its own, so that two files of one name do not meet.
-    name = f"_own_optimizer_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _dimension(where: str, declared: tuple | list) -> dict[str, Any]:

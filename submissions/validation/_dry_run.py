@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from submissions.validation.findings import Finding
+from workloads.own_files import absolute
 
 # Of different kinds, each small: dropout; convolutions whose batch norm keeps moving averages; a recurrent net over an
 # embedding; a table of embeddings with sigmoid outputs; an objective without data, model or dropout.
@@ -88,7 +89,8 @@ def dry_run(
     """
     findings: list[Finding] = []
     figures: list[Figures] = []
-    remaining, first = list(workloads), True
+    # With whole paths: the worker has a folder of its own.
+    remaining, first = [absolute(name) for name in workloads], True
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="shortlist-validate-") as folder:
         answers = Path(folder) / "answers.jsonl"
@@ -115,7 +117,7 @@ def dry_run(
                     remaining.remove(answer["finished"])
                     started = None
                     if answer["figures"]:
-                        figures.append(Figures(workload=answer["finished"], **answer["figures"]))
+                        figures.append(Figures(workload=answer["workload"], **answer["figures"]))
             first = False
             if started is None:
                 if ending:

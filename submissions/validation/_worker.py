@@ -25,6 +25,7 @@ from submissions.validation._reference import plain_adam
 from submissions.validation._source import ENVIRONMENT
 from submissions.validation._workload_names import BASE_WORKLOADS
 from submissions.validation.findings import relative
+from workloads import recorded_name
 
 BATCH_SIZE = 32  # at most: what is looked for does not depend on it
 AT_LEAST = 0.02  # seconds: shorter compilations are single operations run from Python
@@ -49,16 +50,17 @@ def main(request_file: str, answers_file: str) -> None:
     for name in request["workloads"]:
         answers.add(started=name)
         try:
-            workload = api.algoperf_workload(name, device_axis=submission.device_axis)
+            called = recorded_name(name)  # a submission is told no path
+            workload = api.algoperf_workload(called, device_axis=submission.device_axis)
         except Exception as error:  # not the submission's fault
             answers.add(unusable=name, why=f"{type(error).__name__}: {error}")
             return
         findings, figures = dry_run(
-            submission, workload, name, request["point"], request["steps"], compilations
+            submission, workload, called, request["point"], request["steps"], compilations
         )
         for code, message, file, line in audit.seen:
             findings.append(_finding(code, message, relative(Path(file), path.parent), line, ""))
-        answers.add(finished=name, findings=findings, figures=figures)
+        answers.add(finished=name, workload=called, findings=findings, figures=figures)
 
 
 class Answers:

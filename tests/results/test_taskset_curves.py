@@ -331,3 +331,18 @@ def test_costs_are_normalised_over_all_sets_of_a_task(tmp_path):
     assert by_name[GRID].costs[:, column] == pytest.approx(expected, rel=1e-12)
     # (y - m) / (y0 - m) grows as m falls: the set that holds the lowest loss costs less.
     assert (by_name["better"].costs[:, column] < by_name[GRID].costs[:, column] + 1e-12).all()
+
+
+def test_a_folder_with_one_file_of_curves_stands_for_it(tmp_path):
+    folder = tmp_path / "curves"
+    folder.mkdir()
+    study = write_study(tmp_path / "study", fake_archives()[:1])
+    results.convert_curves(study, folder / "mine.parquet")
+    assert results.read_curves(folder).tasks == results.read_curves(folder / "mine.parquet").tasks
+    results.convert_curves(study, folder / "other.parquet")
+    with pytest.raises(
+        ValueError, match=r"2 files of curves; give one of them \(mine.parquet, other.parquet\)"
+    ):
+        results.read_curves(folder)
+    with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
+        results.read_curves(tmp_path / "nowhere")

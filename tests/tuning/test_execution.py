@@ -26,6 +26,7 @@ from tuning.execution.jobs import Job
 from tuning.execution.stopping import Stop
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
+from workloads import own_files
 
 WORKLOAD = "taskset/quadratic_family_seed3"
 POINTS = [Point(str(i), {"learning_rate": 10.0 ** (-3 + i / 2)}) for i in range(6)]
@@ -212,7 +213,7 @@ def test_a_users_optimizer_travels_with_the_study(tmp_path):
     folder = tmp_path / "s"
     trials = tune(folder, study(folder, mine))
     spec, file = studies.read_spec(folder), tmp_path / "travels.py"
-    source = work.sha256(file.read_bytes())
+    source = own_files.sha256(file.read_bytes())
     file.unlink()  # as on another machine
     studies.cohort_path(folder, WORKLOAD, 1).unlink()
     cohort = spec.cohorts(POINTS, WORKLOAD)[1]
@@ -220,7 +221,7 @@ def test_a_users_optimizer_travels_with_the_study(tmp_path):
     again = studies.read_trials(folder)
     assert_frame_equal(trials.drop("cohort_seconds"), again.drop("cohort_seconds"), check_exact=True)
     (folder / "optimizer.py").write_text("# something else")
-    with pytest.raises(ValueError, match=r"neither .* is the optimizer that the study began with"):
+    with pytest.raises(ValueError, match=r"neither .* is the file that the study began with"):
         work.work(Job(str(folder), WORKLOAD, cohort, source=source), work.Kept())
 
 

@@ -105,3 +105,20 @@ def test_an_option_of_one_name_is_one_option():
 def test_what_cannot_be_planned_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         points_of(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"points": [Point("a", {"learning_rate": 0.1})], "list_name": "mine"}, "list"),
+        ({"grid": "adam_lr"}, "taskset-grid"),
+        ({}, "quasirandom"),
+    ],
+)
+def test_an_option_that_only_one_strategy_needs_names_it(given, meant):
+    assert plan(name="s", workloads=(NAME,), **given).strategy["name"] == meant
+
+
+def test_a_strategy_that_was_named_is_not_replaced():
+    with pytest.raises(ValueError, match="--list does not go with strategy 'random'"):
+        plan(name="s", workloads=(NAME,), strategy="random", points=[Point("a", {"learning_rate": 0.1})])

@@ -385,3 +385,16 @@ def test_pytorch_is_refused():
     result = CliRunner().invoke(app, ["run", *flags.split()])
     assert isinstance(result.exception, ValueError)
     assert "only JAX submissions run here" in str(result.exception)
+
+
+def test_the_search_space_beside_a_submission_is_found(run, tmp_path):
+    with pytest.raises(ValueError, match=r"there is no tuning_search_space.json beside .*submission.py"):
+        run("beside", tuning_search_space=None)
+    (tmp_path / "tuning_search_space.json").write_text('[{"stop": -1}]')
+    (outcome,) = run("beside", tuning_search_space=None, max_global_steps=1)
+    assert json.loads((Path(outcome.folder) / "hparams.json").read_text())["stop"] == -1
+
+
+def test_a_submission_that_does_not_exist_is_told_first(run, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such file; give a submission.py or the folder"):
+        run("nowhere", submission_path=tmp_path / "nowhere", tuning_search_space=None)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import submissions
 from submissions.api import loading, write_rule
-from submissions.optimizers.own import is_file_form
 from submissions.package import package
+from workloads.own_files import is_file_form
 
 FOLDER = "submission"
 SPACE = "tuning_search_space.json"

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from results.studies import Cohort
+from workloads.own_files import OwnFile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +17,12 @@ class Job:
 
     Attributes:
       study: its folder.
-      workload: a name that `workloads.load` knows in any process.
+      workload: its name; one that `workloads.load` knows in any process, where no file is given.
       cohort: the trials.
       data_dir: where real data sets lie; None for embedded ones.
       source: SHA-256 of a user's own optimizer, as hexadecimal digits; None for one of `submissions.OPTIMIZERS`.
       command: the command line that asked for it, for the record.
+      workload_file: the user's own that defines the workload; the study has a copy of it.
 
     Example:
       >>> job = Job("studies/first", "clicks/mlp", Cohort(0, 0, (), 2))
@@ -34,6 +36,7 @@ class Job:
     data_dir: str | None = None
     source: str | None = None
     command: str | None = None
+    workload_file: OwnFile | None = None
 
     def __str__(self) -> str:
         return f"cohort {self.cohort.number} of {self.workload}"

@@ -18,8 +18,8 @@ import submissions.api.loading as loading
 import workloads
 from results import studies
 from submissions import api
-from submissions.api import TrialOutcome, TrialSpec, failures, workload_folder
-from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process
+from submissions.api import TrialOutcome, TrialSpec, evaluations, failures, workload_folder
+from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process, kept_files
 from tuning.execution.locks import TrialLocks
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
@@ -27,6 +27,7 @@ from tuning.execution.stopping import Stop
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
+SPACE = "tuning_search_space.json"  # as AlgoPerf calls it, in a submission's folder
 SEEDS = 2**32  # JAX takes and NumPy demands seeds below
 LOCKS = "locks"  # beside the record: a trial's own folder may be deleted
 
@@ -69,11 +70,11 @@ def run(
       submission_path: of submission.py or its folder.
       optimizer: instead of a submission: a name, or FILE.py:FUNCTION, packaged in the experiment's folder. Without a
         tuning_search_space its own is searched.
-      workload: name, see `workloads.load`, or `algoperf-installed/<name>`.
+      workload: name, see `workloads.load`, FILE.py:NAME among them, or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
       tuning_ruleset: "external", with a search space, or "self-tuning", without one, which AlgoPerf spells "self".
-      tuning_search_space: JSON file, a list of points or ranges.
+      tuning_search_space: JSON file, a list of points or ranges; by default the one beside the submission.
       num_tuning_trials: of the study; several machines may each run a slice of them. With `resume` it may grow.
       hparam_start_index, hparam_end_index: the slice, from 0, without its end.
       rng_seed: of the study, in [0, 2^32): the order of the points, and all randomness of the trials. None draws one.
@@ -112,9 +113,13 @@ def run(
         )
     if (submission_path is None) == (optimizer is None) or optimizer == "":
         raise ValueError("give either a submission_path or an optimizer")
+    submission = None if submission_path is None else loading.submission_file(submission_path)
+    if tuning_search_space is None and not self_tuning and submission is not None:
+        beside = submission.parent / SPACE
+        tuning_search_space = beside if beside.is_file() else None
     searched = optimizer is not None and not self_tuning
     if not searched:
-        _check_ruleset(self_tuning, tuning_search_space)
+        _check_ruleset(self_tuning, tuning_search_space, submission)
     _check_numbers(
         num_tuning_trials=num_tuning_trials,
         max_global_steps=max_global_steps,
@@ -122,8 +127,9 @@ def run(
     )
     _check(experiment_name, rng_seed, data_dir, imagenet_v2_data_dir, overwrite, resume)
     first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
+    workload = workloads.recorded_name(workload)
     workloads.entry(workload)  # refuses unknown names
-    submission = None if submission_path is None else loading.submission_file(submission_path)
+    own = workloads.own_file(workload)
     experiment = Path(experiment_dir).expanduser() / experiment_name
     folder = experiment / workload_folder(workload)
     folders = {trial: folder / f"trial_{trial}" for trial in range(first + 1, end + 1)}
@@ -150,6 +156,7 @@ def run(
         planned = None if space is None else _run_points.plan(folder, space, num_tuning_trials, seed, anew)
         points = None if planned is None else planned.points
         written = flags if flags is not None else {name: _plain(value) for name, value in given.items()}
+        copy = studies.workload_copy(experiment / studies.RECORD / folder.name, workload)
         specs = {
             trial: TrialSpec(
                 submission_path=str(submission or experiment / _packaged.FOLDER / "submission.py"),
@@ -169,6 +176,7 @@ def run(
                 imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
                 flags=dict(written),
                 submission_sha256=digest,
+                workload_file=None if own is None else str(own.where(copy)),
             )
             for trial, path in folders.items()
         }
@@ -200,6 +208,8 @@ def run(
             eval_period=eval_period_steps,
             data_dir=None if data_dir is None else str(data_dir),
         )
+        if own is not None:
+            kept_files.keep_workload(record.folder, workload, own, _any_trained(folder))
         record.begin()
         if not missing:
             attendant.say(f"{folder}: all {len(folders)} trials have ended; there is nothing to train")
@@ -306,10 +316,20 @@ def _drawn_seed(folder: Path, anew: bool, self_tuning: bool) -> int:
     return secrets.randbelow(SEEDS) if seed is None else seed
 
 
-def _check_ruleset(self_tuning: bool, space: Any) -> None:
+def _any_trained(folder: Path) -> bool:
+    """Whether a trial has ended well, or has begun to, in a folder of them."""
+    return any(
+        bool(evaluations(trial))
+        or ((ended := _trial_folder.read_outcome(trial)) is not None and ended.status != "crashed")
+        for trial in folder.glob("trial_*")
+    )
+
+
+def _check_ruleset(self_tuning: bool, space: Any, submission: Path | None) -> None:
     if not self_tuning and space is None:
         raise ValueError(
-            "the external ruleset needs a tuning_search_space; or choose the tuning_ruleset self-tuning"
+            f"the external ruleset needs a tuning_search_space, and there is no {SPACE} beside {submission}; give one, "
+            "or choose the tuning_ruleset self-tuning"
         )
     if self_tuning and space is not None:
         raise ValueError("the self-tuning ruleset passes no hyperparameters: leave tuning_search_space out")

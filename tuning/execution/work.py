@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import shutil
 import threading
 import time
@@ -14,10 +13,10 @@ import submissions
 import workloads
 from results import studies
 from results.studies import StudySpec
-from submissions.optimizers.own import is_file_form
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import train_cohort
 from tuning.execution.jobs import Done, Job
+from workloads.own_files import OwnFile, is_file_form, parts
 
 
 @dataclasses.dataclass
@@ -82,7 +81,8 @@ def train(
     """
     began = time.perf_counter()
     optimizer = study_optimizer(spec, Path(job.study), job.source)
-    engine = population(spec, job.workload, optimizer, job.data_dir, job.source, kept)
+    file, copy = job.workload_file, studies.workload_copy(Path(job.study), job.workload)
+    engine = population(spec, job.workload, optimizer, job.data_dir, job.source, kept, file, copy)
     data = str(engine.workload.data.provenance)
     if spec.data is not None and spec.data.get(job.workload) != data:
         raise ValueError(
@@ -106,18 +106,27 @@ def population(
     data_dir: str | None,
     source: str | None,
     kept: Kept,
+    file: OwnFile | None = None,
+    copy: Path | None = None,
 ) -> Population:
-    """The engine of a workload of a study that has its programs; made when this process has none yet."""
+    """The engine of a workload of a study that has its programs; made when this process has none yet.
+
+    Args:
+      spec, workload, optimizer, data_dir, source: what is trained, and by what.
+      kept: the engines of this process.
+      file: the user's own that defines the workload.
+      copy: where the study keeps that file.
+    """
     assert spec.programs is not None
     name = workload if isinstance(workload, str) else workload.name
     programs = spec.programs[name]
     evaluation = spec.eval_period, spec.eval_batches, spec.eval_at_start
     how = spec.shared_batches, programs.width, programs.side_by_side
     # Everything that is not an array.
-    key = name, data_dir, spec.optimizer, source, spec.steps, evaluation, how
+    key = (name, file), data_dir, spec.optimizer, source, spec.steps, evaluation, how
     with kept.lock:
         if key not in kept.populations:
-            loaded = load(name, data_dir, kept) if isinstance(workload, str) else workload
+            loaded = load(name, data_dir, kept, file, copy) if isinstance(workload, str) else workload
             steps = spec.steps or loaded.step_hint
             kept.populations[key] = Population(
                 loaded,
@@ -133,12 +142,22 @@ def population(
         return kept.populations[key]
 
 
-def load(name: str, data_dir: str | None, kept: Kept) -> workloads.Workload:
-    """The workload of that name, with the data that an engine may have of it already."""
+def load(
+    name: str, data_dir: str | None, kept: Kept, file: OwnFile | None = None, copy: Path | None = None
+) -> workloads.Workload:
+    """The workload of that name, with the data that an engine may have of it already.
+
+    Args:
+      name, data_dir: as `workloads.load` takes them.
+      kept: the engines of this process.
+      file: the user's own that defines it.
+      copy: where the study keeps that file.
+    """
     for key, engine in list(kept.populations.items()):
-        if key[:2] == (name, data_dir):
+        if key[:2] == ((name, file), data_dir):
             return engine.workload
-    return workloads.load(name, None if data_dir is None else Path(data_dir))
+    where = name if file is None else f"{file.where(copy)}:{name}"
+    return workloads.load(where, None if data_dir is None else Path(data_dir))
 
 
 def study_optimizer(spec: StudySpec, folder: Path, source: str | None) -> submissions.Optimizer:
@@ -149,19 +168,8 @@ def study_optimizer(spec: StudySpec, folder: Path, source: str | None) -> submis
     """
     if source is None or not is_file_form(spec.optimizer):
         return submissions.optimizer(spec.optimizer)
-    path, _, function = spec.optimizer.rpartition(":")
-    for file in (Path(path), folder / "optimizer.py"):
-        if file.is_file() and sha256(file.read_bytes()) == source:
-            return submissions.optimizer(f"{file}:{function}")
-    raise ValueError(
-        f"{folder}: neither {path} nor optimizer.py of the study is the optimizer that the study began with; "
-        "restore the file"
-    )
-
-
-def sha256(content: bytes) -> str:
-    """Of a file's content, as hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
+    path, function = parts(spec.optimizer)
+    return submissions.optimizer(f"{OwnFile(str(path), source).where(folder / 'optimizer.py')}:{function}")
 
 
 def _spec(folder: Path) -> StudySpec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from submissions.points import Point
@@ -42,6 +42,19 @@ def row(name: object) -> Row:
         hint = did_you_mean(name, STRATEGIES)
         raise ValueError(f"unknown strategy {name!r}{hint} (allowed: {', '.join(STRATEGIES)})")
     return STRATEGIES[name]  # type: ignore[index]
+
+
+def meant_by(given: Collection[str]) -> str:
+    """The strategy that is meant where none is named: the one that needs an option that was given, else the default.
+
+    Example:
+      >>> meant_by(["points", "list_name"]), meant_by(["space"])
+      ('list', 'quasirandom')
+    """
+    for name, described in STRATEGIES.items():
+        if any(option.needed and option.name in given for option in described.takes):
+            return name
+    return DEFAULT
 
 
 def options() -> dict[str, tuple[Option, tuple[str, ...]]]:

@@ -6,7 +6,6 @@ import dataclasses
 
 from submissions.points import Point
 from submissions.spaces import MEDAPATI_TABLE_1
-from tuning.strategies import halton
 from tuning.strategies._strategy import Parallel, Row, check_whole
 
 
@@ -32,6 +31,8 @@ class MedapatiCandidates(Parallel):
         return "quasi-random search (candidates of Medapati et al.)"
 
     def all_points(self) -> tuple[Point, ...]:
+        from tuning.strategies import halton  # on NumPy, which naming the strategies does not need
+
         return halton.points(MEDAPATI_TABLE_1, self.budget)
 
 

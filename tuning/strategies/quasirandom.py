@@ -7,7 +7,6 @@ from typing import Self
 
 from submissions.points import Point
 from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
-from tuning.strategies import halton
 from tuning.strategies._space import SPACE, space_to_search
 from tuning.strategies._strategy import Asked, Option, Parallel, Row, check_whole
 
@@ -40,6 +39,8 @@ class Quasirandom(Parallel):
         return "quasi-random search"
 
     def all_points(self) -> tuple[Point, ...]:
+        from tuning.strategies import halton  # on NumPy, which naming the strategies does not need
+
         return halton.points(self.space, self.budget, self.order_seed, self.start)
 
     @classmethod

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Self
 
-import numpy as np
-
 from submissions.points import Point
 from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
 from tuning.strategies._space import SPACE, space_to_search
@@ -43,6 +41,8 @@ class RandomSearch(Parallel):
         return "random search"
 
     def all_points(self) -> tuple[Point, ...]:
+        import numpy as np
+
         generator = np.random.Generator(np.random.PCG64(self.seed))
         rows = generator.random((self.budget, len(self.space.dimensions))).tolist()
         return tuple(Point(str(row), self.space.at(coordinates)) for row, coordinates in enumerate(rows))

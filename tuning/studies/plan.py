@@ -13,13 +13,14 @@ from results.studies import StudySpec
 from submissions.points import Point
 from tuning import strategies
 from tuning.studies._training_protocols import training_protocol
+from workloads import recorded_name
 
 
 def plan(
     *,
     name: str,
     workloads: Sequence[str],
-    strategy: str = strategies.DEFAULT,
+    strategy: str | None = None,
     budget: int | None = None,
     optimizer: str | None = None,
     protocol: str | None = None,
@@ -39,8 +40,8 @@ def plan(
 
     Args:
       name: of the study.
-      workloads: what to train.
-      strategy: a name of `strategies.STRATEGIES`.
+      workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
+      strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
       budget: number of points; by default the strategy's own: all of a list, 5 of a sweep, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
@@ -58,8 +59,9 @@ def plan(
       >>> spec.title, spec.role, len(spec.points["digits/conv"])
       ('learning-rate sweep, weight decay 0.5', 'baseline', 5)
     """
-    for workload in workloads:
-        if list(workloads).count(workload) > 1:
+    names = tuple(map(recorded_name, workloads))
+    for workload in names:
+        if names.count(workload) > 1:
             raise ValueError(f"{workload} is named twice; name every workload once")
     if optimizer == "":
         raise ValueError("the optimizer has no name; leave it out for the default")
@@ -72,6 +74,7 @@ def plan(
         eval_at_start=eval_at_start,
     )
     given = {key: value for key, value in options.items() if value is not None}
+    strategy = strategy or strategies.meant_by(given)
     strategies.check_options(strategy, given)
     row = strategies.row(strategy)
     defaults = row.make.defaults(given)
@@ -85,7 +88,7 @@ def plan(
             f"seeding 'algoperf' numbers trials by their points, which strategy {strategy!r} does not know from the "
             "start; choose another strategy"
         )
-    points = None if row.asks == "sequential" else dict.fromkeys(workloads, made.ask(()))
+    points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(
         name=name,
         title=title or made.title,
@@ -94,7 +97,7 @@ def plan(
         strategy=_record(made),
         draws=made.draws,
         points=points,
-        workloads=tuple(workloads),
+        workloads=names,
         seed=seed,
         seeding=seeding,
         cohort_size=cohort_size,

@@ -7,7 +7,7 @@ import functools
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -24,13 +24,15 @@ from submissions.points import Point
 from tuning import strategies
 from tuning.engine import _spread
 from tuning.engine.population import Population
-from tuning.execution import executors, work
+from tuning.execution import executors, kept_files, work
 from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
 from tuning.execution.stopping import Stop
 from tuning.studies._growth import grown
+from workloads import own_files
 from workloads.data.files import sweep, write_atomically, write_once
+from workloads.own_files import OwnFile
 
 Progress = Callable[[str, int, int], None]
 # Jobs -> what was done here of them, once every cohort is in the study's folder.
@@ -81,25 +83,32 @@ def tune(
     optimizer = submissions.optimizer(spec.optimizer)
     file: Path | None = getattr(optimizer, "file", None)
     content = None if file is None else file.read_bytes()
-    source = None if content is None else work.sha256(content)
+    source = None if content is None else own_files.sha256(content)
     where = None if data_dir is None else str(data_dir)
-    loaded = [work.load(name, where, kept) for name in spec.workloads]
+    own = {name: kept_files.own_workload(folder, name) for name in spec.workloads}
+    copies = {name: studies.workload_copy(folder, name) for name in spec.workloads}
+    loaded = [work.load(name, where, kept, own[name], copies[name]) for name in spec.workloads]
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
     spec = _decided(folder, asked, loaded, source)
     for workload in loaded:
-        engine = work.population(spec, workload, optimizer, where, source, kept)
+        name = workload.name
+        engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
         for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
     if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
         raise KeyboardInterrupt
-    job = functools.partial(Job, str(folder), data_dir=where, source=source, command=environment.command())
+
+    def job(name: str, cohort: studies.Cohort) -> Job:
+        file = own[name] if name in own else kept_files.own_workload(folder, name)
+        return Job(str(folder), name, cohort, where, source, environment.command(), file)
+
     began = time.perf_counter()
     with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
         with claims.sole("study.json", stop):  # of several who begin or grow it, one after the other
             spec = _decided(folder, asked, loaded, source, claims)
             sweep(folder)
-            _write(folder, spec, file, content)
+            _write(folder, spec, file, content, own)
         done = _complete_all(folder, spec, job, started, claims, progress, stop)
     if done:
         studies.write_run(
@@ -181,7 +190,9 @@ def _has_trials(folder: Path) -> bool:
     return any(folder.glob("trials/*/[0-9]*.parquet"))
 
 
-def _write(folder: Path, spec: StudySpec, file: Path | None, content: bytes | None) -> None:
+def _write(
+    folder: Path, spec: StudySpec, file: Path | None, content: bytes | None, own: Mapping[str, OwnFile | None]
+) -> None:
     """Writes down what a study is, while nobody else can."""
     kept = folder / "optimizer.py"
     if (
@@ -189,6 +200,9 @@ def _write(folder: Path, spec: StudySpec, file: Path | None, content: bytes | No
     ):  # of an attempt that came to nothing
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         write_atomically(kept, content)
+    for name, one in own.items():
+        if one is not None:
+            kept_files.keep_workload(folder, name, one, kept_files.any_trained(folder, name))
     studies.replace_spec(folder, spec)
     if file is not None and content is not None:
         write_once(kept, content)

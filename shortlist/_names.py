@@ -1,0 +1,41 @@
+"""Names on the command line: what stands in the help of options that take one, and what a shell completes."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+
+from submissions import OPTIMIZERS
+from tuning.strategies import STRATEGIES
+
+OWN_WORKLOAD = "NAME|FILE.py:NAME"
+OWN_OPTIMIZER = "NAME|FILE.py:FUNCTION"
+# Below the options, whose columns are too narrow for the longest of them in a terminal of 80.
+OPTIMIZER_NAMES = f"Optimizers: {', '.join(OPTIMIZERS)}. 'shortlist optimizers' tells more."
+STRATEGY_NAMES = f"Strategies: {', '.join(STRATEGIES)}."
+
+
+def workload_names(incomplete: str) -> list[str]:
+    """Workloads whose names begin so; files of one's own where none does."""
+    import workloads
+
+    return _beginning(incomplete, workloads.names()) or _files(incomplete)
+
+
+def optimizer_names(incomplete: str) -> list[str]:
+    """Optimizers, likewise."""
+    return _beginning(incomplete, OPTIMIZERS) or _files(incomplete)
+
+
+def strategy_names(incomplete: str) -> list[str]:
+    """Strategies whose names begin so."""
+    return _beginning(incomplete, STRATEGIES)
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _files(incomplete: str) -> list[str]:
+    start = glob.escape(incomplete)
+    return sorted(glob.glob(f"{start}*/") + glob.glob(f"{start}*.py"))

@@ -1,0 +1,180 @@
+"""A workload from a user's own file, in studies, in jobs for other processes and in runs."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import workloads
+from results import studies
+from submissions import api
+from tuning.execution import kept_files
+from tuning.execution.jobs import Job
+from tuning.execution.run import run
+from tuning.execution.work import Kept, work
+from tuning.studies.plan import plan
+from tuning.studies.tune import tune
+from workloads import _registry
+
+TOY = """
+import workloads
+from tests.tuning.toy import toy_workload
+
+@workloads.register("own/toy")
+def build(data_dir):
+    return toy_workload(name="own/toy")
+"""
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """What this process knows of files, forgotten after the test."""
+    monkeypatch.setattr(_registry, "_RECORDED", {})
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(TOY)
+    return path
+
+
+def planned(file, **options):
+    arguments = {"name": "s", "budget": 2, "steps": 4} | options
+    return plan(workloads=[f"{file}:own/toy"], **arguments)
+
+
+def test_a_study_records_the_name_and_keeps_the_file(file, tmp_path):
+    spec = planned(file)
+    assert spec.workloads == ("own/toy",)
+    trials = tune(tmp_path / "study", spec)
+    assert trials["workload"].unique().to_list() == ["own/toy"]
+    assert studies.workload_copy(tmp_path / "study", "own/toy").read_text() == TOY
+    assert str(tmp_path) not in (tmp_path / "study/study.json").read_text()
+
+
+def test_a_study_goes_on_with_its_copy_where_the_file_is_unknown(file, tmp_path, monkeypatch):
+    first = tune(tmp_path / "study", planned(file))
+    studies.cohort_path(tmp_path / "study", "own/toy", 0).unlink()
+    file.unlink()
+    monkeypatch.setattr(_registry, "_RECORDED", {})
+    again = tune(tmp_path / "study", studies.read_spec(tmp_path / "study"))
+    assert again["validation/mse"].to_list() == first["validation/mse"].to_list()
+
+
+def test_a_changed_file_is_refused_from_the_first_trial_on(file, tmp_path):
+    folder = tmp_path / "study"
+    tune(folder, planned(file))
+    file.write_text(TOY + "# changed\n")
+    with pytest.raises(
+        ValueError, match=r"mine.py: has changed since this study began, .*own__toy.py; choose"
+    ):
+        tune(folder, planned(file))
+    file.write_text(TOY)
+    tune(folder, planned(file))
+
+
+def test_a_mistake_may_be_mended_before_the_first_trial(file, tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for content in (TOY + "# wrong\n", TOY):
+        file.write_text(content)
+        workloads.recorded_name(f"{file}:own/toy")
+        own = kept_files.own_workload(folder, "own/toy")
+        assert own is not None
+        kept_files.keep_workload(folder, "own/toy", own, kept_files.any_trained(folder, "own/toy"))
+    assert studies.workload_copy(folder, "own/toy").read_text() == TOY
+
+
+def test_trials_of_a_registered_workload_are_not_gone_on_with_from_a_file(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(_registry, "_REGISTERED", {})
+    exec(TOY, {})
+    tune(tmp_path / "study", plan(name="s", workloads=["own/toy"], budget=2, steps=4))
+    with pytest.raises(ValueError, match="has trials of a workload 'own/toy' that was not in a file"):
+        tune(tmp_path / "study", planned(file))
+
+
+def test_a_job_that_travelled_finds_the_copy_where_the_file_has_changed(file, tmp_path):
+    folder, spec = tmp_path / "study", planned(file)
+    first = tune(folder, spec)
+    own = workloads.own_file("own/toy")
+    (cohort,) = studies.read_spec(folder).cohorts(spec.points["own/toy"], "own/toy")
+    job = Job.from_json(
+        json.loads(json.dumps(Job(str(folder), "own/toy", cohort, workload_file=own).to_json()))
+    )
+    file.write_text("raise RuntimeError('this is another version')")
+    studies.cohort_path(folder, "own/toy", 0).unlink()
+    work(job, Kept())
+    assert studies.read_trials(folder)["validation/mse"].to_list() == first["validation/mse"].to_list()
+    studies.workload_copy(folder, "own/toy").unlink()
+    with pytest.raises(ValueError, match=r"neither .*mine.py nor .* is the file that the study began with"):
+        work(job, Kept())
+
+
+@pytest.mark.slow
+def test_worker_processes_find_it(file, tmp_path):
+    spec = planned(file, budget=4, cohort_size=2)
+    alone, shared = (
+        tune(tmp_path / executor, spec, executor=executor, workers=2) for executor in ("threads", "processes")
+    )
+    assert alone["validation/mse"].to_list() == shared["validation/mse"].to_list()
+
+
+SUBMISSION = """
+import jax
+from algoperf import spec
+
+def get_batch_size(workload_name):
+    if workload_name != "own/toy":
+        raise ValueError(f"told {workload_name}")
+    return 8
+
+def init_optimizer_state(workload, model_params, model_state, hyperparameters, rng):
+    return (), None
+
+def update_params(workload, current_param_container, current_params_types, model_state, hyperparameters, batch,
+                  loss_type, optimizer_state, eval_results, global_step, rng):
+    return (optimizer_state, None), current_param_container, model_state
+
+def prepare_for_eval(workload, current_param_container, current_params_types, model_state, hyperparameters,
+                     loss_type, optimizer_state, eval_results, global_step, rng):
+    return optimizer_state, current_param_container, model_state
+
+def data_selection(workload, input_queue, optimizer_state, current_param_container, model_state, hyperparameters,
+                   global_step, rng):
+    return next(input_queue)
+"""
+
+
+@pytest.fixture
+def runs(file, tmp_path):
+    (tmp_path / "submission.py").write_text(textwrap.dedent(SUBMISSION))
+
+    def start(**options):
+        return run(
+            submission_path=tmp_path / "submission.py", workload=f"{file}:own/toy", experiment_dir=tmp_path,
+            experiment_name="x", tuning_ruleset="self-tuning", rng_seed=1, max_global_steps=4, **options,
+        )  # fmt: skip
+
+    return start
+
+
+def test_a_trial_in_a_process_of_its_own_finds_it(runs, tmp_path):
+    (outcome,) = runs()
+    assert (outcome.status, outcome.global_step) == ("done", 4), outcome.reason
+    assert Path(outcome.folder).parent.name == api.workload_folder("own/toy")
+    record = tmp_path / "x/record" / api.workload_folder("own/toy")
+    assert studies.read_trials(record)["workload"].to_list() == ["own/toy"]
+    assert studies.workload_copy(record, "own/toy").read_text() == TOY
+
+
+def test_a_run_is_not_gone_on_with_when_the_file_has_changed(runs, file):
+    runs(isolated=False)
+    file.write_text(TOY + "# changed\n")
+    with pytest.raises(ValueError, match="has changed since this study began"):
+        runs(isolated=False, resume=True)
+    (outcome,) = runs(isolated=False, overwrite=True)
+    assert outcome.status == "done", outcome.reason

@@ -1,0 +1,67 @@
+"""A study keeps the user's own files that it trains, and refuses to go on with others once it has begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import workloads
+from results import studies
+from workloads import own_files
+from workloads.data.files import write_atomically, write_once
+from workloads.own_files import OwnFile
+
+
+def own_workload(folder: Path, name: str) -> OwnFile | None:
+    """The file that defines a workload of a study, if that is a user's own: as it was named, or the study's copy."""
+    named, copy = workloads.own_file(name), studies.workload_copy(folder, name)
+    if named is not None or not copy.is_file():
+        return named
+    return own_files.version(copy)[0]
+
+
+def keep_workload(folder: Path, name: str, file: OwnFile, begun: bool) -> None:
+    """Stores the file of a user's own workload with the study.
+
+    Args:
+      folder: of the study.
+      name: of the workload.
+      file: that defines it.
+      begun: there are trials of it, or parts of them.
+
+    Raises:
+      ValueError: they are of another version of the file, or of a workload of that name that was not in a file.
+    """
+    kept = studies.workload_copy(folder, name)
+    if begun and not kept.exists():
+        raise ValueError(
+            f"{file.path}: this study has trials of a workload {name!r} that was not in a file; choose another folder"
+        )
+    keep_file(kept, Path(file.path), own_files.content(file), begun)
+
+
+def keep_file(kept: Path, file: Path, content: bytes, begun: bool) -> None:
+    """Stores a user's own file with the study.
+
+    Args:
+      kept: where.
+      file, content: what.
+      begun: something was trained with what is kept; until then a mistake may be mended.
+
+    Raises:
+      ValueError: the file has changed since the study began, so its trials would be of two optimizers or workloads.
+    """
+    if write_once(kept, content) or kept.read_bytes() == content:
+        return
+    if begun:
+        raise ValueError(
+            f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
+            "restore the file"
+        )
+    write_atomically(kept, content)
+
+
+def any_trained(folder: Path, workload: str) -> bool:
+    """Whether a study has a finished cohort of a workload, or a part of one to go on from."""
+    finished = studies.cohort_path(folder, workload, 0).parent
+    parts = studies.checkpoint_folder(folder, workload, 0).parent
+    return any(path.is_dir() and any(path.iterdir()) for path in (finished, parts))
