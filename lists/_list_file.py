@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 
 from submissions.points import Point
+from workloads.data import reading
 from workloads.data.files import write_atomically
 from workloads.spelling import did_you_mean
 
@@ -111,10 +112,8 @@ def read_list(path: str | os.PathLike[str]) -> HyperparameterList:
       ValueError: not JSON, another format, a key missing, unknown or of the wrong kind; the message names
         the file and the key.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such list file; shortlist build-list SOURCE writes one")
-    return parse_list(path.read_bytes(), where=str(path))
+    content = reading.read_bytes(path, "no such list file; shortlist build-list SOURCE writes one")
+    return parse_list(content, where=str(path))
 
 
 def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwrite: bool = False) -> None:
@@ -245,12 +244,13 @@ class _FormatInFile(msgspec.Struct):
 
 def parse_list(text: bytes, where: str) -> HyperparameterList:
     """The list in the text of a list file; `where` opens every error message."""
+    data = reading.parse_json(text, where)
     try:
         # On its own first: a newer format must be called that, not a file with unknown keys.
-        version = msgspec.json.decode(text, type=_FormatInFile).format
+        version = msgspec.convert(data, _FormatInFile).format
         if version != FORMAT:
             raise ValueError(f"format: is {version}; this version of shortlist reads format {FORMAT}")
-        read = msgspec.json.decode(text, type=_ListInFile)
+        read = msgspec.convert(data, _ListInFile)
         points = []
         for k, point in enumerate(read.points):
             try:
@@ -261,8 +261,6 @@ def parse_list(text: bytes, where: str) -> HyperparameterList:
         return HyperparameterList(**{**fields, "points": tuple(points)})
     except msgspec.ValidationError as error:
         raise ValueError(f"{where}: {_plain(str(error))}") from None
-    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{where}: cannot be read as JSON: {error}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 

@@ -25,9 +25,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from results._parquet import read_parquet
 from submissions.points import Point
 from submissions.statuses import STATUSES as STATUSES
-from workloads.data.files import write_atomically, write_once
+from workloads.data import reading
+from workloads.data.files import append_line, write_atomically, write_once
 from workloads.spelling import did_you_mean
 
 FORMAT = 2
@@ -249,13 +251,13 @@ def read_spec(folder: Path) -> StudySpec:
     """
     path = folder / "study.json"
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = reading.read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: not a study (no study.json); 'shortlist tune --study {folder}' makes one"
         ) from None
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
+    except ValueError as error:
+        raise ValueError(f"{error}; restore it or start another study") from None
     if not isinstance(raw, dict) or raw.get("format") not in (1, FORMAT):
         got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
         raise ValueError(
@@ -320,9 +322,9 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     for name in (workload,) if workload else spec.workloads:
         for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
             try:
-                frames.append(pl.read_parquet(path).rename(_COLUMNS_SINCE_1, strict=False))
-            except (pl.exceptions.PolarsError, OSError) as error:
-                reason = str(error).splitlines()[0]
+                frames.append(read_parquet(path).rename(_COLUMNS_SINCE_1, strict=False))
+            except (pl.exceptions.PolarsError, ValueError, OSError) as error:
+                reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
                 raise ValueError(
                     f"{path}: unreadable ({reason}); delete it and run the study again to train this cohort anew"
                 ) from None
@@ -360,19 +362,17 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Adds a run to runs.jsonl."""
-    # Unbuffered and in one call, so that the lines of two processes never mix.
-    with (folder / "runs.jsonl").open("ab", buffering=0) as file:
-        file.write(msgspec.json.encode(run) + b"\n")
+    append_line(folder / "runs.jsonl", msgspec.json.encode(run))
 
 
 def read_runs(folder: Path) -> tuple[Run, ...]:
     """The runs of a study, oldest first."""
     path = folder / "runs.jsonl"
     try:
-        return tuple(msgspec.json.Decoder(Run).decode_lines(path.read_bytes()))
+        return tuple(msgspec.json.Decoder(Run).decode_lines(reading.read_bytes(path)))
     except FileNotFoundError:
         return ()
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
 
 

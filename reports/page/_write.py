@@ -18,6 +18,7 @@ from reports.figures import drawing
 from reports.page._markdown import markdown_table
 from reports.page._page import render_page
 from reports.page._report import Report
+from workloads.data.files import naming
 
 MARKER = "report.json"
 FORMAT = "shortlist-report/1"
@@ -60,8 +61,9 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
     try:
         for name, data in files.items():
             path = beside / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            with naming(out / name):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
         _put_in_place(beside, out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -23,6 +23,7 @@ from results.algoperf import _checks as _log_checks
 from results.algoperf._eval_csv import EvalCsv, read_eval_csvs
 from results.algoperf._tree import TrialFolder, find_trials
 from workloads.benchmarks import BENCHMARKS, BenchmarkWorkload, benchmark, minimizes
+from workloads.data import reading
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -131,9 +132,8 @@ def _json_files(folder: TrialFolder) -> tuple[bytes | None, bytes | None]:
 
 def _bytes(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
+        return reading.read_bytes(path)
+    except (OSError, ValueError):  # ValueError: a pipe, a device
         return None
 
 
@@ -161,7 +161,7 @@ def _metadata(content: bytes | None, path: str, left_out: list[LeftOut]) -> _Met
             # Python writes NaN into JSON, for the readings of an idle GPU for instance; strict parsers
             # refuse.
             return msgspec.convert(json.loads(content), _Metadata)
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         reason = f"not usable ({_first_line(error)}); budgets are the benchmark's"
         left_out.append(LeftOut(path, reason))
         return _Metadata()
@@ -174,7 +174,7 @@ def _hyperparameters(content: bytes | None, path: str, left_out: list[LeftOut]) 
         values: Any = json.loads(content)
         if not isinstance(values, dict):
             raise ValueError(f"it holds {type(values).__name__}, not an object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         left_out.append(LeftOut(path, f"not usable ({_first_line(error)}); the hyperparameters stay unknown"))
         return "{}"
     return _SORTED.encode(values)
