@@ -168,7 +168,7 @@ def _replica_means(folder: Path) -> None:
         task_names=np.array([archive.task for archive in archives]),
         optimizers=np.array(archives[0].optimizers),
         steps=archives[0].xs,
-        **splits,
+        **splits,  # type: ignore[arg-type]
     )
 
 
@@ -297,7 +297,7 @@ def _of_records(texts: bool) -> Callable[[np.random.Generator, Path], Iterator[D
 
             return do
 
-        def long(length: int) -> Callable[[Path], None]:
+        def long(length: int) -> Callable[[Path], object]:
             header = struct.pack("<Q", length)
             made = header + tfrecord.frame(header)[-4:]  # with the right checksum
             return lambda path: path.write_bytes(made + path.read_bytes()[12:])
