@@ -37,6 +37,7 @@ import msgspec
 from lists._greedy import how_many_add
 from lists._ties import TIES
 from submissions.points import Point
+from workloads.data import reading
 from workloads.data.files import write_atomically
 from workloads.spelling import did_you_mean
 
@@ -148,10 +149,8 @@ def read_list(path: str | os.PathLike[str]) -> HyperparameterList:
       ValueError: not JSON, another format, a key missing, unknown or of the wrong kind; the message names
         the file and the key.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such list file; shortlist build-list SOURCE writes one")
-    return parse_list(path.read_bytes(), where=str(path))
+    content = reading.read_bytes(path, "no such list file; shortlist build-list SOURCE writes one")
+    return parse_list(content, where=str(path))
 
 
 def write_list(path: str | os.PathLike[str], content: HyperparameterList, overwrite: bool = False) -> None:
@@ -304,14 +303,15 @@ class _FormatInFile(msgspec.Struct):
 def parse_list(text: bytes, where: str) -> HyperparameterList:
     """The list in the text of a list file; `where` opens every error message."""
     in_file: type[msgspec.Struct] = _ListInFile
+    data = reading.parse_json(text, where)
     try:
         # On its own first: a newer format must be called that, not a file with unknown keys.
-        version = msgspec.json.decode(text, type=_FormatInFile).format
+        version = msgspec.convert(data, _FormatInFile).format
         if version not in FORMATS:
             known = " and ".join(map(str, FORMATS))
             raise ValueError(f"format: is {version}; this version of shortlist reads formats {known}")
         in_file = _ListInFormat1 if version == 1 else _ListInFile
-        read = msgspec.json.decode(text, type=in_file)
+        read = msgspec.convert(data, in_file)
         points = []
         for k, point in enumerate(read.points):
             try:
@@ -322,8 +322,6 @@ def parse_list(text: bytes, where: str) -> HyperparameterList:
         return HyperparameterList(**{**fields, "points": tuple(points)})
     except msgspec.ValidationError as error:
         raise ValueError(f"{where}: {_plain(str(error), in_file)}") from None
-    except (msgspec.DecodeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{where}: cannot be read as JSON: {error}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from results._specification import Cohort, StudySpec
 from submissions.statuses import STATUSES
+from workloads.data import reading
 
 _BELONGS, _SUM = "shortlist", "shortlist_sha256"  # names in the metadata
 _MARK = "shortlist seal"  # a second sign that there is a seal, so that no one flip makes a file look as if it had none
@@ -104,11 +105,11 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
       ValueError: it cannot be read, or has changed since it was written.
     """
     try:
-        content = path.read_bytes()
+        content = reading.read_bytes(path)
         belongs = _unsealed(content)
         trials = pl.read_parquet(io.BytesIO(content)).rename(COLUMNS_SINCE_1, strict=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].removeprefix(f"{path}: ")
         raise ValueError(f"{path}: unreadable ({reason}); {_ANEW}") from None
     if belongs is None and spec.sealed:
         raise ValueError(f"{path}: unreadable (no checksum, which every file of this study has); {_ANEW}")

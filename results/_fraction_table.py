@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from results._fractions import Fractions
+from results._parquet import read_parquet
+from workloads.data import reading
 
 COLUMNS = ("point", "workload", "fraction")
 SUFFIXES = (".csv", ".parquet")
@@ -29,8 +31,7 @@ def read_fraction_table(path: Path) -> Fractions:
         fraction that is missing, NaN, not a number or not positive, a pair given twice or not at all.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give a table with the columns {', '.join(COLUMNS)}")
+    reading.check_file(path, f"no such file; give a table with the columns {', '.join(COLUMNS)}")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: a table of fractions ends in {' or '.join(SUFFIXES)}")
     table = _read(path)
@@ -66,10 +67,11 @@ def read_fraction_table(path: Path) -> Fractions:
 
 
 def _read(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    content = reading.read_text(path).encode()
     try:
-        if path.suffix == ".csv":
-            return pl.read_csv(path, infer_schema=False)
-        return pl.read_parquet(path)
+        return pl.read_csv(content, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
         raise ValueError(f"{path}: not a readable {path.suffix[1:]} table: {reason}") from error

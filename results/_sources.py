@@ -12,6 +12,7 @@ from results._results import Results
 from results.algoperf._logs import read_algoperf_logs
 from results.algoperf._parquet import FILES, read_algoperf_parquet
 from results.algoperf._tree import holds_trials
+from workloads.data import reading
 
 
 def read_source(
@@ -46,6 +47,8 @@ def read_source(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        reading.check_file(path)
     is_table, is_study = path.is_file(), path.is_dir() and _holds_studies(path)
     is_parquet = path.is_dir() and any((path / name).exists() for name in FILES)
     if benchmark is not None and (is_table or is_study):

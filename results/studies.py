@@ -39,7 +39,8 @@ from results._specification import Programs as Programs
 from results._specification import StudySpec as StudySpec
 from results._specification import balanced as balanced
 from submissions.statuses import STATUSES as STATUSES
-from workloads.data.files import write_atomically, write_once
+from workloads.data import reading
+from workloads.data.files import append_line, write_atomically, write_once
 from workloads.spelling import did_you_mean
 
 # Format 1 called a cohort a batch, and the trials of a file a width; format 2 knew neither growth nor seals.
@@ -133,13 +134,13 @@ def read_spec(folder: Path) -> StudySpec:
     """
     path = folder / "study.json"
     try:
-        raw = msgspec.json.decode(path.read_bytes())
+        raw = reading.read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: not a study (no study.json); 'shortlist tune --study {folder}' makes one"
         ) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); restore it or start another study") from None
+    except ValueError as error:
+        raise ValueError(f"{error}; restore it or start another study") from None
     if not isinstance(raw, dict) or raw.get("format") not in range(1, FORMAT + 1):
         got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
         raise ValueError(
@@ -259,19 +260,17 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Adds a run to runs.jsonl."""
-    # Unbuffered and in one call, so that the lines of two processes never mix.
-    with (folder / "runs.jsonl").open("ab", buffering=0) as file:
-        file.write(msgspec.json.encode(run) + b"\n")
+    append_line(folder / "runs.jsonl", msgspec.json.encode(run))
 
 
 def read_runs(folder: Path) -> tuple[Run, ...]:
     """The runs of a study, oldest first."""
     path = folder / "runs.jsonl"
     try:
-        return tuple(msgspec.json.Decoder(Run).decode_lines(path.read_bytes()))
+        return tuple(msgspec.json.Decoder(Run).decode_lines(reading.read_bytes(path)))
     except FileNotFoundError:
         return ()
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from submissions.points import Point
 from submissions.spaces import SearchSpace, read_space
+from workloads.data import reading
 
 if TYPE_CHECKING:
     import lists
@@ -44,7 +44,7 @@ def read_points(name_or_file: str) -> GivenList:
     path = Path(name_or_file)
     if name_or_file in lists.PUBLISHED or not (path.suffix == ".json" or path.exists()):
         return _from(lists.published(name_or_file))
-    if path.is_file() and _is_array(path):
+    if isinstance(reading.read_json(path, "no such list file; shortlist build-list SOURCE writes one"), list):
         points = read_space(path)
         assert not isinstance(points, SearchSpace)
         return GivenList(path.stem, points, None, f"the list of points in {path.name}")
@@ -53,10 +53,3 @@ def read_points(name_or_file: str) -> GivenList:
 
 def _from(read: lists.HyperparameterList) -> GivenList:
     return GivenList(read.name, read.points, read.update_rule, read.source, read.adding)
-
-
-def _is_array(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_text()), list)
-    except ValueError:
-        return False  # whoever reads it next says what is wrong with it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,11 +135,12 @@ def _padding(given: dict[str, Any]) -> str | None:
 
 def _ranges(file: Path) -> dict[str, Any]:
     from submissions.spaces import SearchSpace, read_space
+    from workloads.data import reading
 
     space = read_space(file)
     if not isinstance(space, SearchSpace):
         raise ValueError(f"{file}: a list of {len(space)} points, not a space; use --list {file}")
     return {
-        "search_space": json.loads(file.read_text(encoding="utf-8")),
+        "search_space": reading.read_json(file),
         "provenance": f"the ranges in {file.name}",
     }

@@ -215,6 +215,7 @@ def set_targets(
     from tuning import targets
     from tuning.strategies import halton
 
+    targets.check_targets(out)  # before anything is trained for it
     use_compilation_cache()
     reference = halton.points(MEDAPATI_TABLE_1, points, start=first)
     made_by = "shortlist " + " ".join(sys.argv[1:])

@@ -1,15 +1,16 @@
 """`shortlist`: one command per thing a researcher does, each a thin skin over one public function.
 
 Results go to stdout, progress and errors to stderr. Exit status 0: done; 1: a check failed; 2: bad input, told in one
-line, with nothing overwritten. SHORTLIST_TRACEBACK=1 shows where an input error was found.
+line, with nothing overwritten; 70: a defect of ours. SHORTLIST_TRACEBACK=1 shows where an input error was found.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
+import traceback
+import warnings
 from typing import Annotated
 
 # Ctrl-C while everything is imported ends the process at once: there is nothing to say yet, and a traceback, or an
@@ -31,10 +32,13 @@ from shortlist import (  # noqa: E402
     _validate_commands,
     _workload_commands,
 )
+from shortlist._errors import flush_results, say, told, wants_traceback  # noqa: E402
 from shortlist._interrupt import Interrupted  # noqa: E402
 
 if _quick:
     signal.signal(signal.SIGINT, _before)
+
+DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
 app = typer.Typer(
     name="shortlist",
@@ -73,15 +77,22 @@ _validate_commands.add_to(app)
 
 def main() -> None:
     """Runs the command line and turns bad input into one line and exit status 2."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries, about themselves; python -W shows them
     try:
-        app()
-    except (ValueError, OSError) as error:
-        if os.environ.get("SHORTLIST_TRACEBACK"):
+        try:
+            app()
+        finally:
+            flush_results()  # here, where a full disk is told as such
+    except Exception as error:
+        if wants_traceback():
             raise
-        message = str(error)
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            message = f"{error.filename}: {error.strerror}"
-        print(f"shortlist: {message}", file=sys.stderr)
+        message = told(error)
+        if message is None:
+            traceback.print_exception(error)
+            say("this is a defect of Shortlist; please report it with the lines above")
+            sys.exit(DEFECT)
+        say(message)
         sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, Interrupted) or (

@@ -42,7 +42,7 @@ class Point:
         for name, value in self.hyperparameters.items():
             try:
                 number = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 number = math.nan
             if not math.isfinite(number) or isinstance(value, str):
                 raise ValueError(f"point {self.id}: {name} is {value!r}; must be a finite number")

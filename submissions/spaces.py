@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from submissions.points import Point
+from workloads.data import reading
 from workloads.spelling import did_you_mean
 
 # A value that was computed from a bound, by exp and log for instance, may miss it by a few units of roundoff.
@@ -21,9 +22,13 @@ ROUNDING = 1e-12
 
 
 def _number(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError(f"{key} is {value!r}; must be a finite number")
-    return float(value)
+    return number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,14 +204,7 @@ def read_space(path: Path) -> SearchSpace | tuple[Point, ...]:
       FileNotFoundError: no such file.
       ValueError: not JSON, or not a search space; the message names the file and the key.
     """
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise FileNotFoundError(f"{path}: no such file; give a tuning_search_space.json") from None
-    try:
-        data = json.loads(content, object_pairs_hook=_object_without_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid JSON ({error})") from None
+    data = reading.read_json(path, "no such file; give a tuning_search_space.json")
     if isinstance(data, list):
         return _points(data, str(path))
     return SearchSpace.from_json(data, str(path))
@@ -246,18 +244,6 @@ def _points(data: Sequence[Any], where: str) -> tuple[Point, ...]:
             raise ValueError(f"{where}: point {position}: {error}") from None
         points.append(Point(str(position), numbers))
     return tuple(points)
-
-
-def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} occurs twice")
-    return dict(pairs)
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not a finite number")
 
 
 def _short(value: Any, limit: int = 60) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from workloads.data import reading
+
 
 class Target(msgspec.Struct, frozen=True):
     """The part of a target that training needs; the file may say more about how it was measured."""
@@ -41,10 +43,11 @@ def read_targets(path: pathlib.Path | None = None) -> Mapping[str, Target]:
             return {}
         content = resource.read_bytes()
     else:
-        content = path.read_bytes()
+        content = reading.read_bytes(path)
+    data = reading.parse_json(content, where)
     try:
-        file = msgspec.json.decode(content, type=_File)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        file = msgspec.convert(data, _File)
+    except msgspec.ValidationError as error:
         raise ValueError(f"{where}: {error}; expected {{'format': 1, 'targets': {{name: ...}}}}") from None
     if file.format != 1:
         raise ValueError(f"{where}: format {file.format} is not known; this version reads format 1")

@@ -20,6 +20,7 @@ from reports.page._csv import csv_bytes
 from reports.page._markdown import markdown_table
 from reports.page._page import render_page
 from reports.page._report import Report
+from workloads.data.files import naming
 
 MARKER = "report.json"
 FORMAT = "shortlist-report/1"
@@ -73,8 +74,9 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
     try:
         for name, data in files.items():
             path = beside / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            with naming(out / name):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
         _put_in_place(beside, out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

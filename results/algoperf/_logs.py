@@ -24,6 +24,7 @@ from results.algoperf import _checks as _log_checks
 from results.algoperf._eval_csv import EvalCsv, read_eval_csvs
 from results.algoperf._tree import TrialFolder, find_trials
 from workloads.benchmarks import BENCHMARKS, BenchmarkWorkload, Ruleset, benchmark, minimizes
+from workloads.data import reading
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -180,9 +181,8 @@ def _ruleset(
 
 def _bytes(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
+        return reading.read_bytes(path)
+    except (OSError, ValueError):  # ValueError: a pipe, a device
         return None
 
 
@@ -237,7 +237,7 @@ def _hyperparameters(content: bytes | None, path: str, left_out: list[LeftOut]) 
         values: Any = json.loads(content)
         if not isinstance(values, dict):
             raise ValueError(f"it holds {type(values).__name__}, not an object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         left_out.append(LeftOut(path, f"not usable ({_first_line(error)}); the hyperparameters stay unknown"))
         return "{}"
     return _SORTED.encode(values)

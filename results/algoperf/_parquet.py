@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from results._parquet import checked, read_parquet
 from results._results import LeftOut, Results, check_possible
 from results.algoperf import _checks as _log_checks
 from workloads.benchmarks import BENCHMARKS, benchmark
@@ -39,6 +40,27 @@ _EVALS = {
     "train_metric": pl.Float64,
     "validation_loss": pl.Float64,
 }
+
+# What a trial may not have recorded, and an evaluation not have measured.
+_NULLABLE = frozenset(
+    {
+        *(
+            "leaderboard",
+            "hparams",
+            "meta_validation_target",
+            "step_hint",
+            "max_allowed_runtime_sec",
+            "eval_period_sec",
+        ),
+        *(
+            "accumulated_submission_time",
+            "validation_metric",
+            "test_metric",
+            "train_metric",
+            "validation_loss",
+        ),
+    }
+)
 
 
 def read_algoperf_parquet(folder: Path, benchmark_version: str | None = None) -> Results:
@@ -152,20 +174,9 @@ def _check_rows(trials: pl.DataFrame, path: Path, evals: pl.DataFrame, evals_pat
 
 
 def _read(path: Path, columns: dict[str, type[pl.DataType]], optional: tuple[str, ...] = ()) -> pl.DataFrame:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; a folder of AlgoPerf tables holds {' and '.join(FILES)}"
-        )
-    try:
-        present = pl.read_parquet_schema(path)
-        if missing := [name for name in columns if name not in present]:
-            raise ValueError(f"{path}: no column {', '.join(missing)}")
-        columns = columns | {name: pl.String for name in optional if name in present}
-        table = pl.read_parquet(path, columns=list(columns), glob=False)
-        return table.with_columns(pl.col(name).cast(dtype) for name, dtype in columns.items())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: not a readable table of AlgoPerf logs: {reason}") from error
+    table = read_parquet(path, f"no such file; a folder of AlgoPerf tables holds {' and '.join(FILES)}")
+    columns = columns | {name: pl.String for name in optional if name in table.columns}
+    return checked(table, columns, path, _NULLABLE | set(optional)).select(list(columns))
 
 
 def _with_budgets(trials: pl.DataFrame) -> pl.DataFrame:

@@ -19,14 +19,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import io
+import math
 import re
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
 SPLITS = ("train", "valid_inner", "valid_outer", "test")
@@ -229,7 +233,7 @@ def read_task_names(path: Path) -> tuple[str, ...]:
       FileNotFoundError: no such file.
       ValueError: no names, a name twice, or a line that is no name.
     """
-    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    names = tuple(line.strip() for line in reading.read_text(path).splitlines() if line.strip())
     if not names:
         raise ValueError(f"{path}: holds no names; one per line is expected")
     for number, name in enumerate(names, 1):
@@ -253,34 +257,71 @@ def family(task: str) -> str:
 
 
 def _read_arrays(path: Path, keys: tuple[str, ...]) -> Mapping[str, np.ndarray]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+    size = reading.check_file(path).st_size
     try:
         with np.load(path, allow_pickle=False) as file:
             if set(file.files) != set(keys):
-                raise ValueError(
-                    f"{path}: has the keys {', '.join(sorted(file.files))}; must have {', '.join(keys)}"
-                )
+                raise ValueError(f"has the keys {', '.join(sorted(file.files))}; must have {', '.join(keys)}")
+            assert file.zip is not None
+            _check_sizes(file.zip, size)
             return {key: file[key] for key in keys}
-    except (zipfile.BadZipFile, EOFError, AttributeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise ValueError(f"{path}: is not an array file (.npz), or is damaged: {error}") from None
+    except (AttributeError, TypeError):  # a single array, or bytes that are none
+        raise ValueError(
+            f"{path}: is not an array file (.npz), or is damaged; only plain arrays are read"
+        ) from None
+    except (RuntimeError, SyntaxError, tokenize.TokenError, MemoryError) as error:  # a header beyond reading
+        raise ValueError(f"{path}: is damaged: {_first_line(error)}") from None
     except ValueError as error:
-        if str(error).startswith(str(path)):
-            raise
-        reason = "holds Python objects" if "pickle" in str(error).lower() else str(error)
+        reason = "holds Python objects" if "pickle" in str(error).lower() else _first_line(error)
         raise ValueError(f"{path}: {reason}; only plain arrays are read") from None
+
+
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuses arrays that say to be larger than the file can hold, before memory is taken for them."""
+    for item in archive.infolist():
+        with archive.open(item) as member:
+            version = np.lib.format.read_magic(member)
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read(member)
+        if dtype.hasobject:
+            raise ValueError("it holds pickled objects")
+        # Deflate makes no more than 1,032 bytes of one.
+        if math.prod(shape) * dtype.itemsize > max(item.file_size, 0) or item.file_size > 1032 * size + 1024:
+            raise ValueError(
+                f"{item.filename} says to hold {shape} numbers of {dtype}, more than the file has bytes for"
+            )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _names(array: np.ndarray) -> tuple[str, ...]:
     if array.ndim != 1 or array.dtype.kind not in "SU":
         raise ValueError(f"names have dtype {array.dtype} and shape {array.shape}; must be a row of strings")
-    return tuple(item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist())
+    names = tuple(item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist())
+    if "" in names:
+        raise ValueError("a name is empty")
+    return names
 
 
 def _whole(array: np.ndarray) -> np.ndarray:
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or (array != np.floor(array)).any():
+    if array.ndim != 1 or array.dtype.kind not in "iuf" or not _are_whole(array):
         raise ValueError(f"steps have dtype {array.dtype} and shape {array.shape}; must be whole numbers")
     return array.astype(np.int64)
+
+
+def _are_whole(array: np.ndarray) -> bool:
+    """Whether all are whole numbers that a float holds exactly."""
+    return bool(np.isfinite(array).all() and (np.abs(array.astype(np.float64)) <= 2**53).all()) and bool(
+        (array == np.floor(array)).all()
+    )
 
 
 def _single(array: np.ndarray, key: str) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from results import studies
 from results._results import LeftOut
-from results.curves._archives import write_archive
+from results.curves._archives import CurveArchive, write_archive
 from results.curves._curves import read_curves
 from results.curves._studies import curves_of_studies, read_parameters
 from results.curves._table import archives_to_table, read_table, table_to_archives, write_table
@@ -74,7 +76,7 @@ def convert_curves(
         files = (out,)
     else:
         _check_free([out / archive.task / archive.filename for archive in archives], overwrite)
-        files = tuple(write_archive(out, archive) for archive in archives)
+        files = _write_all(out, archives)
     return Converted(
         files=files,
         tasks=table["task"].n_unique(),
@@ -82,6 +84,25 @@ def convert_curves(
         bytes=sum(path.stat().st_size for path in files),
         left_out=left_out,
     )
+
+
+def _write_all(out: Path, archives: Sequence[CurveArchive]) -> tuple[Path, ...]:
+    """Writes archives; where one cannot be written, those that are new go again, so that asking again works."""
+    new: list[Path] = []
+    files = []
+    try:
+        for archive in archives:
+            path = out / archive.task / archive.filename
+            if not path.exists():
+                new.append(path)
+            files.append(write_archive(out, archive))
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others are in it
+                path.parent.rmdir()
+        raise
+    return tuple(files)
 
 
 def _check_free(paths: list[Path], overwrite: bool) -> None:

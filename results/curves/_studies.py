@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import polars as pl
 
 from results import studies
 from results._results import LeftOut
 from results.curves._table import SCHEMA, check_table
 from submissions.taskset_grids import GRIDS
+from workloads.data import reading
 
 METRIC = "loss"
 # Role of a trial's columns -> split of the released curves.
@@ -75,13 +77,21 @@ def read_parameters(path: Path) -> dict[str, int]:
       FileNotFoundError: no such file.
       ValueError: not that JSON.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; 'shortlist workloads --json > {path}' makes it")
+    data = reading.read_json(path, f"no such file; 'shortlist workloads --json > {path}' makes it")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))["workloads"]
-        return {fact["name"]: int(fact["parameters"]) for fact in facts if fact["parameters"] is not None}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: is not what 'shortlist workloads --json' prints: {error!r}") from None
+        facts = msgspec.convert(data, _Facts).workloads
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path}: is not what 'shortlist workloads --json' prints: {error}") from None
+    return {fact.name: fact.parameters for fact in facts if fact.parameters is not None}
+
+
+class _Fact(msgspec.Struct):
+    name: str
+    parameters: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None
+
+
+class _Facts(msgspec.Struct):
+    workloads: list[_Fact]
 
 
 def _unusable(rows: pl.DataFrame, asked: int) -> str | None:

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from results._parquet import fits, read_parquet
 from results.curves._archives import SPLITS, CurveArchive
 from submissions.taskset_grids import GRIDS, grid_point
 from workloads.data.files import write_atomically
@@ -136,12 +137,9 @@ def read_table(path: Path) -> pl.DataFrame:
       FileNotFoundError: no such file.
       ValueError: no Parquet, or a column is missing or of another type; the message begins with the path.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+    table = read_parquet(path)
     try:
-        return check_table(pl.read_parquet(path))
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+        return check_table(table)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -164,6 +162,9 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
             raise ValueError(f"column {name!r} has {table[name].null_count()} nulls; must have none")
     if table.is_empty():
         raise ValueError("the table has no rows")
+    for name in table.columns:
+        if not fits(table.schema[name], SCHEMA[name]):
+            raise ValueError(f"column {name!r} has the type {table.schema[name]}; must be {SCHEMA[name]}")
     absent = {name: pl.lit(None, SCHEMA[name]) for name in SCHEMA if name not in table.columns}
     try:
         return table.with_columns(**absent).select(list(SCHEMA)).cast(SCHEMA)  # type: ignore[arg-type]

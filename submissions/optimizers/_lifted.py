@@ -64,7 +64,10 @@ def _needs_an_int(make: Make, names: Sequence[str]) -> bool:
 
         try:
             jax.eval_shape(made, jnp.float32(0.5), jnp.int32(100))
-        except Exception:  # JAX says that a value must be known, Python that it cannot be a key, and so on
+        except (
+            Exception,
+            SystemExit,
+        ):  # JAX says that a value must be known, Python that it cannot be a key, and so on
             return False
         return True
 

@@ -34,12 +34,13 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from submissions.optimizers._exported import exported_space
 from submissions.optimizers._from_optax import from_optax
+from submissions.optimizers._guarded import Owner, guarded
 from submissions.optimizers._hyperparameters import (
     ALIASES,
     COMPLEMENTS,
@@ -51,6 +52,7 @@ from submissions.optimizers._hyperparameters import (
 from submissions.optimizers._rows import OPTIMIZERS
 from submissions.optimizers._rule import Rule
 from workloads import own_files
+from workloads.slow import told_when_slow
 
 ANY_NUMBER = Domain("(-inf, inf)", math.isfinite)
 ROOMS = {
@@ -80,7 +82,24 @@ class OwnOptimizer(Optimizer):
     @functools.cached_property
     def rule(self) -> Rule:
         """What those who train are given: what the function returns, where it takes nothing. Imports JAX."""
-        return self.make() if self.is_rule else from_optax(self, names=[h.name for h in self.hyperparameters])
+        names = [h.name for h in self.hyperparameters]
+        code = self.make.__code__
+        owner = Owner(self.make.__name__, self.file, code.co_firstlineno, names)
+        if not self.is_rule:
+            return guarded(from_optax(self, names=names), owner)
+        rule = owner.call("the call", self.make)
+        if not isinstance(rule, Rule):
+            raise owner.refusal(
+                "the call", f"returned a {type(rule).__name__}; must return a submissions.Rule"
+            )
+        return guarded(rule, owner)
+
+    def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
+        """See `Optimizer`; refuses what is no transformation."""
+        made = self.make(hyperparameters, horizon)
+        if not all(callable(getattr(made, name, None)) for name in ("init", "update")):
+            raise ValueError(f"returned a {type(made).__name__}; must return an optax.GradientTransformation")
+        return made
 
     @property
     def is_rule(self) -> bool:
@@ -168,7 +187,7 @@ class OwnOptimizer(Optimizer):
     def _source(self) -> str:
         if self.file is None:
             raise ValueError(f"optimizer {self.name!r} stands in no file; write it into one to package it")
-        return self.file.read_text(encoding="utf-8")
+        return self.file.read_text(encoding="utf-8-sig")
 
 
 def register(name: str, **hyperparameters: Any) -> Callable[[Callable], Callable]:
@@ -245,7 +264,9 @@ def from_file(name: str) -> OwnOptimizer:
         raise FileNotFoundError(
             f"{file}: no such file; an optimizer of your own is given as FILE.py:FUNCTION"
         )
-    found = getattr(own_files.module(file), function, None)
+    with told_when_slow(f"importing {file}"):
+        module = own_files.module(file)
+    found = getattr(module, function, None)
     if found is None:
         raise ValueError(f"{file}: has no function {function!r}")
     if not isinstance(getattr(found, "optimizer", None), OwnOptimizer):

@@ -14,6 +14,8 @@ from typing import Any
 
 import jinja2
 
+from workloads.data.files import naming
+
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """A file of `templates/`, filled in."""
@@ -53,10 +55,12 @@ def write_folder(out: Path, files: Mapping[str, str]) -> Path:
     check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     building = out.with_name(f".{out.name}.{os.getpid()}.building")
-    building.mkdir()
     try:
+        with naming(out):
+            building.mkdir()
         for file, text in files.items():
-            (building / file).write_text(text, encoding="utf-8")
+            with naming(out / file):
+                (building / file).write_text(text, encoding="utf-8")
         os.replace(building, out)
     except OSError as error:
         # Somebody filled the folder meanwhile: a rename onto it is refused, and theirs stays.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,4 +135,12 @@ def write_all(out: Path | str, *, authors: str = "Shortlist", **about: Any) -> l
     folders = {name: Path(out) / name for name in BUILT_IN}
     for folder in folders.values():
         check_free(folder)
-    return [write(name, folder, authors=authors, **about) for name, folder in folders.items()]
+    written: list[Path] = []
+    try:
+        for name, folder in folders.items():
+            written.append(write(name, folder, authors=authors, **about))
+    except BaseException:
+        for folder in written:  # asking again works then
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return written

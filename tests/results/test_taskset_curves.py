@@ -208,7 +208,10 @@ def test_a_row_order_of_its_own_does_not_mix_up_curves():
         (lambda t: t.with_columns(extra=1), "unknown column 'extra'"),
         (lambda t: t.head(0), "has no rows"),
         (lambda t: t.head(5), "must have every replica once"),
-        (lambda t: t.with_columns(replica=pl.lit("a")), "wrong type"),
+        (
+            lambda t: t.with_columns(replica=pl.lit("a")),
+            "column 'replica' has the type String; must be Int32",
+        ),
         (lambda t: t.with_columns(task=pl.lit(None, pl.String)), "'task' has 40 nulls"),
         (
             lambda t: t.with_columns(train=pl.col("train").list.head(3)),

@@ -18,6 +18,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from workloads.data.files import naming
+
 SECONDS_BETWEEN_TOUCHES = 60.0
 SECONDS_UNTIL_STALE = 300.0  # a network file system may show a touch a minute late
 
@@ -84,10 +86,15 @@ class Claims:
             {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "claim": uuid.uuid4().hex}
         ).encode()
         try:
-            with path.open("xb", buffering=0) as file:
-                file.write(content)
+            file = path.open("xb")
         except FileExistsError:
             return False
+        try:
+            with naming(path), file:
+                file.write(content)
+        except OSError:  # an empty claim would keep everybody waiting
+            path.unlink(missing_ok=True)
+            raise
         self._held[path] = content
         return True
 

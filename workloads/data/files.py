@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -26,10 +27,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        _write(path, beside, content)
-        os.replace(beside, path)
+        with naming(path):
+            _write(beside, content)
+            os.replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        _forget(beside)
         raise
 
 
@@ -42,12 +44,56 @@ def write_once(path: Path, content: bytes) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        _write(path, beside, content)
-        with contextlib.suppress(FileExistsError):
-            os.link(beside, path)  # fails where the file exists, which a rename would replace
-            return True
-        return False
+        with naming(path):
+            _write(beside, content)
+            with contextlib.suppress(FileExistsError):
+                os.link(beside, path)  # fails where the file exists, which a rename would replace
+                return True
+            return False
     finally:
+        _forget(beside)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Adds a line to a file, whole or not at all; the lines of two processes never mix.
+
+    Raises:
+      OSError: it cannot, such as on a full disk; the file is as it was.
+    """
+    content = line + b"\n"
+    # Unbuffered and in one call.
+    with naming(path), path.open("ab", buffering=0) as file:
+        before = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def reserve(path: Path) -> None:
+    """Takes the disk space of a file that is written through memory, where a full disk would end the process.
+
+    Raises:
+      OSError: there is not so much.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, max(os.fstat(file.fileno()).st_size, 1))
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Says in every OSError of the context what could not be written: a full disk says no name of its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror:  # else a library's, whose text says all there is
+            error.filename = str(path)
+        raise
+
+
+def _forget(beside: Path) -> None:
+    # Where nothing may be written, nothing may be removed; the reason why is on its way already.
+    with contextlib.suppress(OSError):
         beside.unlink(missing_ok=True)
 
 
@@ -95,29 +141,13 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-@contextlib.contextmanager
-def naming(path: Path, instead: Path | None = None) -> Iterator[None]:
-    """Has errors of the operating system name a file: those of writing and flushing, such as a full disk, do not.
-
-    Args:
-      path: the file.
-      instead: a file beside it, whose name says nothing to anybody.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename in (None, str(instead)):
-            error.filename = str(path)
-        raise
-
-
 def _beside(path: Path) -> Path:
     # Names may have 255 bytes.
     return path.with_name(f".{path.name[:40]}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
 
 
-def _write(path: Path, beside: Path, content: bytes) -> None:
-    with naming(path, instead=beside), beside.open("wb") as file:
+def _write(beside: Path, content: bytes) -> None:
+    with beside.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import math
+import os
 import pathlib
+import zlib
 
 import numpy as np
 from jaxtyping import Int, UInt8
+
+from workloads.data import reading
 
 # file -> what its first four bytes must be: zero, zero, type 8 (bytes), number of axes
 IMAGES, LABELS = 0x00000803, 0x00000801
@@ -55,27 +60,34 @@ def read_split(
 
 def read_idx(path: pathlib.Path, magic: int) -> UInt8[np.ndarray, ...]:
     """The bytes of an IDX file, plain or gzipped: magic number and sizes (big-endian), then the array."""
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
-    axes = magic & 0xFF
-    header = np.frombuffer(content[: 4 * (1 + axes)], dtype=">u4")
-    if len(header) != 1 + axes or header[0] != magic:
-        got = int(header[0]) if len(header) else None
-        raise ValueError(f"{path}: starts with {got}, not with {magic}; it is not such an IDX file")
-    shape = tuple(int(size) for size in header[1:])
-    body = np.frombuffer(content, dtype=np.uint8, offset=4 * (1 + axes))
-    if len(body) != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{path}: says {shape} but holds {len(body)} bytes; fetch it again")
+    size = reading.check_file(path).st_size
+    zipped = path.suffix == ".gz"
+    with gzip.open(path) if zipped else path.open("rb") as file:
+        try:
+            axes = magic & 0xFF
+            header = np.frombuffer(file.read(4 * (1 + axes)), dtype=np.uint8)
+            header = header[: len(header) // 4 * 4].view(">u4")
+            if len(header) != 1 + axes or header[0] != magic:
+                got = int(header[0]) if len(header) else None
+                raise ValueError(f"{path}: starts with {got}, not with {magic}; it is not such an IDX file")
+            shape = tuple(int(length) for length in header[1:])
+            # Before memory is taken for it. Deflate makes no more than 1,032 bytes of one.
+            possible = size * 1032 if zipped else size - 4 * (1 + axes)
+            if math.prod(shape) > possible:
+                holds = f"at most {possible}" if zipped else str(possible)
+                raise ValueError(f"{path}: says {shape} but holds {holds} bytes; fetch it again")
+            body = np.frombuffer(file.read(math.prod(shape) + 1), dtype=np.uint8)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{path}: not a whole gzip file ({error}); fetch it again") from None
+    if len(body) != math.prod(shape):
+        there = len(body) if len(body) < math.prod(shape) else "more"
+        raise ValueError(f"{path}: says {shape} but holds {there} bytes; fetch it again")
     return body.reshape(shape)
 
 
 def _file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
+        if os.path.lexists(path):  # whatever it is; who reads it says so
             return path
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from jaxtyping import UInt8
 
@@ -21,7 +23,10 @@ def decode(content: bytes, channels: int | None = None) -> UInt8[np.ndarray, "he
     """
     cv2 = _opencv()
     flags = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR}.get(channels or 0, cv2.IMREAD_UNCHANGED)
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = None
+    if content:
+        with contextlib.suppress(cv2.error):  # of a picture that says to be larger than OpenCV takes
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise ValueError(f"not a PNG or JPEG image ({len(content)} bytes, starting with {content[:8]!r})")
     if image.ndim == 2:
@@ -57,4 +62,6 @@ def _opencv():
         raise ValueError(
             f"images of TFDS folders need a package that is not installed ({error}): pip install 'shortlist[tfds]'"
         ) from None
+    with contextlib.suppress(AttributeError):  # of older versions
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by `decode`
     return cv2

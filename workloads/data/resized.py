@@ -17,7 +17,7 @@ import tempfile
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from workloads.data import pictures, tfds_folder
+from workloads.data import files, pictures, tfds_folder
 
 FORMAT = 1  # of the files; a new number makes all of them anew
 
@@ -37,6 +37,7 @@ def resized_images(
       FileNotFoundError, ValueError: see `tfds_folder.find` and `tfds_folder.iterate`.
     """
     source = tfds_folder.find(data_dir, dataset)
+    source.check_sizes(split)
     folder = _cache() / _key(source, split, label, shape)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,14 +59,28 @@ def _write(
     image = _image_feature(source)
     size = source.size(split)
     inputs = np.lib.format.open_memmap(folder / "inputs.npy", mode="w+", dtype=np.uint8, shape=(size, *shape))
+    with files.naming(folder / "inputs.npy"):
+        files.reserve(folder / "inputs.npy")
     targets = np.empty(size, np.int32)
     for i, example in enumerate(tfds_folder.iterate(source, split, (image, label))):
         decoded = pictures.resize(example[image], *shape[:2])
         if decoded.shape != shape:
             raise ValueError(f"{source.path}: images have {decoded.shape[-1]} channels, expected {shape[-1]}")
-        inputs[i], targets[i] = decoded, example[label]
+        inputs[i], targets[i] = (
+            decoded,
+            _label(example[label], f"{source.path}: {split}: example {i}: {label}"),
+        )
     inputs.flush()
     np.save(folder / "targets.npy", targets)
+
+
+def _label(value: object, where: str) -> int:
+    if not isinstance(value, np.ndarray) or value.size != 1 or value.dtype.kind not in "iu":
+        raise ValueError(f"{where} is {value!r}; must be one whole number")
+    number = int(value.reshape(()))
+    if not 0 <= number < 2**31:
+        raise ValueError(f"{where} is {number}, which no class has as its number")
+    return number
 
 
 def _image_feature(source: tfds_folder.Folder) -> str:

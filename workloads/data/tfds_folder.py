@@ -9,18 +9,20 @@ the older one that names a `type` and its `content`. Needs the extra `shortlist[
 from __future__ import annotations
 
 import dataclasses
-import json
+import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
-from workloads.data import pictures, tfrecord
+from workloads.data import pictures, reading, tfrecord
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 # What the reader of the records has to know of TFDS's feature classes; all others come as arrays, as stored.
+SMALLEST_RECORD = 16  # bytes in a file of one without content
 IMAGES, TEXTS, RAGGED = ("Image", "LabeledImage"), ("Text", "Translation"), ("Sequence",)
 
 
@@ -33,11 +35,13 @@ class Feature:
         numbers of a fixed shape; `ragged`: numbers, any amount of them.
       shape: of an array, or [height, width, channels] of an image; None where it differs.
       dtype: of an array's numbers, as NumPy names it.
+      classes: of a label, which is -1 where there is none; None: not a label, or not said.
     """
 
     kind: Literal["image", "text", "array", "ragged"]
     shape: tuple[int | None, ...] = ()
     dtype: str = "int64"
+    classes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +61,20 @@ class Folder:
     def size(self, split: str) -> int:
         """Records of a split, `train` or parts such as `train[100:]+validation`."""
         return sum(stop - start for _, start, stop in self.parts(split))
+
+    def check_sizes(self, split: str) -> None:
+        """Accepts files that are long enough for the records that they are said to have.
+
+        Raises:
+          FileNotFoundError: a file is not there.
+          ValueError: a file is too short.
+        """
+        for file, _, stop in self.parts(split):
+            size = reading.check_file(file, "no such file; prepare the data set again").st_size
+            if stop * SMALLEST_RECORD > size:
+                raise ValueError(
+                    f"{file}: ends after {size} bytes, but {stop} records were expected; make it again"
+                )
 
     def parts(self, split: str) -> list[tuple[pathlib.Path, int, int]]:
         """Files of a split, in order, each with the first record to take and the one to end before.
@@ -179,8 +197,11 @@ def _versions(folder: pathlib.Path) -> list[str]:
 def _config(root: pathlib.Path) -> pathlib.Path:
     """The folder of a data set's default config; the data set's own folder where that is not known."""
     marked = root / ".config" / "metadata.json"
-    if marked.is_file():
-        return root / json.loads(marked.read_bytes())["default_config_name"]
+    if os.path.lexists(marked):
+        name = _json(marked).get("default_config_name")
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
+            raise ValueError(f"{marked}: default_config_name is {name!r}; must be the name of a folder")
+        return root / name
     configs = [child for child in root.iterdir() if _versions(child)] if root.is_dir() else []
     return configs[0] if len(configs) == 1 else root
 
@@ -193,24 +214,71 @@ def _read_folder(path: pathlib.Path) -> Folder:
             f"{path}: its files are {file_format}; make them again as TFRecord: "
             f"tfds convert_format --dataset_version_dir={path} --out_file_format=tfrecord --out_dir=..."
         )
-    splits = {}
-    for split in info.get("splits", ()):
-        template = split.get("filepathTemplate", "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}")
-        sizes = [int(size) for size in split["shardLengths"]]
-        splits[split["name"]] = [
-            (path / template.format(**_shard(info["name"], split["name"], i, len(sizes))), size)
+    try:
+        described = msgspec.convert(info, _Info)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path / 'dataset_info.json'}: {error}; prepare the data set again") from None
+    splits: dict[str, list[tuple[pathlib.Path, int]]] = {}
+    for split in described.splits:
+        sizes = [int(size) for size in split.shard_lengths]
+        if split.name in splits:
+            raise ValueError(f"{path / 'dataset_info.json'}: has the split {split.name!r} twice")
+        splits[split.name] = [
+            (path / _file_name(split, _shard(described.name, split.name, i, len(sizes)), path), size)
             for i, size in enumerate(sizes)
         ]
-    return Folder(path, splits, dict(_flat(features, "")))
+    return Folder(path, splits, dict(_flat(features, "", path / "features.json")))
+
+
+_Count = (
+    Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}$")] | Annotated[int, msgspec.Meta(ge=0, lt=10**15)]
+)
+
+
+class _Split(msgspec.Struct, rename="camel"):
+    """Of a `dataset_info.json`; it says more of a split."""
+
+    name: str
+    shard_lengths: list[_Count]
+    filepath_template: str = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+
+
+class _Info(msgspec.Struct):
+    name: str
+    splits: list[_Split] = []
+
+
+def _file_name(split: _Split, fields: Mapping[str, str], path: pathlib.Path) -> str:
+    """The name of a file by TFDS's template; never that of a file elsewhere."""
+    template = split.filepath_template
+    # Not str.format, whose templates reach into objects and ask for any amount of memory.
+    name = re.sub(r"\{(\w+)\}", lambda field: fields.get(field[1], field[0]), template)
+    if re.search(r"[{}/\0]", name) or name in ("", ".", ".."):
+        raise ValueError(
+            f"{path / 'dataset_info.json'}: split {split.name!r}: filepathTemplate {template!r} is none of TFDS's "
+            f"(fields: {', '.join(fields)})"
+        )
+    return name
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; prepare the data set again with tensorflow-datasets 4 or newer")
     try:
-        return json.loads(path.read_bytes())
+        data = reading.read_json(path)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} is missing; prepare the data set again with tensorflow-datasets 4 or newer"
+        ) from None
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); prepare the data set again") from None
+        raise ValueError(f"{error}; prepare the data set again") from None
+    return _object(data, str(path))
+
+
+def _object(data: Any, where: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(
+            f"{where}: is {type(data).__name__} where an object should be; prepare the data set again"
+        )
+    return data
 
 
 def _shard(dataset: str, split: str, number: int, of: int) -> dict[str, str]:
@@ -220,30 +288,46 @@ def _shard(dataset: str, split: str, number: int, of: int) -> dict[str, str]:
     return {**names, "SHARD_INDEX": index, "NUM_SHARDS": count, "SHARD_X_OF_Y": f"{index}-of-{count}"}
 
 
-def _flat(feature: Mapping[str, Any], name: str) -> Iterator[tuple[str, Feature]]:
+def _flat(feature: Any, name: str, path: pathlib.Path) -> Iterator[tuple[str, Feature]]:
     """The leaves of a `features.json`."""
-    kind = (feature.get("pythonClassName") or feature["type"]).rpartition(".")[-1]
+    where = f"{path}: feature {name!r}" if name else str(path)
+    feature = _object(feature, where)
+    named = feature.get("pythonClassName") or feature.get("type")
+    if not isinstance(named, str):
+        raise ValueError(f"{where}: has no pythonClassName; prepare the data set again")
+    kind = named.rpartition(".")[-1]
     content = feature.get("content", {})  # of the older form
     if kind == "FeaturesDict":
-        inner = feature["featuresDict"]["features"] if "featuresDict" in feature else content
-        for child, value in inner.items():
-            yield from _flat(value, f"{name}/{child}" if name else child)
+        inner = content
+        if "featuresDict" in feature:
+            inner = _object(feature["featuresDict"], where).get("features")
+        for child, value in _object(inner, where).items():
+            yield from _flat(value, f"{name}/{child}" if name else child, path)
     elif kind in IMAGES:
-        yield name, Feature("image", _shape(feature.get("image", content)), "uint8")
+        yield name, Feature("image", _shape(feature.get("image", content), where), "uint8")
     elif kind in TEXTS:
         yield name, Feature("text")
     elif kind in RAGGED:
         yield name, Feature("ragged")
     elif kind == "ClassLabel":
-        yield name, Feature("array")
+        described = feature.get("classLabel", content)
+        number = (
+            described.get("numClasses", described.get("num_classes")) if isinstance(described, dict) else None
+        )
+        known = re.fullmatch(r"[0-9]{1,9}", str(number)) is not None
+        yield name, Feature("array", classes=int(str(number)) if known else None)
     else:
-        described = feature.get("tensor", content)
-        yield name, Feature("array", _shape(described), described.get("dtype", "int64"))
+        described = _object(feature.get("tensor", content), where)
+        yield name, Feature("array", _shape(described, where), str(described.get("dtype", "int64")))
 
 
-def _shape(described: Mapping[str, Any]) -> tuple[int | None, ...]:
-    shape = described.get("shape", ())
+def _shape(described: Any, where: str) -> tuple[int | None, ...]:
+    shape = _object(described, where).get("shape", ())
     sizes = shape.get("dimensions", ()) if isinstance(shape, Mapping) else shape
+    if not isinstance(sizes, list | tuple) or not all(
+        size is None or re.fullmatch(r"-?[0-9]{1,15}", str(size)) for size in sizes
+    ):
+        raise ValueError(f"{where}: its shape is {sizes!r}; must be whole numbers")
     return tuple(None if size is None or int(size) < 0 else int(size) for size in sizes)
 
 
@@ -262,9 +346,29 @@ def _value(values: tfrecord.Value | None, feature: Feature, name: str) -> Any:
         raise ValueError(f"image {name!r} is stored as numbers; only PNG and JPEG are understood")
     if feature.kind == "text":
         return values
-    numbers = values.astype(feature.dtype)
+    numbers = _numbers(values, feature.dtype, name)
+    if feature.classes is not None and not (
+        numbers.min(initial=0) >= -1 and numbers.max(initial=0) < feature.classes
+    ):
+        raise ValueError(f"label {name!r} is {numbers.tolist()}; there are {feature.classes} classes")
     shape = [size for size in feature.shape if size is not None]
     return numbers.reshape(shape) if len(shape) == len(feature.shape) else numbers
+
+
+def _numbers(values: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    """Numbers in the type that they are said to have, where it holds them."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted.kind not in "biuf":
+        raise ValueError(f"feature {name!r} has the type {dtype!r}, which is not understood here")
+    with np.errstate(invalid="ignore", over="ignore"):
+        numbers = values.astype(wanted)
+        same = numbers.astype(values.dtype) == values
+    if wanted.kind != "f" and not same.all():
+        raise ValueError(f"feature {name!r} is {values[~same][0]}, which is no {dtype}")
+    return numbers
 
 
 def _stacked(column: list, feature: Feature) -> list | np.ndarray:

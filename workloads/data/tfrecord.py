@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from workloads.data import reading
+
 Value = list[bytes] | np.ndarray  # of a feature: byte strings, or float32 or int64 [value]
 
 MASK = 0xA282EAD8
@@ -35,6 +37,7 @@ def records(path: pathlib.Path, start: int = 0, stop: int | None = None) -> Iter
       ValueError: the file is cut short or a checksum is wrong; the message names the file and the byte.
     """
     checksum = _crc32c()
+    size = reading.check_file(path).st_size
     with path.open("rb") as file:
         offset = number = 0
         while stop is None or number < stop:
@@ -50,9 +53,12 @@ def records(path: pathlib.Path, start: int = 0, stop: int | None = None) -> Iter
             length, expected = HEADER.unpack(header)
             if _masked(checksum(header[:8])) != expected:
                 raise _corrupt(path, offset, "the checksum of its length is wrong")
+            left = size - offset - HEADER.size
+            if length + 4 > left:  # before memory is taken for it
+                raise _corrupt(path, offset, f"{length + 4} bytes should follow, but only {left} do")
             body = file.read(length + 4)
             if len(body) < length + 4:
-                raise _corrupt(path, offset, f"{length + 4} bytes should follow, but only {len(body)} do")
+                raise _corrupt(path, offset, "the file was cut while it was read")
             payload = body[:length]
             if number >= start:
                 if _masked(checksum(payload)) != int.from_bytes(body[length:], "little"):

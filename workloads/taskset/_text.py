@@ -173,13 +173,13 @@ def _published(
     for split, part in parts.items():
         columns = tfds_folder.read_split(data_dir, dataset, part, ("text", "label") if labels else ("text",))
         texts = [_ids(text, in_bytes, folder.path) for text in columns["text"]]
-        targets = np.asarray(columns["label"] if labels else np.zeros(len(texts)), np.int32)
+        targets = np.asarray(columns["label"] if labels else np.zeros(len(texts), np.int64))
         if targets.size and not 0 <= targets.min() <= targets.max() < facts.classes:
             raise ValueError(
                 f"{folder.path}: {split} has labels from {targets.min()} to {targets.max()}, "
                 f"expected 0 to {facts.classes - 1}"
             )
-        splits[split] = texts, targets
+        splits[split] = texts, targets.astype(np.int32)
     sizes = ", ".join(f"{len(texts):,} {split}" for split, (texts, _) in splits.items())
     return splits, Provenance("real", f"{name}, texts: {sizes}")
 
