@@ -156,7 +156,7 @@ def runs(file, tmp_path):
     def start(**options):
         return run(
             submission_path=tmp_path / "submission.py", workload=f"{file}:own/toy", experiment_dir=tmp_path,
-            experiment_name="x", tuning_ruleset="self-tuning", rng_seed=1, max_global_steps=4, **options,
+            experiment_name="x", rng_seed=1, max_global_steps=4, **{"tuning_ruleset": "self-tuning"} | options,
         )  # fmt: skip
 
     return start
@@ -178,3 +178,29 @@ def test_a_run_is_not_gone_on_with_when_the_file_has_changed(runs, file):
         runs(isolated=False, resume=True)
     (outcome,) = runs(isolated=False, overwrite=True)
     assert outcome.status == "done", outcome.reason
+
+
+SPACE = '[{"rate": 1.0}, {"rate": 2.0}]'
+
+
+def test_a_file_that_changes_during_a_run_changes_no_trial(runs, file, tmp_path):
+    (tmp_path / "tuning_search_space.json").write_text(SPACE)
+    submission = tmp_path / "submission.py"
+    # The first trial spoils the file.
+    spoil = f"open({str(file)!r}, 'w').write('raise RuntimeError')"
+    submission.write_text(
+        submission.read_text().replace("    return (), None", f"    {spoil}\n    return (), None")
+    )
+    outcomes = runs(isolated=False, tuning_ruleset="external", num_tuning_trials=2)
+    assert [outcome.status for outcome in outcomes] == ["done", "done"]
+
+
+def test_what_is_refused_deletes_nothing(runs, file, tmp_path):
+    (tmp_path / "tuning_search_space.json").write_text(SPACE)
+    both = runs(isolated=False, tuning_ruleset="external", num_tuning_trials=2)
+    file.write_text(TOY + "# changed\n")
+    with pytest.raises(ValueError, match="has changed since this study began"):
+        runs(
+            isolated=False, tuning_ruleset="external", num_tuning_trials=2, hparam_end_index=1, overwrite=True
+        )
+    assert all((Path(outcome.folder) / "outcome.json").is_file() for outcome in both)

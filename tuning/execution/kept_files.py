@@ -31,12 +31,19 @@ def keep_workload(folder: Path, name: str, file: OwnFile, begun: bool) -> None:
     Raises:
       ValueError: they are of another version of the file, or of a workload of that name that was not in a file.
     """
+    check_workload(folder, name, file, begun)
+    keep_file(studies.workload_copy(folder, name), Path(file.path), own_files.content(file), begun)
+
+
+def check_workload(folder: Path, name: str, file: OwnFile, begun: bool) -> None:
+    """Raises what `keep_workload` would, and writes nothing."""
     kept = studies.workload_copy(folder, name)
     if begun and not kept.exists():
         raise ValueError(
             f"{file.path}: this study has trials of a workload {name!r} that was not in a file; choose another folder"
         )
-    keep_file(kept, Path(file.path), own_files.content(file), begun)
+    if begun and kept.read_bytes() != own_files.content(file):
+        raise ValueError(_changed(Path(file.path), kept))
 
 
 def keep_file(kept: Path, file: Path, content: bytes, begun: bool) -> None:
@@ -53,11 +60,15 @@ def keep_file(kept: Path, file: Path, content: bytes, begun: bool) -> None:
     if write_once(kept, content) or kept.read_bytes() == content:
         return
     if begun:
-        raise ValueError(
-            f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or "
-            "restore the file"
-        )
+        raise ValueError(_changed(file, kept))
     write_atomically(kept, content)
+
+
+def _changed(file: Path, kept: Path) -> str:
+    return (
+        f"{file}: has changed since this study began, with what is now in {kept}; choose another folder, or restore "
+        "the file"
+    )
 
 
 def any_trained(folder: Path, workload: str) -> bool:

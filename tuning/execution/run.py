@@ -7,6 +7,7 @@ any AlgoPerf submission as AlgoPerf would.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import secrets
 import shutil
@@ -176,13 +177,16 @@ def run(
                 imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
                 flags=dict(written),
                 submission_sha256=digest,
-                workload_file=None if own is None else str(own.where(copy)),
+                workload_file=None if own is None else own.path,
             )
             for trial, path in folders.items()
         }
         if not overwrite:
             for trial, spec in specs.items():
                 _trial_folder.check_same(spec, ended[trial])
+        if own is not None:
+            stay = set(folder.glob("trial_*")) - set(folders.values() if overwrite else ())
+            kept_files.check_workload(copy.parents[1], workload, own, any(map(_has_begun, stay)))
         # Nothing was written so far but locks; from here on the run is what was asked for.
         if overwrite:
             for path in folders.values():
@@ -209,7 +213,9 @@ def run(
             data_dir=None if data_dir is None else str(data_dir),
         )
         if own is not None:
-            kept_files.keep_workload(record.folder, workload, own, _any_trained(folder))
+            kept_files.keep_workload(
+                record.folder, workload, own, any(map(_has_begun, folder.glob("trial_*")))
+            )
         record.begin()
         if not missing:
             attendant.say(f"{folder}: all {len(folders)} trials have ended; there is nothing to train")
@@ -223,6 +229,8 @@ def run(
             elif attendant.is_to_stop():
                 break
             else:
+                if own is not None:  # the file may change while a run goes on
+                    spec = dataclasses.replace(spec, workload_file=str(own.where(copy)))
                 attendant.what = f"{workload}, trial {trial} of {num_tuning_trials}"
                 outcome = _train(spec, record, locks.of(trial) if isolated else None, attendant)
             outcomes.append(outcome)
@@ -316,13 +324,10 @@ def _drawn_seed(folder: Path, anew: bool, self_tuning: bool) -> int:
     return secrets.randbelow(SEEDS) if seed is None else seed
 
 
-def _any_trained(folder: Path) -> bool:
-    """Whether a trial has ended well, or has begun to, in a folder of them."""
-    return any(
-        bool(evaluations(trial))
-        or ((ended := _trial_folder.read_outcome(trial)) is not None and ended.status != "crashed")
-        for trial in folder.glob("trial_*")
-    )
+def _has_begun(folder: Path) -> bool:
+    """Whether a trial has evaluated, or has ended otherwise than by a crash."""
+    ended = _trial_folder.read_outcome(folder)
+    return bool(evaluations(folder)) or (ended is not None and ended.status != "crashed")
 
 
 def _check_ruleset(self_tuning: bool, space: Any, submission: Path | None) -> None:
