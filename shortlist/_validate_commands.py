@@ -42,18 +42,35 @@ def validate(
     steps: Annotated[
         int, typer.Option(metavar="N", min=4, help="Of each of the two runs on a workload.")
     ] = 8,
+    time_limit: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=1, help="Of the whole dry run; what is left is killed."),
+    ] = 900,
+    isolation: Annotated[
+        Literal["auto", "require", "off", "bubblewrap", "namespaces"],
+        typer.Option(
+            help="Dry run in a sandbox: where there is one, or not at all without, or never, or in this."
+        ),
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Check an AlgoPerf submission: files, functions, search space, rules of the benchmark, a dry run.
 
-    Exit status 1 if there are errors; warnings alone leave it 0. docs/validate.md lists all codes.
+    Exit status 1 if there are errors or the dry run did not end; warnings alone leave it 0.
+    docs/validate.md lists all codes.
 
     Example: shortlist validate nadamw_list --ruleset external
     """
     from submissions import validation
 
     checked = validation.inspect(
-        folder, ruleset=ruleset, dry_run=dry_run, workloads=workload or validation.WORKLOADS, steps=steps
+        folder,
+        ruleset=ruleset,
+        dry_run=dry_run,
+        workloads=workload or validation.WORKLOADS,
+        steps=steps,
+        seconds=time_limit,
+        isolation=isolation,
     )
     if json:
         print_json(checked.to_json())
@@ -83,6 +100,10 @@ def _print(checked: Validation) -> None:
         print_table("\nDry run: the fastest step, beside plain Adam's", columns, rows)
     elif checked.not_run:
         echo(f"no dry run: {checked.not_run}")
+    if checked.isolation:
+        echo(f"isolated: {'yes' if checked.isolation.isolated else 'no'} ({checked.isolation.how})")
+    if not checked.finished:
+        echo("not passed: the dry run did not come to its end")
     errors = sum(finding.severity == "error" for finding in checked.findings)
     warnings = len(checked.findings) - errors
     echo(f"{checked.folder} ({checked.ruleset}): {errors} errors, {warnings} warnings")

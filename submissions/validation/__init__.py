@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from submissions.validation._codes import CODES
 from submissions.validation._dry_run import WORKLOADS, Figures
+from submissions.validation._isolation import ISOLATION, Isolation
 from submissions.validation._validate import RULESETS, STEPS, Validation, inspect, validate
 from submissions.validation.findings import Finding, has_errors
 
 __all__ = [
     "CODES",
+    "ISOLATION",
     "RULESETS",
     "STEPS",
     "WORKLOADS",
     "Figures",
     "Finding",
+    "Isolation",
     "Validation",
     "has_errors",
     "inspect",

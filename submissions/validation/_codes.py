@@ -242,6 +242,11 @@ CODES: dict[str, Code] = {
         "keeps state in a module's global variable",
         "keep it in optimizer_state: globals are lost when a run resumes and leak into the next trial",
     ),
+    "R519": Code(
+        "error",
+        "reaches into the process that runs it: native code, code under another name, exit handlers, signals, memory",
+        "remove it: a submission is Python that calls JAX; anything else belongs into a package it requires",
+    ),
     # ---- D: the dry run ----
     "D601": Code(
         "error",
@@ -331,6 +336,16 @@ CODES: dict[str, Code] = {
         "warning",
         "the dry run lacks a package that AlgoPerf's environment or requirements.txt provides",
         "install the package here and validate again; nothing of the submission was run",
+    ),
+    "D618": Code(
+        "error",
+        "the answers of the dry run are not all its own",
+        "remove what writes to descriptors that the submission did not open",
+    ),
+    "D619": Code(
+        "error",
+        "the dry run uses more memory, processes or output than it may",
+        "start no processes, print little, and keep to a few copies of the parameters",
     ),
 }
 

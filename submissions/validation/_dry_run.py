@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import secrets
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from submissions.validation._channel import Forged
+from submissions.validation._isolation import WHAT, Isolation, candidates, command, environment, missing
+from submissions.validation._supervise import Ending, Limits, supervise
 from submissions.validation.findings import Finding
 from workloads.own_files import absolute
 
@@ -72,9 +74,33 @@ def _middle(dimension: dict[str, Any]) -> Any:
     return math.sqrt(low * high) if dimension["scaling"] == "log" else (low + high) / 2
 
 
+@dataclasses.dataclass
+class Outcome:
+    """What the dry run came to.
+
+    Attributes:
+      findings: of all workloads.
+      figures: of those that were trained.
+      isolation: how the code was run.
+      finished: the process said at the end that nothing was left to do, and ended well.
+    """
+
+    findings: list[Finding]
+    figures: list[Figures]
+    isolation: Isolation
+    finished: bool = False
+
+
 def dry_run(
-    submission: Path, point: dict[str, Any] | None, workloads: Sequence[str], steps: int, seconds: float
-) -> tuple[list[Finding], list[Figures]]:
+    submission: Path,
+    point: dict[str, Any] | None,
+    workloads: Sequence[str],
+    steps: int,
+    limits: Limits,
+    isolation: str,
+    sources: Sequence[Path],
+    trusted: Sequence[Path],
+) -> Outcome:
     """Trains a few steps on each workload.
 
     Args:
@@ -82,90 +108,163 @@ def dry_run(
       point: hyperparameters, None under the self-tuning ruleset.
       workloads: names that `workloads.load` takes.
       steps: per run, at least 4.
-      seconds: limit for all workloads together.
+      limits: for all workloads together.
+      isolation: one of `ISOLATION`.
+      sources: files that belong to the submission, besides those in its folder.
+      trusted: folders of the workloads' files, which are not its.
 
     Raises:
-      ValueError: a workload that cannot be made.
+      ValueError: a workload that cannot be made, or a sandbox is required and there is none.
     """
-    findings: list[Finding] = []
-    figures: list[Figures] = []
+    ways, refused = candidates(isolation), []
     # With whole paths: the worker has a folder of its own.
-    remaining, first = [absolute(name) for name in workloads], True
-    end = time.monotonic() + seconds
-    with tempfile.TemporaryDirectory(prefix="shortlist-validate-") as folder:
-        answers = Path(folder) / "answers.jsonl"
-        while remaining:
+    remaining = [absolute(name) for name in workloads]
+    first, end = True, time.monotonic() + limits.seconds
+    outcome = Outcome([], [], Isolation(False, ""))
+    while True:
+        why = missing(ways[0])
+        if not why:
             request = {
                 "submission": str(submission.resolve()),
                 "point": point,
                 "workloads": remaining,
                 "steps": steps,
                 "first": first,
+                "sources": [str(one) for one in sources],
+                "trusted": [str(one) for one in trusted],
             }
-            answers.unlink(missing_ok=True)
-            ending = _process(request, Path(folder), answers, max(end - time.monotonic(), 1.0))
-            started = None
-            for line in answers.read_text().splitlines() if answers.exists() else []:
-                answer = json.loads(line)
-                findings += [Finding(**finding) for finding in answer.get("findings", [])]
-                started = answer.get("started", started)
-                if "unusable" in answer:
-                    raise ValueError(
-                        f"workload {answer['unusable']}: no dry run is possible: {answer['why']}"
-                    )
-                if "finished" in answer:
-                    remaining.remove(answer["finished"])
-                    started = None
-                    if answer["figures"]:
-                        figures.append(Figures(workload=answer["workload"], **answer["figures"]))
-            first = False
-            if started is None:
-                if ending:
-                    findings.append(Finding("D616", ending))
-                break  # all done, or it could not be imported
-            findings.append(Finding("D616", ending or "the process ended early", workload=started))
-            remaining.remove(started)
-            if time.monotonic() >= end:
-                break
-    findings += _slow(figures)
-    return findings, figures
-
-
-def _process(request: dict[str, Any], folder: Path, answers: Path, seconds: float) -> str:
-    """Runs the worker; how it ended, empty if well."""
-    file = folder / "request.json"
-    file.write_text(json.dumps(request))
-    # The working directory is an empty folder: a submission that looks for files there finds none, and leaves none.
-    scratch = folder / "scratch"
-    scratch.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "submissions.validation._worker", str(file), str(answers)]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=scratch,
-            env=_environment(),
-            timeout=seconds,
-            check=False,
+            state = _State(list(remaining))
+            left = dataclasses.replace(limits, seconds=max(end - time.monotonic(), 1.0))
+            ending = _process(
+                ways[0], request, [submission.resolve().parent, *sources, *trusted], left, state
+            )
+            if not state.ready and ways[0] != "off" and not ending.late:
+                why = ending.said or str(ending)  # nothing of the submission has run
+        if why:
+            refused.append(f"{ways.pop(0)}: {why}")
+            if not ways:
+                raise ValueError(
+                    f"no sandbox for the dry run ({'; '.join(refused)}); install bubblewrap, or allow "
+                    "--isolation off for code that you trust"
+                )
+            continue
+        how = {"off": "; ".join(refused) or "not asked for"}.get(ways[0], f"{ways[0]}: {WHAT}")
+        outcome.isolation, ways = Isolation(ways[0] != "off", how), ways[:1]
+        outcome.findings += state.findings
+        outcome.figures += state.figures
+        if state.unusable:
+            raise ValueError(f"workload {state.unusable}")
+        remaining, first = state.remaining, False
+        outcome.finished = (
+            state.phase == "ended" and not remaining and ending.status == 0 and not ending.forged
         )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {seconds:.0f} s"
-    if done.returncode == 0:
-        return ""
-    last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or [""]
-    how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
-    return f"the process ended with {how}: {last[0][:200]}".rstrip(": ")
+        fault = _fault(ending, state, limits)
+        if fault:
+            outcome.findings.append(Finding(*fault, workload=state.workload))
+        if state.workload in remaining:
+            remaining.remove(state.workload)
+        if (
+            outcome.finished
+            or not state.workload
+            or not remaining
+            or time.monotonic() >= end
+            or ending.forged
+        ):
+            break
+    outcome.findings += _slow(outcome.figures)
+    return outcome
 
 
-def _environment() -> dict[str, str]:
-    """This process's, the packages where this process found them, and no programs from earlier: what compiles again
-    shall be seen to take its time, whatever cache the user has."""
-    import os
+def _fault(ending: Ending, state: _State, limits: Limits) -> tuple[str, str] | None:
+    """(code, message) where a process did not end as it should."""
+    if ending.forged:
+        return "D618", ending.forged
+    if ending.exceeded:
+        return "D619", f"{ending.exceeded}, {state.doing}"
+    if ending.late:
+        return "D616", f"no answer within {limits.seconds:.0f} s, {state.doing}"
+    if state.phase != "ended" or ending.status != 0:
+        return "D616", f"{ending}, {state.doing}"
+    return None
 
-    roots = [str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    inherited = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    return {**inherited, "PYTHONPATH": os.pathsep.join(roots)}
+
+class _State:
+    """How far a process has come, by what it says; only what can follow is believed."""
+
+    def __init__(self, remaining: list[str]) -> None:
+        self.remaining, self.workload, self.phase, self.unusable = remaining, "", "", ""
+        self.findings: list[Finding] = []
+        self.figures: list[Figures] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process came as far as to run something of the submission."""
+        return self.phase != ""
+
+    @property
+    def doing(self) -> str:
+        """What it was doing, for people."""
+        if self.phase in ("", "ready"):
+            return "while it was imported" if self.phase else "before anything of the submission was run"
+        return f"in phase {self.phase!r}" if not self.workload else "before the workload was done"
+
+    def take(self, answer: dict[str, Any]) -> None:
+        """One answer.
+
+        Raises:
+          Forged: it cannot come here.
+        """
+        self.findings += [Finding(**finding) for finding in answer.get("findings", [])]
+        if "noted" in answer:
+            self.findings.append(Finding(**answer["noted"]))
+            return
+        (said,) = set(answer) & set(_FOLLOWS)
+        if self.phase not in _FOLLOWS[said] or (
+            said == "ended" and self.phase != "failed" and self.remaining
+        ):
+            raise Forged(f"{said!r} does not follow {self.phase!r}")
+        self.phase = said
+        if said == "started":
+            self.workload = answer["started"]
+        elif said == "unusable":
+            self.unusable = f"{answer['unusable']}: no dry run is possible: {answer['why']}"
+            self.phase, self.workload = "failed", ""
+        elif said == "finished":
+            if answer["finished"] != self.workload:
+                raise Forged(f"{answer['finished']} was not started")
+            self.remaining.remove(self.workload)
+            if answer["figures"]:
+                self.figures.append(Figures(workload=answer["workload"], **answer["figures"]))
+            self.workload = ""
+
+
+# What is said -> what must have been said before.
+_FOLLOWS = {
+    "ready": ("",),
+    "imported": ("ready",),
+    "failed": ("ready",),
+    "started": ("imported", "finished"),
+    "unusable": ("started",),
+    "finished": ("started",),
+    "ended": ("imported", "finished", "failed"),
+}
+
+
+def _process(
+    way: str, request: dict[str, Any], readable: list[Path], limits: Limits, state: _State
+) -> Ending:
+    """Runs the worker once."""
+    key = secrets.token_bytes(32)
+    # Not "python FILE" and not the working directory: what the submission leaves there is never imported.
+    worker = ["-P", "-m", "submissions.validation._worker", "{request}", "{answers}"]
+    asked = {**request, "key": key.hex(), "memory": limits.memory}
+    with tempfile.TemporaryDirectory(prefix="shortlist-validate-") as folder:
+        # Empty: a submission that looks for files in the working directory finds none, and leaves none.
+        scratch, root = Path(folder, "scratch"), Path(folder, "root")
+        scratch.mkdir()
+        root.mkdir()
+        line = command(way, worker, readable, root)
+        return supervise(line, json.dumps(asked).encode(), key, environment(way), scratch, limits, state.take)
 
 
 def _slow(figures: list[Figures]) -> list[Finding]:

@@ -10,7 +10,8 @@ from submissions.validation.findings import Finding
 
 # Full names of calls, after imports have been resolved: `from time import time as now` is time.time too.
 FILE_CALLS = re.compile(
-    r"open|io\.open|os\.(open|listdir|scandir|walk|remove|mkdir|makedirs|rename)|shutil\.\w+|glob\.i?glob"
+    r"open|io\.open|os\.(open|listdir|scandir|walk|remove|unlink|mkdir|makedirs|rmdir|rename|replace|symlink|link|chmod|truncate|mkfifo)"
+    r"|shutil\.\w+|glob\.i?glob"
     r"|(numpy|jax\.numpy)\.(load|save|savez|savez_compressed|loadtxt|savetxt|fromfile|memmap|genfromtxt)"
     r"|(pickle|joblib|dill|cloudpickle)\.(load|dump)|(pandas|polars)\.(read|scan)_\w+|h5py\.File"
     r"|tensorflow\.io\.\w+\.\w+|tensorflow\.io\.read_file|flax\.training\.checkpoints\.\w+|orbax\.\w+(\.\w+)*"
@@ -21,7 +22,7 @@ NETWORK = re.compile(
     r"|huggingface_hub|http\.client|http\.server|google\.cloud|xmlrpc)(\.\w+)+"
 )
 OTHER_PROGRAMS = re.compile(
-    r"subprocess\.\w+|os\.(system|popen|fork|spawn\w+|exec\w+|posix_spawn)|pty\.spawn|threading\.(Thread|Timer)"
+    r"subprocess\.\w+|os\.(system|popen|fork|forkpty|spawn\w+|exec\w+|posix_spawn)|pty\.spawn|threading\.(Thread|Timer)"
     r"|_thread\.start_new_thread|multiprocessing\.(Process|Pool|Manager|pool\.\w+)|asyncio\.run|ray\.\w+"
     r"|concurrent\.futures\.(Thread|Process)PoolExecutor"
 )
@@ -41,6 +42,12 @@ SEEDABLE = re.compile(
 )
 ENVIRONMENT_CALLS = re.compile(r"os\.(putenv|unsetenv|environ\.(update|setdefault|pop|clear|__setitem__))")
 JAX_SETTINGS = re.compile(r"jax\.config\.(update|parse_flags_with_absl)|jax\.config\.config\.update")
+# What reaches the process itself: native code, its end, its signals, its memory.
+REACHES = re.compile(
+    r"(ctypes|cffi|_cffi_backend|_ctypes|_posixsubprocess)(\.\w+)+|numpy\.ctypeslib\.load_library|atexit\.\w+"
+    r"|signal\.\w+|gc\.get_(objects|referrers|referents)|sys\.(exit|settrace|setprofile|addaudithook)|marshal\.loads?"
+    r"|os\.(_exit|abort|kill|killpg|memfd_create)|importlib\.machinery\.ExtensionFileLoader|types\.CodeType"
+)
 LIBRARIES = frozenset({
     "jax", "jaxlib", "flax", "optax", "chex", "numpy", "scipy", "algoperf", "algorithmic_efficiency", "tensorflow",
     "torch",
@@ -107,6 +114,8 @@ class _Habits(ast.NodeVisitor):
             self.add("R503", f"{called}(...)", node)
         elif re.fullmatch(OTHER_PROGRAMS, called):
             self.add("R504", f"{called}(...)", node)
+        elif re.fullmatch(REACHES, called):
+            self.add("R519", f"{called}(...)", node)
         elif re.fullmatch(CLOCKS, called):
             self.add("R514", f"{called}()", node)
         elif re.fullmatch(GENERATORS, called):

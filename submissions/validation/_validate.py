@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from submissions.validation._fairness import fairness_findings
 from submissions.validation._files import SEARCH_SPACE, file_findings
 from submissions.validation._habits import habit_findings
 from submissions.validation._hyperparameters import hyperparameter_findings
+from submissions.validation._isolation import ISOLATION, Isolation
 from submissions.validation._source import Source
 from submissions.validation._space import space_findings
+from submissions.validation._supervise import Limits
 from submissions.validation.findings import Finding, has_errors, in_order
+from workloads.own_files import is_file_form, parts
 
 RULESETS = ("external", "self-tuning")
 STEPS = 8  # one compiles, one may compile again, the others show the speed
@@ -35,6 +39,8 @@ class Validation:
       findings: errors first.
       figures: how fast the dry run's steps were, by workload.
       not_run: why there was no dry run; empty if there was one.
+      isolation: whether the code was run in a sandbox, and in which; None if it was not run.
+      finished: whether the dry run came to its end; true where none was asked for.
     """
 
     folder: Path
@@ -42,11 +48,13 @@ class Validation:
     findings: list[Finding]
     figures: list[_dry_run.Figures]
     not_run: str = ""
+    isolation: Isolation | None = None
+    finished: bool = True
 
     @property
     def passed(self) -> bool:
-        """No errors, and nothing left unchecked for want of something to run."""
-        return not has_errors(self.findings)
+        """No errors, and no dry run that was asked for and did not come to its end."""
+        return self.finished and not has_errors(self.findings)
 
     def to_json(self) -> dict[str, object]:
         """An object for `--json`."""
@@ -57,6 +65,8 @@ class Validation:
             "findings": [finding.to_json() for finding in self.findings],
             "dry_run": [{**dataclasses.asdict(one), "ratio": one.ratio} for one in self.figures],
             "not_run": self.not_run or None,
+            "isolated": self.isolation.isolated if self.isolation else None,
+            "isolation": self.isolation.how if self.isolation else None,
         }
 
 
@@ -67,9 +77,12 @@ def validate(
     dry_run: bool = True,
     workloads: Sequence[str] = _dry_run.WORKLOADS,
     steps: int = STEPS,
+    isolation: str = "auto",
 ) -> list[Finding]:
     """The findings of `inspect`, which says more."""
-    return inspect(folder, ruleset=ruleset, dry_run=dry_run, workloads=workloads, steps=steps).findings
+    return inspect(
+        folder, ruleset=ruleset, dry_run=dry_run, workloads=workloads, steps=steps, isolation=isolation
+    ).findings
 
 
 def inspect(
@@ -80,6 +93,7 @@ def inspect(
     workloads: Sequence[str] = _dry_run.WORKLOADS,
     steps: int = STEPS,
     seconds: float = SECONDS,
+    isolation: str = "auto",
 ) -> Validation:
     """Checks a submission: its files, its code as it is written, and a few steps of training.
 
@@ -90,6 +104,7 @@ def inspect(
       workloads: for the dry run, names as `shortlist workloads` lists them.
       steps: of each dry run.
       seconds: limit of the whole dry run.
+      isolation: "auto": in a sandbox where the machine has one; "require": only then; "off": never; or the name of one.
 
     Raises:
       FileNotFoundError: no such folder.
@@ -108,17 +123,28 @@ def inspect(
         ruleset = "external" if space.is_file() else "self-tuning"
     if ruleset not in RULESETS:
         raise ValueError(f"unknown ruleset {ruleset!r}; known: {', '.join(RULESETS)}")
-    findings = static_findings(submission, ruleset)
+    if isolation not in ISOLATION:
+        raise ValueError(f"unknown isolation {isolation!r}; known: {', '.join(ISOLATION)}")
+    if not seconds > 0:
+        raise ValueError(f"the time limit is {seconds} s; it must be positive")
+    findings, files = _read(submission, ruleset)
     if not dry_run:
         return Validation(submission.parent, ruleset, findings, [], "not asked for")
     futile = [finding.code for finding in findings if finding.code in FUTILE]
     if futile:
-        return Validation(submission.parent, ruleset, findings, [], f"{futile[0]} must be corrected first")
+        return Validation(
+            submission.parent, ruleset, findings, [], f"{futile[0]} must be corrected first", finished=False
+        )
     point = _dry_run.middle_point(json.loads(space.read_text())) if ruleset == "external" else None
-    found, figures = _dry_run.dry_run(submission, point, workloads, steps, seconds)
-    failed = next((finding for finding in found if finding.code in ("D601", "D617")), None)
+    memory = min(Limits.memory, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4)
+    limits = Limits(seconds, memory=memory)
+    trusted = [parts(name)[0].resolve().parent for name in workloads if is_file_form(name)]
+    done = _dry_run.dry_run(submission, point, workloads, steps, limits, isolation, files, trusted)
+    failed = next((finding for finding in done.findings if finding.code in ("D601", "D617")), None)
     not_run = f"{failed.code}: it could not be imported" if failed else ""
-    return Validation(submission.parent, ruleset, in_order(findings + found), figures, not_run)
+    finished = done.finished and not failed
+    found = in_order(findings + done.findings)
+    return Validation(submission.parent, ruleset, found, done.figures, not_run, done.isolation, finished)
 
 
 def static_findings(submission: Path, ruleset: str) -> list[Finding]:
@@ -128,6 +154,11 @@ def static_findings(submission: Path, ruleset: str) -> list[Finding]:
       submission: the path of submission.py, which may be missing.
       ruleset: "external" or "self-tuning".
     """
+    return _read(submission, ruleset)[0]
+
+
+def _read(submission: Path, ruleset: str) -> tuple[list[Finding], list[Path]]:
+    """What can be found by reading, and the files that were read."""
     source = Source(submission) if submission.is_file() else None
     findings = file_findings(submission, source, ruleset)
     declared = None
@@ -141,4 +172,4 @@ def static_findings(submission: Path, ruleset: str) -> list[Finding]:
         findings += found + hyperparameter_findings(source, declared, ruleset, SEARCH_SPACE, old_api)
         findings += habit_findings(source)
         findings += fairness_findings(source)
-    return in_order(findings)
+    return in_order(findings), list(source.modules) if source is not None else []

@@ -234,5 +234,5 @@ class _calling:
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, (Exception, SystemExit)):
             raise CallFailed(self.function, self.step) from error

@@ -1,13 +1,17 @@
-"""The dry run's own process: `python -m submissions.validation._worker REQUEST ANSWERS`.
+"""The dry run's own process: `python -m submissions.validation._worker REQUEST ANSWERS`, two open descriptors.
 
-REQUEST is a JSON file; to ANSWERS a line of JSON is added before and after each workload, so that what was found
-before a crash is kept, and the parent knows which workload it was.
+REQUEST holds JSON. To ANSWERS go signed lines (`_channel`), in this order: `ready` before anything of the submission
+is run, `imported`, for each workload `started` and `finished`, and `ended`; `noted` whenever something is seen. So what
+was found before a crash is kept, and the parent knows where it was. Who stops the process early leaves out `ended`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from submissions.api import loading
 from submissions.api.loading import Submission
 from submissions.validation import _watched
 from submissions.validation._audit import Audit
+from submissions.validation._channel import Send, sender
 from submissions.validation._files import required_packages
 from submissions.validation._reference import plain_adam
 from submissions.validation._source import ENVIRONMENT
@@ -32,47 +37,100 @@ AT_LEAST = 0.02  # seconds: shorter compilations are single operations run from 
 SHARE = 0.25  # of the first step's compilation: below, it is not the step that was compiled again
 
 
-def main(request_file: str, answers_file: str) -> None:
-    """Runs what the request names and writes the answers."""
-    request = json.loads(Path(request_file).read_text())
-    answers = Answers(Path(answers_file))
+def main(request_descriptor: int, answers_descriptor: int) -> None:
+    """Runs what the request names, and ends the process."""
+    with os.fdopen(request_descriptor) as file:
+        request = json.load(file)
+    os.set_inheritable(answers_descriptor, False)
+    send = sender(answers_descriptor, bytes.fromhex(request.pop("key")))
+    sys.dont_write_bytecode = True
+    limit(request["memory"])
+    work(request, send, guarded=True)
+    os._exit(0)  # what the submission left to run at the end has run
+
+
+def limit(memory: int) -> None:
+    """Limits that the kernel keeps: the address space of XLA's programs is larger than what they use."""
+    import resource
+
+    for what, most in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_FSIZE, 1 << 30),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+
+
+def work(request: dict[str, Any], send: Send, *, guarded: bool = False) -> None:
+    """Runs what the request names.
+
+    Args:
+      request: `submission`, `point`, `workloads`, `steps`, `first`, `sources` (its own files elsewhere),
+        `trusted` (folders of the workloads' files).
+      send: takes the answers.
+      guarded: the process is for this alone: library functions may be replaced, and what is to run at its end is run.
+    """
     path = Path(request["submission"])
+    folder = path.parent
     api.install()
-    compilations, audit = _watched.Compilations(), Audit(path.parent)
+    # What libraries look up once at the first need of it is not the submission's doing: the machine's hardware, and by
+    # writing a file the folder for temporary ones.
+    jax.devices()
+    tempfile.gettempdir()
+    compilations = _watched.Compilations()
+
+    def note(code: str, message: str, file: str, line: int) -> None:
+        send(noted=_finding(code, message, relative(Path(file), folder) if file else "", line))
+
+    audit = Audit(folder, note, request["sources"], request["trusted"])
+    if guarded:
+        audit.guard()
+    send(ready=True)
+    audit.begin()
+    try:
+        _submission(request, path, audit, compilations, send)
+        if guarded:
+            _at_exit(send)
+    finally:
+        audit.end()
+    send(ended=True)
+
+
+def _submission(
+    request: dict[str, Any], path: Path, audit: Audit, compilations: _watched.Compilations, send: Send
+) -> None:
     try:
         submission = loading.load(path)
-    except Exception as error:
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are an end that nobody asked for
         code = "D617" if _is_provided_elsewhere(error, path.parent) else "D601"
-        answers.add(findings=[_failure(code, "import", error, path.parent, "")])
+        send(failed=True, findings=[_failure(code, "import", error, path.parent, "")])
         return
-    if request["first"]:
-        answers.add(findings=batch_size_findings(submission))
+    send(imported=True, findings=batch_size_findings(submission) if request["first"] else [])
     for name in request["workloads"]:
-        answers.add(started=name)
+        send(started=name)
         try:
-            called = recorded_name(name)  # a submission is told no path
-            workload = api.algoperf_workload(called, device_axis=submission.device_axis)
+            with audit.ours():
+                called = recorded_name(name)  # a submission is told no path
+                workload = api.algoperf_workload(called, device_axis=submission.device_axis)
         except Exception as error:  # not the submission's fault
-            answers.add(unusable=name, why=f"{type(error).__name__}: {error}")
+            send(unusable=name, why=f"{type(error).__name__}: {error}")
             return
         findings, figures = dry_run(
-            submission, workload, called, request["point"], request["steps"], compilations
+            submission, workload, called, request["point"], request["steps"], compilations, audit
         )
-        for code, message, file, line in audit.seen:
-            findings.append(_finding(code, message, relative(Path(file), path.parent), line, ""))
-        answers.add(finished=name, workload=called, findings=findings, figures=figures)
+        send(finished=name, workload=called, findings=findings, figures=figures)
 
 
-class Answers:
-    """A file of JSON lines."""
+def _at_exit(send: Send) -> None:
+    """Runs what was left for the end while it is still watched, and says which threads go on."""
+    import atexit
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def add(self, **answer: Any) -> None:
-        """One line, written through at once."""
-        with self.file.open("a") as lines:
-            lines.write(json.dumps(answer) + "\n")
+    others = [one for one in threading.enumerate() if one is not threading.main_thread()]
+    if others:
+        send(noted=_finding("R504", f"{len(others)} threads go on after the last step: {others[0].name}"))
+    atexit._run_exitfuncs()
 
 
 def _finding(code: str, message: str, file: str = "", line: int = 0, workload: str = "") -> dict[str, Any]:
@@ -85,7 +143,7 @@ def _failure(code: str, doing: str, error: BaseException, folder: Path, workload
         (frame.filename, frame.lineno or 0)
         for one in reversed(_chain(error))
         for frame in traceback.extract_tb(one.__traceback__)
-        if frame.filename.startswith(str(folder.resolve()))
+        if Path(frame.filename).is_relative_to(folder.resolve())
     ]
     file, line = where[-1] if where else ("", 0)
     said = " ".join(str(error).split())
@@ -114,7 +172,7 @@ def batch_size_findings(submission: Submission) -> list[dict[str, Any]]:
     for name in BASE_WORKLOADS:
         try:
             size = submission.get_batch_size(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             findings.append(_failure("A205", f"get_batch_size({name!r})", error, folder, ""))
             break
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
@@ -126,7 +184,7 @@ def batch_size_findings(submission: Submission) -> list[dict[str, Any]]:
         submission.get_batch_size("a_workload_of_tomorrow")
     except ValueError:
         pass
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         findings.append(_failure("A205", "get_batch_size of an unknown name", error, folder, ""))
     return findings
 
@@ -138,13 +196,14 @@ def dry_run(
     point: dict[str, Any] | None,
     steps: int,
     compilations: _watched.Compilations,
+    audit: Audit,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Findings of one workload, and figures: seconds per step, beside plain Adam's."""
     folder = submission.path.parent
     figures: dict[str, Any] = {}
     try:
         size = loading.batch_size(submission, name, default=workload.batch_size)
-    except ValueError as error:
+    except (Exception, SystemExit) as error:
         return [_failure("A205", "get_batch_size", error, folder, name)], figures
     size = max(min(size, BATCH_SIZE) // jax.device_count(), 1) * jax.device_count()
     runs: list[_watched.Watched] = []
@@ -172,7 +231,8 @@ def dry_run(
     ):  # JAX's pmap of today compiles twice what that of AlgoPerf 0.5 compiled once
         findings += _recompilations(first.steps, name)
     if first.params is not None:
-        reference = plain_adam(api.algoperf_workload(name), size, steps)
+        with audit.ours():
+            reference = plain_adam(api.algoperf_workload(name), size, steps)
         # The fastest step of either: what else the machine does only ever adds time.
         figures = {
             "steps": steps,
@@ -233,4 +293,4 @@ def _recompilations(steps: list[_watched.Step], name: str) -> list[dict[str, Any
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(int(sys.argv[1]), int(sys.argv[2]))

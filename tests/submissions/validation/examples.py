@@ -220,6 +220,7 @@ STATIC: dict[str, Break] = {
     "R515": in_step("noise = np.random.normal()  # here", imports="import numpy as np"),
     "R516": in_step("os.environ['XLA_FLAGS'] = '--xla_cpu_enable_fast_math'  # here", imports="import os"),
     "R517": in_step("jax.config.update('jax_default_matmul_precision', 'bfloat16')  # here"),
+    "R519": in_step("ctypes.CDLL(None).getpid()  # here", imports="import ctypes"),
     "R518": both(top("CALLS = 0"), in_step("global CALLS", "CALLS += 1  # here")),
 }  # fmt: skip
 SELF_TUNING = {"F103", "H403"}
@@ -278,5 +279,8 @@ DRY: dict[str, Break] = {
     "D614": code("p - rate * m,", "p + 0.0 * rate * m,"),
     "D615": code("    return next(input_queue)", "    return [next(input_queue)]"),
     "D616": in_step("import os", "os._exit(3)"),
+    "D618": in_step("import os", "for n in range(3, 20):", "    try:", "        os.write(n, b'{}\\n')",
+                    "    except OSError:", "        pass"),
+    "D619": in_step("import sys", "for _ in range(20):", "    sys.stderr.write('x' * 1_000_000)"),
     "D617": both(file("requirements.txt", "some-private-package\n"), top("import some_private_package  # here")),
 }  # fmt: skip
