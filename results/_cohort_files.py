@@ -45,7 +45,9 @@ _ASKED = (
 )  # fmt: skip
 
 
-def belongs_to(spec: StudySpec, workload: str, cohort: Cohort, source: str | None) -> dict[str, Any]:
+def belongs_to(
+    spec: StudySpec, workload: str, cohort: Cohort, source: str | None, workload_source: str | None
+) -> dict[str, Any]:
     """What a cohort belongs to, as its file says.
 
     Args:
@@ -53,6 +55,7 @@ def belongs_to(spec: StudySpec, workload: str, cohort: Cohort, source: str | Non
       workload: of the trials.
       cohort: which of the workload's.
       source: SHA-256 of a user's own optimizer, None for others.
+      workload_source: SHA-256 of the file of a user's own workload, None for others.
     """
     return {
         **{name: getattr(spec, name) for name in _ASKED},
@@ -61,6 +64,7 @@ def belongs_to(spec: StudySpec, workload: str, cohort: Cohort, source: str | Non
         "repeat": cohort.repeat,
         "points": [point.id for point in cohort.points],
         "optimizer_sha256": source,
+        "workload_sha256": workload_source,
     }
 
 
@@ -119,7 +123,12 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
 
 
 def check_cohorts(
-    files: Sequence[CohortFile], trials: pl.DataFrame, spec: StudySpec, workload: str, source: str | None
+    files: Sequence[CohortFile],
+    trials: pl.DataFrame,
+    spec: StudySpec,
+    workload: str,
+    source: str | None,
+    workload_source: str | None,
 ) -> None:
     """Accepts files of a workload that hold what the study asked for.
 
@@ -128,14 +137,16 @@ def check_cohorts(
       trials: of all of them.
       spec: of the study.
       workload: whose trials they are to be.
-      source: of the study, see `belongs_to`.
+      source, workload_source: of the study, see `belongs_to`.
 
     Raises:
       ValueError: one belongs to something else; says which, and to what.
     """
     for file in files:
         said = file.belongs or {}
-        expected = belongs_to(spec, workload, file.cohort, source) if len(said) > 1 and file.cohort else {}
+        expected = {}
+        if len(said) > 1 and file.cohort:
+            expected = belongs_to(spec, workload, file.cohort, source, workload_source)
         if wrong := _differing(said, expected):
             raise ValueError(f"{file.path}: does not belong here: {wrong}; {_ANEW}")
     if _as_asked(files, trials, spec, workload):

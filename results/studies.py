@@ -223,7 +223,7 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
             files.append(file)
         if files:
             trials = pl.concat([file.trials for file in files], how="diagonal_relaxed")
-            check_cohorts(files, trials, spec, name, source)
+            check_cohorts(files, trials, spec, name, source, workload_source_of(folder, name))
             frames.append(trials)
             unsealed += sum(file.belongs is None for file in files)
     if not frames:
@@ -276,8 +276,17 @@ def read_runs(folder: Path) -> tuple[Run, ...]:
 
 def source_of(folder: Path) -> str | None:
     """SHA-256 of the copy of a user's own optimizer that a study keeps; None: it has none."""
+    return _sha256(folder / "optimizer.py")
+
+
+def workload_source_of(folder: Path, workload: str) -> str | None:
+    """SHA-256 of the copy of the file that defines a user's own workload; None: the study has none."""
+    return _sha256(workload_copy(folder, workload))
+
+
+def _sha256(file: Path) -> str | None:
     try:
-        return hashlib.sha256((folder / "optimizer.py").read_bytes()).hexdigest()
+        return hashlib.sha256(file.read_bytes()).hexdigest()
     except FileNotFoundError:
         return None
 

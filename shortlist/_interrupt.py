@@ -35,8 +35,8 @@ def interruptible(
 
     The first one sets `stop` and says what is waited for; where that is nothing, it raises KeyboardInterrupt, as Ctrl-C
     does elsewhere. The second one ends the process with status 130, whatever it is doing. A context that ends after the
-    first one, of itself or by KeyboardInterrupt, says what is kept and raises `Interrupted`; errors are raised as they
-    are.
+    first one, of itself or by KeyboardInterrupt or what a library made of that, says what is kept and raises
+    `Interrupted`; other errors are raised as they are.
 
     Args:
       stop: what those who work look at. It must break off nothing that `waits_for` names.
@@ -52,7 +52,7 @@ def interruptible(
     woken, wakes = socket.socketpair()
     wakes.setblocking(False)
     heard = threading.Event()  # the listener's alone, which may hear of a signal after the main thread
-    raised = False
+    raised = thrown = False
 
     def listen() -> None:
         while number := woken.recv(1):
@@ -67,7 +67,9 @@ def interruptible(
                 _say(f"waiting for {what}; press Ctrl-C again to stop now")
 
     def in_main_thread(number: int, frame: object) -> None:
+        nonlocal thrown
         if not waits_for():
+            thrown = True
             raise KeyboardInterrupt
 
     listener = threading.Thread(target=listen, name="interrupts", daemon=True)
@@ -79,6 +81,10 @@ def interruptible(
         yield
     except KeyboardInterrupt:
         raised = True
+    except Exception:
+        if not thrown:
+            raise
+        raised = True  # a library caught what the handler raised; what is another's error shows again
     finally:
         signal.set_wakeup_fd(woken_before)
         signal.signal(signal.SIGINT, before)

@@ -84,6 +84,8 @@ def main() -> None:
             app()
         finally:
             flush_results()  # here, where a full disk is told as such
+            if _quick:  # there is nothing more to say: libraries clean up, which no traceback shall interrupt
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
     except Exception as error:
         if wants_traceback():
             raise

@@ -76,6 +76,20 @@ def test_where_nothing_has_begun_the_first_ends_it(blocks):
     assert (process.returncode, out, err) == (130, "", KEPT)
 
 
+def test_what_a_library_makes_of_the_first_one_is_no_error():
+    body = """
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("a callback failed") from error
+"""
+    process = start(body)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", KEPT)
+
+
 def test_whoever_had_it_ignored_is_not_interrupted():
     ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
     process = start('print("ready", flush=True); time.sleep(0.3)', ignored)

@@ -44,7 +44,7 @@ def write(folder, spec=SPEC):
     studies.write_spec(folder, spec)
     for name in spec.workloads:
         for cohort in spec.cohorts(POINTS, name):
-            belongs = studies.belongs_to(spec, name, cohort, None)
+            belongs = studies.belongs_to(spec, name, cohort, None, None)
             content = studies.as_parquet(rows(spec, name, cohort), belongs)
             studies.write_cohort(folder, name, cohort.number, content)
     return folder
@@ -98,7 +98,7 @@ def changed(folder, change, belongs=True):
     """A file written anew with other rows, and a checksum that is right."""
     path = studies.cohort_path(folder, NAMES[0], 0)
     (cohort, *_) = SPEC.cohorts(POINTS, NAMES[0])
-    said = studies.belongs_to(SPEC, NAMES[0], cohort, None) if belongs is True else belongs
+    said = studies.belongs_to(SPEC, NAMES[0], cohort, None, None) if belongs is True else belongs
     path.write_bytes(studies.as_parquet(change(pl.read_parquet(path)), said))
 
 

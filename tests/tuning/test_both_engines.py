@@ -72,8 +72,10 @@ def test_the_record_of_a_run_says_what_its_logs_say(folder):
     recorded = read_studies(folder / "mine" / "study_0" / "record")
     assert logged.left_out == recorded.left_out == ()
     assert_frame_equal(recorded.evals, logged.evals, check_exact=True)
-    assert_frame_equal(hits(recorded), hits(logged), check_exact=True)
-    assert_frame_equal(recorded.trials.drop("status"), logged.trials.drop("status"), check_exact=True)
+    apart = "ruleset"  # of a study nobody asks for it: its rows have their own budgets
+    assert_frame_equal(hits(recorded).drop(apart), hits(logged).drop(apart), check_exact=True)
+    apart = "ruleset", "status"
+    assert_frame_equal(recorded.trials.drop(apart), logged.trials.drop(apart), check_exact=True)
     assert recorded.trials["status"].to_list() == ["done", "done"]
     (row, _) = read_trials(folder / "mine" / "study_0" / "record" / "small.clicks_jax").to_dicts()
     assert (row["loop"], row["status_reason"]) == (

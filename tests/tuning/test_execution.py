@@ -16,7 +16,6 @@ from polars.testing import assert_frame_equal
 
 from results import studies
 from results.studies import Cohort
-from submissions.optimizers import own
 from submissions.points import Point
 from tuning import strategies
 from tuning.execution import work
@@ -281,7 +280,6 @@ def test_the_first_finished_trial_and_no_attempt_binds_a_study_to_an_optimizers_
     with pytest.raises(ValueError, match="no such schedule"):
         tune(folder, study(folder, broken), workers=1)
     assert studies.read_spec(folder).optimizer == "mended.py:mended"
-    forget()
     mended = optimizer_file(tmp_path, "mended", "pass")
     trials = tune(folder, study(folder, mended))
     assert (folder / "optimizer.py").read_bytes() == (tmp_path / "mended.py").read_bytes()
@@ -291,7 +289,6 @@ def test_the_first_finished_trial_and_no_attempt_binds_a_study_to_an_optimizers_
     (tmp_path / "elsewhere" / "mended.py").write_bytes((tmp_path / "mended.py").read_bytes())
     moved = study(folder, f"{tmp_path}/elsewhere/mended.py:mended")
     assert_frame_equal(tune(folder, moved), trials, check_exact=True)
-    forget()
     changed = optimizer_file(tmp_path, "mended", "updates = updates")
     with pytest.raises(ValueError, match=r"mended\.py: has changed since this study's first trial"):
         tune(folder, study(folder, changed))
@@ -306,12 +303,6 @@ def test_a_file_is_not_changed_under_a_process_that_trains_it(tmp_path, monkeypa
         tune(folder, study(folder, first), workers=1)
     with Claims(folder) as other:
         assert other.take(WORKLOAD, 1)
-        forget()
         second = optimizer_file(tmp_path, "in_use", "pass")
         with pytest.raises(ValueError, match="has changed since this study's first trial"):
             tune(folder, study(folder, second))
-
-
-def forget():
-    """As a new process would: it knows nothing of a file that this one has imported."""
-    own._module.cache_clear()

@@ -85,8 +85,11 @@ def test_a_study_stopped_several_times_ends_with_the_undisturbed_numbers(tmp_pat
     assert interrupted.returncode == 130
     assert said.splitlines()[-1].startswith("shortlist: interrupted; finished cohorts are kept")
     assert 4 <= finished(folder) < COHORTS
-    impatient = start(folder, environment)
-    send(impatient, signal.SIGINT, folder, 5, twice=True)
+    impatient, more = (
+        start(folder, environment),
+        finished(folder) + 1,
+    )  # it trains by then, and is not still starting
+    send(impatient, signal.SIGINT, folder, more, twice=True)
     assert impatient.returncode == 130
     # Two at once go on, and one of them is killed.
     doomed, other = start(folder, environment), start(folder, environment)

@@ -11,9 +11,10 @@ import pytest
 import workloads
 from results import studies
 from submissions import api
-from tuning.execution import kept_files
+from tuning.execution.claims import Claims
 from tuning.execution.jobs import Job
 from tuning.execution.run import run
+from tuning.execution.stopping import Stop
 from tuning.execution.work import Kept, work
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
@@ -77,16 +78,66 @@ def test_a_changed_file_is_refused_from_the_first_trial_on(file, tmp_path):
     tune(folder, planned(file))
 
 
-def test_a_mistake_may_be_mended_before_the_first_trial(file, tmp_path):
+def test_a_mistake_may_be_mended_until_the_first_trial_is_finished(file, tmp_path):
     folder = tmp_path / "study"
-    folder.mkdir()
-    for content in (TOY + "# wrong\n", TOY):
-        file.write_text(content)
-        workloads.recorded_name(f"{file}:own/toy")
-        own = kept_files.own_workload(folder, "own/toy")
-        assert own is not None
-        kept_files.keep_workload(folder, "own/toy", own, kept_files.any_trained(folder, "own/toy"))
+    file.write_text(TOY + "# begun\n")
+    stop = Stop()
+    tune(folder, planned(file), progress=lambda *_: stop.set(), stop=stop)  # nothing is finished
+    assert studies.workload_copy(folder, "own/toy").read_text() == TOY + "# begun\n"
+    part = studies.checkpoint_folder(folder, "own/toy", 0)
+    part.mkdir(parents=True)
+    (part / "state.npz").write_bytes(b"of the version before")
+    file.write_text(TOY)
+    trials = tune(folder, planned(file, budget=1))
+    assert (len(trials), studies.read_spec(folder).strategy["budget"]) == (1, 1)
     assert studies.workload_copy(folder, "own/toy").read_text() == TOY
+    assert not part.exists()
+
+
+def test_a_workload_without_trials_may_be_mended_beside_one_that_has_some(file, tmp_path):
+    folder, other = tmp_path / "study", tmp_path / "other.py"
+    first = tune(folder, planned(file))
+    other.write_text(TOY.replace("own/toy", "own/other") + "# begun\n")
+    stop = Stop()
+    both = plan(name="s", workloads=["own/toy", f"{other}:own/other"], budget=2, steps=4)
+    tune(folder, both, progress=lambda *_: stop.set(), stop=stop)
+    other.write_text(TOY.replace("own/toy", "own/other"))
+    trials = tune(folder, plan(name="s", workloads=[f"{other}:own/other", "own/toy"], budget=3, steps=4))
+    assert trials["workload"].to_list() == ["own/toy"] * 3 + ["own/other"] * 3
+    assert trials["validation/mse"].to_list()[:2] == first["validation/mse"].to_list()
+    assert studies.workload_copy(folder, "own/other").read_text() == other.read_text()
+    other.write_text(TOY.replace("own/toy", "own/other") + "# changed\n")
+    with pytest.raises(ValueError, match=r"other.py: has changed since this study began"):
+        tune(folder, plan(name="s", workloads=["own/toy", f"{other}:own/other"], budget=4, steps=4))
+    assert studies.read_spec(folder).strategy["budget"] == 3
+
+
+def test_a_file_is_not_changed_under_a_process_that_trains_it(file, tmp_path):
+    folder, stop = tmp_path / "study", Stop()
+    tune(folder, planned(file), progress=lambda *_: stop.set(), stop=stop)
+    file.write_text(TOY + "# changed\n")
+    with Claims(folder) as other:
+        assert other.take("own/toy", 1)
+        with pytest.raises(ValueError, match=r"mine.py: has changed since this study began"):
+            tune(folder, planned(file))
+    assert studies.workload_copy(folder, "own/toy").read_text() == TOY
+
+
+def test_a_cohort_is_of_the_version_that_the_study_keeps(file, tmp_path):
+    folder = tmp_path / "study"
+    tune(folder, planned(file))
+    own = workloads.own_file("own/toy")
+    (cohort,) = studies.read_spec(folder).cohorts(planned(file).points["own/toy"], "own/toy")
+    copy, written = studies.workload_copy(folder, "own/toy"), studies.cohort_path(folder, "own/toy", 0)
+    copy.write_text(TOY + "# put there\n")
+    with pytest.raises(
+        ValueError, match=r"00000.parquet: does not belong here: it was made for workload_sha256"
+    ):
+        studies.read_trials(folder)
+    written.unlink()
+    with pytest.raises(ValueError, match=r"own__toy.py: another file was put into this study while cohort 0"):
+        work(Job(str(folder), "own/toy", cohort, workload_file=own), Kept())
+    assert not written.exists()
 
 
 def test_trials_of_a_registered_workload_are_not_gone_on_with_from_a_file(file, tmp_path, monkeypatch):

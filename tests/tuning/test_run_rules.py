@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 import workloads
-from results import read_algoperf_logs, read_studies
+from results import read_algoperf_logs, read_studies, studies
 from results.studies import STATUSES
 from shortlist import _run_commands
 from submissions import api
@@ -248,6 +248,10 @@ def test_a_budget_ends_a_trial(run, ruleset, budget, skip_evals):
     assert outcome.status == "timeout"
     assert "budget" in outcome.reason
     assert outcome.score >= budget
+    trials = studies.read_trials(
+        Path(outcome.folder).parents[1] / "record" / Path(outcome.folder).parent.name
+    )
+    assert trials["max_runtime_seconds"].to_list() == pytest.approx([budget])
     if skip_evals:
         assert not outcome.metrics
     else:  # beyond the budget nothing is evaluated

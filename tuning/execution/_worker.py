@@ -40,8 +40,14 @@ def _answer(line: bytes) -> dict[str, object]:
 
         return {"done": work(Job.from_json(json.loads(line))).to_json()}
     except Exception as error:
-        kind, trace = type(error).__name__, traceback.format_exc()
-        return {"error": {"kind": kind, "message": str(error), "trace": trace}}
+        return {"error": {"kind": _kind(error), "message": str(error), "trace": traceback.format_exc()}}
+
+
+def _kind(error: Exception) -> str:
+    """What whoever asked can raise: the nearest of Python's own kinds that says anything, or the name of another's."""
+    kinds = type(error).__mro__
+    own = [kind.__name__ for kind in kinds[: kinds.index(Exception)] if kind.__module__ == "builtins"]
+    return own[0] if own else type(error).__name__
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def keep_workload(folder: Path, name: str, file: OwnFile, begun: bool) -> None:
       folder: of the study.
       name: of the workload.
       file: that defines it.
-      begun: there are trials of it, or parts of them.
+      begun: there are trials of it, or somebody trains some.
 
     Raises:
       ValueError: they are of another version of the file, or of a workload of that name that was not in a file.
@@ -72,7 +72,5 @@ def _changed(file: Path, kept: Path) -> str:
 
 
 def any_trained(folder: Path, workload: str) -> bool:
-    """Whether a study has a finished cohort of a workload, or a part of one to go on from."""
-    finished = studies.cohort_path(folder, workload, 0).parent
-    parts = studies.checkpoint_folder(folder, workload, 0).parent
-    return any(path.is_dir() and any(path.iterdir()) for path in (finished, parts))
+    """Whether a study has a finished cohort of a workload."""
+    return any(studies.cohort_path(folder, workload, 0).parent.glob("[0-9]*.parquet"))

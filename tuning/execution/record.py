@@ -17,7 +17,7 @@ from results import studies
 from results.studies import StudySpec
 from submissions.api import TrialOutcome, evaluations, workload_folder
 from submissions.points import Point
-from workloads.benchmarks import minimizes
+from workloads.benchmarks import BENCHMARKS, benchmark, minimizes
 from workloads.data.files import write_atomically
 
 STUDY = re.compile(r"study_(\d+)")  # the last part of an experiment's name; its number is our repeat
@@ -146,7 +146,7 @@ class RunRecord:
             "validation_target": facts.get("workload.validation_target_value"),
             "test_target": facts.get("workload.test_target_value"),
             "step_hint": facts.get("workload.step_hint"),
-            "max_runtime_seconds": facts.get("workload.max_allowed_runtime_sec"),
+            "max_runtime_seconds": self._budget(facts.get("workload.max_allowed_runtime_sec")),
             "steps": outcome.global_step,
             "global_step": [int(float(row["global_step"])) for row in rows],
             **{name: [_finite(row.get(name)) for row in rows] for name in sorted(names)},
@@ -161,6 +161,12 @@ class RunRecord:
             "command": facts["shortlist.command"],
         }
         return pl.DataFrame([row], schema=_schema(row))
+
+    def _budget(self, seconds: float | None) -> float | None:
+        """Seconds that a trial might take: AlgoPerf's logs have those of external tuning under either ruleset."""
+        ruleset = "self-tuning" if self.spec.strategy["name"] == "self-tuning" else "external"
+        factor = benchmark(BENCHMARKS[-1]).rulesets[ruleset].runtime_factor
+        return None if seconds is None else factor * seconds
 
     def _minimizes(self, metric: str) -> bool:
         try:

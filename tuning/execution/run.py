@@ -25,6 +25,7 @@ from tuning.execution.locks import TrialLocks
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from tuning.execution.stopping import Stop
+from workloads.data.files import sweep
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -216,6 +217,7 @@ def run(
             kept_files.keep_workload(
                 record.folder, workload, own, any(map(_has_begun, folder.glob("trial_*")))
             )
+        sweep(record.folder)
         record.begin()
         if not missing:
             attendant.say(f"{folder}: all {len(folders)} trials have ended; there is nothing to train")
@@ -261,6 +263,7 @@ def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: _Att
     """Trains a trial, in a process of its own where it has a lock for it, and records it, however it ends."""
     folder = Path(spec.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)  # it is ours alone: its lock is held
     (folder / _trial_folder.OUTCOME).unlink(missing_ok=True)
     record.forget(spec.trial)
     try:

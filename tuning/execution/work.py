@@ -59,6 +59,9 @@ def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Done:
     content, done = train(job, _spec(folder), kept, checkpoint)
     if studies.source_of(folder) != job.source:
         raise ValueError(f"{folder}: another optimizer.py was put into this study while {job} was trained")
+    if studies.workload_source_of(folder, job.workload) != _sha256(job.workload_file):
+        file = studies.workload_copy(folder, job.workload)
+        raise ValueError(f"{file}: another file was put into this study while {job} was trained")
     studies.write_cohort(folder, job.workload, job.cohort.number, content)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return done
@@ -90,7 +93,7 @@ def train(
             f"{data!r}; give the same --data-dir"
         )
     where = checkpoint if engine.call_by_call else None
-    belongs = studies.belongs_to(spec, job.workload, job.cohort, job.source)
+    belongs = studies.belongs_to(spec, job.workload, job.cohort, job.source, _sha256(file))
     content = studies.as_parquet(
         train_cohort(spec, engine, optimizer, job.cohort, job.command, where), belongs
     )
@@ -170,6 +173,10 @@ def study_optimizer(spec: StudySpec, folder: Path, source: str | None) -> submis
         return submissions.optimizer(spec.optimizer)
     path, function = parts(spec.optimizer)
     return submissions.optimizer(f"{OwnFile(str(path), source).where(folder / 'optimizer.py')}:{function}")
+
+
+def _sha256(file: OwnFile | None) -> str | None:
+    return None if file is None else file.sha256
 
 
 def _spec(folder: Path) -> StudySpec:

@@ -90,7 +90,7 @@ def tune(
     loaded = [work.load(name, where, kept, own[name], copies[name]) for name in spec.workloads]
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
-    spec = _decided(folder, asked, loaded, source)
+    spec = _decided(folder, asked, loaded, source, own)
     for workload in loaded:
         name = workload.name
         engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
@@ -100,13 +100,12 @@ def tune(
         raise KeyboardInterrupt
 
     def job(name: str, cohort: studies.Cohort) -> Job:
-        file = own[name] if name in own else kept_files.own_workload(folder, name)
-        return Job(str(folder), name, cohort, where, source, environment.command(), file)
+        return Job(str(folder), name, cohort, where, source, environment.command(), own[name])
 
     began = time.perf_counter()
     with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
         with claims.sole("study.json", stop):  # of several who begin or grow it, one after the other
-            spec = _decided(folder, asked, loaded, source, claims)
+            spec = _decided(folder, asked, loaded, source, own, claims)
             sweep(folder)
             _write(folder, spec, file, content, own)
         done = _complete_all(folder, spec, job, started, claims, progress, stop)
@@ -131,21 +130,30 @@ def _decided(
     asked: StudySpec,
     loaded: Sequence[workloads.Workload],
     source: str | None,
+    own: Mapping[str, OwnFile | None],
     claims: Claims | None = None,
 ) -> StudySpec:
     """The specification with cohorts and programs: those that the study has, and what serves best for the rest.
 
     Raises:
-      ValueError: the study is another one, or of another optimizer's file.
+      ValueError: the study is another one, or of another file of the user's own.
     """
     begun = studies.read_spec(folder) if (folder / "study.json").exists() else None
-    if begun is not None and studies.source_of(folder) not in (None, source):
-        if _has_trials(folder) or (claims is not None and claims.elsewhere()):
+    if begun is not None:
+        has_trials, elsewhere = _has_trials(folder), claims is not None and claims.elsewhere()
+        changed = studies.source_of(folder) not in (None, source)
+        if changed and (has_trials or elsewhere):
             raise ValueError(
                 f"{asked.optimizer.rpartition(':')[0]}: has changed since this study's first trial, from what is now "
                 f"in {folder / 'optimizer.py'}; choose another folder, or restore the file"
             )
-        begun = None  # nothing has come of it yet: a first attempt binds nobody
+        for name, one in own.items():
+            if one is not None and name in begun.workloads:
+                bound = elsewhere or kept_files.any_trained(folder, name)
+                kept_files.check_workload(folder, name, one, bound)
+                changed |= studies.workload_source_of(folder, name) not in (None, one.sha256)
+        if changed and not has_trials:
+            begun = None  # nothing has come of it yet: a first attempt binds nobody
     sizes = asked.cohort_size
     if sizes is None and begun is not None:
         asked = dataclasses.replace(asked, cohort_size=begun.cohort_size)
@@ -202,6 +210,8 @@ def _write(
         write_atomically(kept, content)
     for name, one in own.items():
         if one is not None:
+            if studies.workload_source_of(folder, name) not in (None, one.sha256):
+                shutil.rmtree(studies.checkpoint_folder(folder, name, 0).parent, ignore_errors=True)
             kept_files.keep_workload(folder, name, one, kept_files.any_trained(folder, name))
     studies.replace_spec(folder, spec)
     if file is not None and content is not None:
