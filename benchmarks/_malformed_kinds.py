@@ -112,7 +112,7 @@ def _study(folder: Path) -> None:
                     "status_reason": None, "diverged_step": None, "metric": "loss", "minimize": True,
                     "validation_target": 1.0, "test_target": 1.0, "step_hint": 40, "max_runtime_seconds": None,
                     "steps": 40, "global_step": steps, "submission_seconds": None, "cohort_seconds": 1.0,
-                    "loop": "population", "seed": i, "optimizer": "nadamw_optax", "data": data, "device": "cpu",
+                    "loop": "population", "seed": 0, "optimizer": "nadamw_optax", "data": data, "device": "cpu",
                     "versions": '{"jax": "0.10.2"}', "command": "shortlist tune",
                     **{f"{role}/loss": curve for role in ("train", "inner_validation", "validation", "test")},
                 }
