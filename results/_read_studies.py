@@ -145,7 +145,7 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "repeats": spec.repeats,
         "optimizer": spec.optimizer,
         "device": rows["device"][0] if len(rows) else None,
-        "versions": msgspec.json.decode(rows["versions"][0]) if len(rows) else {},
+        "versions": _versions(folder, rows["versions"][0]) if len(rows) else {},
         "commands": "\n".join(rows["command"].drop_nulls().unique(maintain_order=True))
         if len(rows)
         else None,
@@ -154,3 +154,10 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "loop": rows["loop"][0] if len(rows) else None,
         "workloads": set(spec.workloads),
     }
+
+
+def _versions(folder: Path, text: str | None) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, str])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"{folder}: versions of a trial: {error}") from None
