@@ -85,7 +85,11 @@ def _read(path: Path) -> pl.DataFrame:
 def _check(rows: pl.DataFrame, path: Path) -> None:
     for name in rows["workload"].drop_nulls().unique(maintain_order=True):
         if name in TAKEN or not name.strip() or name == "*" or (name.startswith("^") and name.endswith("$")):
-            why = "a column of lists and reports is called so" if name in TAKEN else "it reads as a pattern, or blank"
+            why = (
+                "a column of lists and reports is called so"
+                if name in TAKEN
+                else "it reads as a pattern, or blank"
+            )
             raise ValueError(f"{path}: a workload is named {name!r}; {why}, so give it another name")
     fraction = pl.col("fraction")
     problems = (

@@ -52,7 +52,9 @@ def read_studies(path: Path) -> Results:
         if not len(rows):
             continue
         if "metric" not in rows.columns or rows["metric"].has_nulls():
-            raise ValueError(f"{folder}: some trials do not say their metric; delete their files, or restore them")
+            raise ValueError(
+                f"{folder}: some trials do not say their metric; delete their files, or restore them"
+            )
         rows = rows.with_columns(trial_id=pl.int_range(next_id, next_id + len(rows), dtype=pl.Int64))
         next_id += len(rows)
         trials.append(_trials(rows, spec.name))

@@ -164,5 +164,5 @@ def test_a_fraction_beyond_floating_point_is_no_missed_target(tmp_path):
 def test_a_workload_that_is_named_like_a_column_of_reports_is_refused(tmp_path, name):
     path = tmp_path / "fractions.csv"
     path.write_text(f"point,workload,fraction\na,one,0.5\na,{name},0.5\n")
-    with pytest.raises(ValueError, match="fractions.csv: a workload is named .* give it another name"):
+    with pytest.raises(ValueError, match=r"fractions\.csv: a workload is named .* give it another name"):
         read_source(path)
