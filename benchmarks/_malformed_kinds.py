@@ -112,7 +112,7 @@ def _study(folder: Path) -> None:
                     "status_reason": None, "diverged_step": None, "metric": "loss", "minimize": True,
                     "validation_target": 1.0, "test_target": 1.0, "step_hint": 40, "max_runtime_seconds": None,
                     "steps": 40, "global_step": steps, "submission_seconds": None, "cohort_seconds": 1.0,
-                    "loop": "population", "seed": i, "optimizer": "nadamw_optax", "data": data, "device": "cpu",
+                    "loop": "population", "seed": 0, "optimizer": "nadamw_optax", "data": data, "device": "cpu",
                     "versions": '{"jax": "0.10.2"}', "command": "shortlist tune",
                     **{f"{role}/loss": curve for role in ("train", "inner_validation", "validation", "test")},
                 }
@@ -392,6 +392,95 @@ def _of_own_optimizer(generator: np.random.Generator, folder: Path) -> Iterator[
     yield declared("declared: None", "learning_rate=None")
 
 
+OWN_WORKLOAD = """
+import pathlib
+import jax.numpy as jnp
+import numpy as np
+import workloads
+
+NAME = "mine/" + pathlib.Path(__file__).parent.name  # two files of one process cannot give one name
+
+def init(key):
+    return {"w": jnp.zeros((2, 2))}, ()
+
+def apply(params, model_state, batch, key, train, dropout_rate):
+    return batch["inputs"] @ params["w"], model_state
+
+def loss(params, model_state, batch, key, train, regularization):
+    return jnp.mean(batch["inputs"] @ params["w"]), model_state
+
+def metrics(params, model_state, batch, key):
+    return {"loss": jnp.sum(batch["inputs"] @ params["w"]), "examples": jnp.float32(len(batch["inputs"]))}
+
+def transform(key, batch, split):
+    return batch
+
+@workloads.register(NAME)
+def build(data_dir):
+    split = {"inputs": np.ones((20, 2), np.float32)}
+    data = workloads.ResidentData(
+        {"train": split, "validation": split, "test": split}, workloads.Provenance("synthetic", "ones"), transform
+    )
+    return workloads.Workload(
+        name=NAME, cost_class="mlp", summary="a line", init=init, loss=loss, metrics=metrics, apply=apply,
+        data=data, metric=workloads.Metric("loss", minimize=True), validation_target=None, test_target=None,
+        step_hint=4, eval_period=2, batch_size=4, loss_type="MEAN_SQUARED_ERROR",
+    )
+"""
+
+
+def _of_own_workload(generator: np.random.Generator, folder: Path) -> Iterator[Damage]:
+    del folder
+    yield from _damage.of_text(generator)
+
+    def changed(name: str, old: str, new: str) -> Damage:
+        assert old in OWN_WORKLOAD, old
+        text = OWN_WORKLOAD.replace(old, new)
+        return Damage(name, lambda path: path.write_text(text) and None)
+
+    for name in ("init", "loss", "metrics", "transform", "build"):
+        head = next(line for line in OWN_WORKLOAD.splitlines() if line.startswith(f"def {name}("))
+        for what, line in {
+            "raises": "{}['x']", "ends": "raise SystemExit(3)", "returns nothing": "return None",
+            "returns a number": "return 1", "returns a text": "return 'x'", "divides by zero": "1 / 0",
+            "returns three": "return 1, 2, 3", "returns two texts": "return 'a', 'b'", "recurses": "return init(0)",
+            "returns an empty object": "return {}", "memory": "raise MemoryError",
+        }.items():  # fmt: skip
+            yield changed(f"{name} {what}", head, f"{head}\n    {line}")
+    for name, old, new in (
+        ("loss of many numbers", "return jnp.mean(batch", "return (batch"),
+        ("loss of integers", "return jnp.mean(batch", "return 0 * len(batch) + jnp.int32(0), 1\n    (batch"),
+        ("loss with another state", 'params["w"]), model_state', 'params["w"]), (1, 2)'),
+        ("shapes do not fit", "jnp.zeros((2, 2))", "jnp.zeros((3, 2))"),
+        ("params of integers", "jnp.zeros((2, 2))", "jnp.zeros((2, 2), int)"),
+        ("a field that is not there", 'batch["inputs"]', 'batch["x"]'),
+        ("a value that is looked at", "return jnp.mean", "if batch['inputs'].sum() > 0: pass\n    return jnp.mean"),
+        ("metrics without examples", '"examples"', '"number"'),
+        ("metrics without the metric", '{"loss"', '{"lost"'),
+        ("metrics of many numbers", "jnp.sum(", "("),
+        ("another metric", 'Metric("loss"', 'Metric("accuracy"'),
+        ("another name", 'name=NAME', 'name="mine/other"'),
+        ("step_hint 0", "step_hint=4", "step_hint=0"), ("step_hint of text", "step_hint=4", "step_hint='4'"),
+        ("eval_period 0", "eval_period=2", "eval_period=0"), ("batch_size 0", "batch_size=4", "batch_size=0"),
+        ("batch_size -1", "batch_size=4", "batch_size=-1"), ("batch_size 1.5", "batch_size=4", "batch_size=1.5"),
+        ("batch_size 100", "batch_size=4", "batch_size=100"),
+        ("a target of NaN", "validation_target=None", "validation_target=float('nan')"),
+        ("a target of text", "validation_target=None", "validation_target='low'"),
+        ("no data", "data=data", "data=None"), ("no loss", "loss=loss", "loss=None"),
+        ("no init", "init=init", "init=3"),
+        ("fields of two lengths", "split = {", "split = {'targets': np.zeros(3), "),
+        ("fields of objects", "np.ones((20, 2), np.float32)", "np.array([None] * 20)"),
+        ("fields of lists", "np.ones((20, 2), np.float32)", "[[1.0, 2.0]] * 20"),
+        ("no fields", 'split = {"inputs": np.ones((20, 2), np.float32)}', "split = {}"),
+        ("a split that is missing", '"test": split}', "}"),
+        ("another cost class", '"mlp"', '"great"'),
+        ("metric of text", 'workloads.Metric("loss", minimize=True)', "'loss'"),
+        ("a provenance of text", 'workloads.Provenance("synthetic", "ones")', "'ones'"),
+        ("another loss type", '"MEAN_SQUARED_ERROR"', "3"),
+    ):  # fmt: skip
+        yield changed(name, old, new)
+
+
 def _load(name: str) -> Callable[[Path], tuple[Any, ...]]:
     return lambda folder: (name, folder / "data")
 
@@ -517,6 +606,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("own optimizer", "mine.py", _own_optimizer, _of_own_optimizer,
          ("package --optimizer {file}:mine --authors A --out {out}",
           "tune digits/conv --study {out} --steps 2 --eval-period 1 --budget 1 --optimizer {file}:mine")),
+    Kind("own workload", "mine.py", lambda folder: (folder / "mine.py").write_text(OWN_WORKLOAD), _of_own_workload,
+         ("tune {file}:build --study {out} --steps 2 --eval-period 1 --budget 1",)),
 )  # fmt: skip
 
 

@@ -221,6 +221,8 @@ def _wrong_columns(trials: pl.DataFrame) -> str | None:
     for name in FIRST_COLUMNS:
         if name not in trials.columns:
             return f"column {name!r} is missing"
+        if trials[name].has_nulls():
+            return f"column {name!r} has nulls"
     for name, found in trials.schema.items():
         expected = pl.List(pl.Float64) if "/" in name else SCHEMA.get(name)
         if expected is None or _alike(found, expected):
@@ -296,8 +298,21 @@ def _wrong_curves(trials: pl.DataFrame) -> str | None:
         return "global_step does not rise"
     length = trials["global_step"].list.len()
     for name in trials.columns:
-        if "/" in name and not (trials[name].list.len() == length).fill_null(True).all():
+        if "/" not in name or trials.schema[name] == pl.Null:
+            continue
+        if not (trials[name].list.len() == length).fill_null(True).all():
             return f"{name} has another number of evaluations than global_step"
+    return _missing_curves(trials.filter(length > 0))
+
+
+def _missing_curves(trials: pl.DataFrame) -> str | None:
+    """Of the metric that trials are judged by; other metrics may be some workload's alone."""
+    if "metric" not in trials.columns:
+        return None
+    for (metric,), rows in trials.group_by("metric", maintain_order=True):
+        for name in (f"{role}/{metric}" for role in ("train", "validation", "test")):
+            if name not in trials.columns or rows[name].has_nulls():
+                return f"{name}, which metric {metric!r} needs, is missing"
     return None
 
 

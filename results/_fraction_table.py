@@ -13,6 +13,11 @@ from workloads.data import reading
 
 COLUMNS = ("point", "workload", "fraction")
 SUFFIXES = (".csv", ".parquet")
+# Tables of lists and reports have a column per workload beside these.
+TAKEN = {
+    "adds", "contender", "cost", "highest", "lowest", "order", "penalty", "point", "points", "reaches", "repeat",
+    "row", "series", "submission", "trained", "trials", "workload",
+}  # fmt: skip
 
 
 def read_fraction_table(path: Path) -> Fractions:
@@ -78,6 +83,14 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def _check(rows: pl.DataFrame, path: Path) -> None:
+    for name in rows["workload"].drop_nulls().unique(maintain_order=True):
+        if name in TAKEN or not name.strip() or name == "*" or (name.startswith("^") and name.endswith("$")):
+            why = (
+                "a column of lists and reports is called so"
+                if name in TAKEN
+                else "it reads as a pattern, or blank"
+            )
+            raise ValueError(f"{path}: a workload is named {name!r}; {why}, so give it another name")
     fraction = pl.col("fraction")
     problems = (
         (pl.col("point").is_null() | pl.col("workload").is_null(), "point and workload must both be given"),

@@ -51,6 +51,10 @@ def read_studies(path: Path) -> Results:
             left_out.append(LeftOut(str(folder), f"{missing}; 'shortlist {resumes}' resumes the study"))
         if not len(rows):
             continue
+        if "metric" not in rows.columns or rows["metric"].has_nulls():
+            raise ValueError(
+                f"{folder}: some trials do not say their metric; delete their files, or restore them"
+            )
         rows = rows.with_columns(trial_id=pl.int_range(next_id, next_id + len(rows), dtype=pl.Int64))
         next_id += len(rows)
         trials.append(_trials(rows, spec.name))
@@ -145,7 +149,7 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "repeats": spec.repeats,
         "optimizer": spec.optimizer,
         "device": rows["device"][0] if len(rows) else None,
-        "versions": msgspec.json.decode(rows["versions"][0]) if len(rows) else {},
+        "versions": _versions(folder, rows["versions"][0]) if len(rows) else {},
         "commands": "\n".join(rows["command"].drop_nulls().unique(maintain_order=True))
         if len(rows)
         else None,
@@ -154,3 +158,10 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "loop": rows["loop"][0] if len(rows) else None,
         "workloads": set(spec.workloads),
     }
+
+
+def _versions(folder: Path, text: str | None) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, str])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"{folder}: versions of a trial: {error}") from None

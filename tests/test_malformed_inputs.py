@@ -10,7 +10,7 @@ import pytest
 from benchmarks import _malformed_cases, _malformed_kinds
 
 MOST = 4  # damages per kind of file, read by one of its readers; the benchmark does them all
-LONG = ("own optimizer", "cohort")  # the first trains; the second has many columns, and is the slow test's
+LONG = ("own optimizer", "own workload")  # they train, and are the slow test's
 QUICK = [kind for kind in _malformed_kinds.KINDS if kind.name not in LONG]
 
 

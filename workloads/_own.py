@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from workloads import own_files
+from workloads._guarded import guarded
 from workloads._workload import Workload
 from workloads.own_files import OwnFile
 from workloads.spelling import did_you_mean
@@ -60,11 +61,13 @@ def in_file(name: str) -> InFile:
 
 def _built(file: pathlib.Path, name: str, build: Builder, data_dir: pathlib.Path | None) -> Workload:
     try:
-        return build(data_dir)
+        made = build(data_dir)
     except FileNotFoundError:  # of the data
         raise
-    except Exception as error:  # whatever it raises is the user's to mend
+    except (Exception, SystemExit) as error:  # whatever it raises is the user's to mend
         raise ValueError(f"{own_files.blame(error, file)} (building {name!r})") from error
+    # Its functions are told by the path that they were compiled with.
+    return guarded(made, file.resolve(), build) if isinstance(made, Workload) else made
 
 
 @functools.cache
@@ -103,9 +106,14 @@ def in_package(name: str, taken: bool = False) -> Builder | None:
 def _loaded(point: EntryPoint, package: str, data_dir: pathlib.Path | None) -> Workload:
     try:
         build = point.load()
-    except Exception as error:  # whatever the package raises
+        made = build(data_dir)
+    except FileNotFoundError:  # of the data
+        raise
+    except (Exception, SystemExit) as error:  # whatever the package raises
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ValueError(
             f"workload {point.name!r}: {point.value!r} of {package} cannot be loaded: {said}"
         ) from error
-    return build(data_dir)
+    code = getattr(build, "__code__", None)
+    known = isinstance(made, Workload) and code is not None
+    return guarded(made, pathlib.Path(code.co_filename), build) if known else made

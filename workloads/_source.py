@@ -158,6 +158,23 @@ class ResidentData(Source):
     provenance: Provenance
     transform: Callable[[jax.Array, Batch, str], Batch] | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.provenance, Provenance):
+            raise ValueError(f"provenance is {self.provenance!r}; must be a workloads.Provenance")
+        for split, fields in self.splits.items():
+            lengths = {name: len(values) for name, values in fields.items()}
+            if len(set(lengths.values())) != 1:
+                shown = (
+                    ", ".join(f"{name} has {length}" for name, length in lengths.items())
+                    or "it has no fields"
+                )
+                raise ValueError(f"split {split!r}: fields must agree in their number of examples; {shown}")
+            for name, values in fields.items():
+                if getattr(getattr(values, "dtype", None), "kind", "") in ("O", "U", "S"):
+                    raise ValueError(
+                        f"split {split!r}: field {name!r} is of type {values.dtype}; must be numbers"
+                    )
+
     def size(self, split: str) -> int:
         """Number of examples in a split."""
         return len(next(iter(self.splits[split].values())))

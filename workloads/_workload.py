@@ -6,6 +6,8 @@ Everything here is importable without JAX; the functions inside a `Workload` nee
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,6 +131,18 @@ class Workload:
     measure: Measure | ForeignMeasure | None = None
 
     def __post_init__(self) -> None:
+        for name in ("step_hint", "eval_period", "batch_size"):
+            value = getattr(self, name)
+            if not (isinstance(value, numbers.Integral) and value > 0):
+                raise ValueError(f"{self.name}: {name} is {value!r}; must be a whole number above 0")
+        for name in ("validation_target", "test_target"):
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, numbers.Real) and math.isfinite(value))):
+                raise ValueError(
+                    f"{self.name}: {name} is {value!r}; must be a number, or None where nobody set one"
+                )
+        if not isinstance(self.metric, Metric):
+            raise ValueError(f"{self.name}: metric is {self.metric!r}; must be a workloads.Metric")
         missing = set(self.eval_splits.values()) - set(self.data.splits)
         if missing:
             raise ValueError(f"{self.name}: no split {sorted(missing)}; data has {sorted(self.data.splits)}")

@@ -40,7 +40,7 @@ from typing import Any
 
 from submissions.optimizers._exported import exported_space
 from submissions.optimizers._from_optax import from_optax
-from submissions.optimizers._guarded import Owner, guarded
+from submissions.optimizers._guarded import guarded, owner
 from submissions.optimizers._hyperparameters import (
     ALIASES,
     COMPLEMENTS,
@@ -84,15 +84,13 @@ class OwnOptimizer(Optimizer):
         """What those who train are given: what the function returns, where it takes nothing. Imports JAX."""
         names = [h.name for h in self.hyperparameters]
         code = self.make.__code__
-        owner = Owner(self.make.__name__, self.file, code.co_firstlineno, names)
+        of = owner(self.make.__name__, self.file, code.co_firstlineno, names)
         if not self.is_rule:
-            return guarded(from_optax(self, names=names), owner)
-        rule = owner.call("the call", self.make)
+            return guarded(from_optax(self, names=names), of)
+        rule = of.call("the call", self.make)
         if not isinstance(rule, Rule):
-            raise owner.refusal(
-                "the call", f"returned a {type(rule).__name__}; must return a submissions.Rule"
-            )
-        return guarded(rule, owner)
+            raise of.refusal("the call", f"returned a {type(rule).__name__}; must return a submissions.Rule")
+        return guarded(rule, of)
 
     def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
         """See `Optimizer`; refuses what is no transformation."""

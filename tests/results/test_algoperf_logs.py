@@ -561,7 +561,7 @@ def test_a_missing_table_is_named(tmp_path, logs):
 def test_a_table_cut_in_half_is_named(tmp_path, logs):
     shutil.copy(logs / "evals.parquet", tmp_path)
     (tmp_path / "trials.parquet").write_bytes((logs / "trials.parquet").read_bytes()[:50_000])
-    with pytest.raises(ValueError, match=r"trials\.parquet: not a readable table"):
+    with pytest.raises(ValueError, match=r"trials\.parquet: not a readable parquet table"):
         read_algoperf_parquet(tmp_path)
 
 

@@ -158,3 +158,11 @@ def test_a_fraction_beyond_floating_point_is_no_missed_target(tmp_path):
         read_source(path)
     path.write_text("point,workload,fraction\na,w,0.5\nb,w,inf\n")
     assert read_source(path).values.tolist() == [[0.5], [float("inf")]]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["cost", "trained", "point", "*", "^.*$", " "])
+def test_a_workload_that_is_named_like_a_column_of_reports_is_refused(tmp_path, name):
+    path = tmp_path / "fractions.csv"
+    path.write_text(f"point,workload,fraction\na,one,0.5\na,{name},0.5\n")
+    with pytest.raises(ValueError, match=r"fractions\.csv: a workload is named .* give it another name"):
+        read_source(path)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 import workloads
@@ -165,3 +166,65 @@ def test_entry_points_of_one_name_are_refused(package):
     assert "is one of others (an entry point) and of theirs" in ask("workloads.load('theirs/clicks')").stderr
     install("third", "clicks/mlp")
     assert "is one of third (an entry point) and of Shortlist" in ask("workloads.load('clicks/mlp')").stderr
+
+
+TRACED = """
+import dataclasses
+import jax.numpy as jnp
+import workloads
+
+@workloads.register("{name}")
+def build(data_dir):
+    clicks = workloads.load("clicks/mlp", data_dir)
+    def loss(params, model_state, *others):
+        {body}
+    def metrics(*arguments):
+        return {sums}
+    return dataclasses.replace(clicks, name="{name}", loss=loss, metrics=metrics, shared=None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "sums", "line", "message"),
+    [
+        ("return params['nowhere']", "{}", 10, "loss of mine/t0: KeyError: 'nowhere'; it is no field of the batch"),
+        ("raise SystemExit(0)", "{}", 10, "loss of mine/t1: SystemExit: 0"),
+        ("return jnp.float32(0)", "{}", 9, r"loss of mine/t2: returned float32\[\]; must return \(loss, model_state\)"),
+        ("return jnp.zeros(3), model_state", "{}", 9, r"its loss is float32\[3\]; must be one floating-point number"),
+        ("return jnp.float32(0), {'a': 1}", "{}", 6, "its model_state has another structure than the one"),
+        ("", "{'loss': 0.0}", 11, "metrics of mine/t5: its sums lack 'error_rate' and 'examples'; it has loss"),
+    ],
+)  # fmt: skip
+def test_a_function_of_a_workload_that_fails_is_told_with_the_users_line(
+    tmp_path, request, body, sums, line, message
+):
+    number = request.node.callspec.indices["body"]
+    file = write(tmp_path, TRACED.format(name=f"mine/t{number}", body=body or "pass", sums=sums))
+    workload = workloads.load(f"{file}:build")
+    with pytest.raises(ValueError, match=message) as error:
+        if body:
+            workload.loss({}, (), {}, None, True, None)
+        else:
+            workload.metrics({}, (), {}, None)
+    assert str(error.value).startswith(f"{file}, line {line}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("batch_size=0", "batch_size is 0; must be a whole number above 0"),
+        ("step_hint='9'", "step_hint is '9'; must be a whole number above 0"),
+        ("validation_target=float('nan')", "validation_target is nan; must be a number, or None"),
+        ("metric='loss'", "metric is 'loss'; must be a workloads.Metric"),
+    ],
+)
+def test_impossible_facts_are_refused_with_the_users_line(tmp_path, change, message):
+    file = write(tmp_path, CLICKS.format(name="mine/f", function="f").replace('name="mine/f"', change))
+    with pytest.raises(ValueError, match=rf"mine.py, line 7: .*{message}"):
+        workloads.load(f"{file}:f")
+
+
+def test_fields_of_a_split_must_agree_in_length():
+    fields = {"inputs": np.zeros((3, 1)), "targets": np.zeros(2)}
+    with pytest.raises(ValueError, match="inputs has 3, targets has 2"):
+        workloads.ResidentData({"train": fields}, workloads.Provenance("synthetic", "none"))
