@@ -1,13 +1,11 @@
 """Figures: each is one function of a DataFrame."""
 
 from reports.figures._figures import (
-    MOST_DRAWN,
     figure_cost_by_length,
     figure_performance_profile,
     figure_step_fractions,
-    figure_tuning_curve,
-    figure_tuning_curves,
 )
+from reports.figures._tuning_curves import MOST_DRAWN, figure_tuning_curve, figure_tuning_curves
 
 __all__ = [
     "MOST_DRAWN",
