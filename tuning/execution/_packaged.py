@@ -77,6 +77,7 @@ def keep(folder: Path, experiment: Path, replaced: Iterable[Path]) -> Path:
         os.replace(place, aside)
     if not place.exists():
         os.replace(folder, place)
+    shutil.rmtree(folder.parent, ignore_errors=True)  # now, as a run that is killed would leave it
     return place
 
 

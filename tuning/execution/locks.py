@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from workloads.data.files import naming
+
 SECONDS_TO_DIE = 2.0  # that a killed run's trial is given
 _UNSUPPORTED = (
     errno.ENOLCK,
@@ -102,8 +104,16 @@ class TrialLocks:
                 say(
                     f"{self._folder}: no locks on this file system; see to it that no other run trains these trials"
                 )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
+        try:
+            with naming(file):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(
+                    descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0
+                )
+        except OSError:  # as on a full disk
+            file.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
         return descriptor
 
     def _holder(self, trial: int) -> str:
