@@ -226,3 +226,8 @@ def test_fields_of_a_split_must_agree_in_length():
     fields = {"inputs": np.zeros((3, 1)), "targets": np.zeros(2)}
     with pytest.raises(ValueError, match="inputs has 3, targets has 2"):
         workloads.ResidentData({"train": fields}, workloads.Provenance("synthetic", "none"))
+
+
+def test_a_link_to_itself_has_a_whole_path(tmp_path):
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert own_files.absolute(f"{tmp_path}/loop.py:f") == f"{tmp_path}/loop.py:f"
