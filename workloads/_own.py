@@ -115,5 +115,6 @@ def _loaded(point: EntryPoint, package: str, data_dir: pathlib.Path | None) -> W
             f"workload {point.name!r}: {point.value!r} of {package} cannot be loaded: {said}"
         ) from error
     code = getattr(build, "__code__", None)
-    known = isinstance(made, Workload) and code is not None
-    return guarded(made, pathlib.Path(code.co_filename), build) if known else made
+    if not isinstance(made, Workload) or code is None:
+        return made
+    return guarded(made, pathlib.Path(code.co_filename), build)

@@ -133,11 +133,11 @@ class Workload:
     def __post_init__(self) -> None:
         for name in ("step_hint", "eval_period", "batch_size"):
             value = getattr(self, name)
-            if not (isinstance(value, numbers.Integral) and value > 0):
+            if not (isinstance(value, numbers.Integral) and int(value) > 0):
                 raise ValueError(f"{self.name}: {name} is {value!r}; must be a whole number above 0")
         for name in ("validation_target", "test_target"):
             value = getattr(self, name)
-            if not (value is None or (isinstance(value, numbers.Real) and math.isfinite(value))):
+            if not (value is None or (isinstance(value, numbers.Real) and math.isfinite(float(value)))):
                 raise ValueError(
                     f"{self.name}: {name} is {value!r}; must be a number, or None where nobody set one"
                 )

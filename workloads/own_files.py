@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import dataclasses
 import hashlib
+import os
 import re
 import sys
 import threading
@@ -73,7 +74,7 @@ def absolute(name: str) -> str:
     if not is_file_form(name):
         return name
     file, inside = parts(name)
-    return f"{file.resolve()}:{inside}"
+    return f"{os.path.realpath(file)}:{inside}"  # not resolve(), which raises at a link to itself
 
 
 def sha256(content: bytes) -> str:

@@ -192,7 +192,7 @@ def build(data_dir):
         ("return jnp.float32(0)", "{}", 9, r"loss of mine/t2: returned float32\[\]; must return \(loss, model_state\)"),
         ("return jnp.zeros(3), model_state", "{}", 9, r"its loss is float32\[3\]; must be one floating-point number"),
         ("return jnp.float32(0), {'a': 1}", "{}", 6, "its model_state has another structure than the one"),
-        ("", "{'loss': 0.0}", 11, "metrics of mine/t5: its sums lack 'error_rate' and 'examples'; it has loss"),
+        ("", "{'loss': 0.0}", 11, "metrics of mine/t5: its sums lack 'examples'; it has loss"),
     ],
 )  # fmt: skip
 def test_a_function_of_a_workload_that_fails_is_told_with_the_users_line(
@@ -201,11 +201,9 @@ def test_a_function_of_a_workload_that_fails_is_told_with_the_users_line(
     number = request.node.callspec.indices["body"]
     file = write(tmp_path, TRACED.format(name=f"mine/t{number}", body=body or "pass", sums=sums))
     workload = workloads.load(f"{file}:build")
+    traced, more = (workload.loss, (True, None)) if body else (workload.metrics, ())
     with pytest.raises(ValueError, match=message) as error:
-        if body:
-            workload.loss({}, (), {}, None, True, None)
-        else:
-            workload.metrics({}, (), {}, None)
+        traced({}, (), {}, None, *more)
     assert str(error.value).startswith(f"{file}, line {line}: ")
 
 
@@ -228,3 +226,8 @@ def test_fields_of_a_split_must_agree_in_length():
     fields = {"inputs": np.zeros((3, 1)), "targets": np.zeros(2)}
     with pytest.raises(ValueError, match="inputs has 3, targets has 2"):
         workloads.ResidentData({"train": fields}, workloads.Provenance("synthetic", "none"))
+
+
+def test_a_link_to_itself_has_a_whole_path(tmp_path):
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert own_files.absolute(f"{tmp_path}/loop.py:f") == f"{tmp_path}/loop.py:f"
