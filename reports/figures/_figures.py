@@ -17,6 +17,8 @@ from reports.figures import drawing as draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LANE = 0.072  # inches between marks of one row that would touch
+
 
 def figure_step_fractions(
     df: pl.DataFrame, *, label: str = "step fraction at which the target is reached", width: float = draw.WIDE
@@ -54,20 +56,27 @@ def figure_step_fractions(
     names = {w: draw.plain(n, 28) for w, n in draw.short_names(workloads).items()}
     narrow = width < 5
     left = 0.16 if narrow else max(draw.text_width(n) for n in names.values()) + 0.22
-    row_height = 0.60 if narrow else 0.44
     legend = [draw.plain(row) for row in rows]
     top = 0.21 * draw.key_lines(legend, width - 0.08) + 0.26
-    figure = draw.new_figure(width, top + row_height * len(workloads) + 0.45)
-    axes = draw.add_axes(figure, left, 0.08, 0.45, top)
-
     limit = max(
         [1.0, *(value for name in numbers for value in df[name].drop_nulls() if math.isfinite(value))]
     )
     slot = 0.036 * limit * (1.4 if narrow else 1.0)
     start = limit * 1.03
     end = start + slot * (len(rows) + 1)
+    found = {w: _of_workload(df, w, rows, numbers) for w in workloads}
+    shown = {
+        w: {i: [start + slot * (i + 1) if math.isinf(x) else x for x in ends] for i, ends in of_it.items()}
+        for w, of_it in found.items()
+    }
+    lanes = {w: _lanes(of_it, 0.018 * end) for w, of_it in shown.items()}
+    deepest = max((lane for of_it in lanes.values() for lane in of_it.values()), default=0)
+    row_height = (0.60 if narrow else 0.44) + LANE * max(0, deepest - 2)
+    below = max(0.55, (0.1 + LANE * max(lanes[workloads[-1]].values(), default=0)) / row_height)  # in rows
+    figure = draw.new_figure(width, top + row_height * (len(workloads) - 0.55 + below) + 0.45)
+    axes = draw.add_axes(figure, left, 0.08, 0.45, top)
     axes.set_xlim(0, end)
-    axes.set_ylim(len(workloads) - 0.45, -0.78 if narrow else -0.55)
+    axes.set_ylim(len(workloads) - 1 + below, -0.78 if narrow else -0.55)
     axes.axvspan(start, end, color=draw.BAND, linewidth=0, zorder=0)
     axes.text(
         (start + end) / 2,
@@ -91,28 +100,19 @@ def figure_step_fractions(
             ha="left" if narrow else "right", va="center", fontsize=draw.TEXT, color=draw.INK,
             annotation_clip=False,
         )  # fmt: skip
-        of_workload = {
-            row: values for row, *values in df.filter(workload=workload).select("row", *numbers).iter_rows()
-        }
-        found = {i: of_workload.get(row, [None]) for i, row in enumerate(rows)}
-        reached = {i: values[0] for i, values in found.items()}
-        below = _below({i: f for i, f in reached.items() if f is not None and math.isfinite(f)}, 0.018 * end)
-        for i, fraction in reached.items():
-            if fraction is None:
-                continue
+        for i, (fraction, *_) in found[workload].items():
             colour, marker, size = marks[i]
             missed = math.isinf(fraction)
-            height = y + _dodge(below.get(i, 0)) * (0.8 if narrow else 1.0)
-            low, high = found[i][1:] or (None, None)
-            if low is not None and high is not None and low < high:
-                ends = [start + slot * (i + 1) if math.isinf(value) else value for value in (low, high)]
+            lane = lanes[workload][i]
+            height = y + (0.035 + LANE * lane) / row_height if lane else y
+            x, *ends = shown[workload][i]
+            if ends and ends[0] < ends[1]:
                 axes.plot(
                     ends, [height] * 2, color=colour, linewidth=2.6 if i == 0 else 1.6, alpha=0.45,
                     solid_capstyle="butt", zorder=19 - i,
                 )  # fmt: skip
             axes.plot(
-                [start + slot * (i + 1) if missed else fraction],
-                [height],
+                [x], [height],
                 marker=marker, markersize=size, color="none" if missed else colour,
                 markeredgecolor=colour if missed else "white", markeredgewidth=1.1 if missed else 0.6,
                 linestyle="none", clip_on=False, zorder=20 - i,
@@ -243,19 +243,28 @@ def _mark(i: int) -> tuple[str, str, float]:
     return draw.OTHERS[(i - 1) % len(draw.OTHERS)], marker, size
 
 
-def _below(fractions: dict[int, float], near: float) -> dict[int, int]:
-    """How many marks stand at about the same fraction before each: ties are common, and none may hide."""
-    placed: list[float] = []
-    below = {}
-    for i, fraction in fractions.items():
-        below[i] = sum(abs(fraction - other) < near for other in placed)
-        placed.append(fraction)
-    return below
+def _of_workload(
+    df: pl.DataFrame, workload: str, rows: list[str], numbers: list[str]
+) -> dict[int, list[float]]:
+    """Fraction of each contender that was run on a workload, then both ends of its spread where it has one."""
+    found = {row: values for row, *values in df.filter(workload=workload).select("row", *numbers).iter_rows()}
+    ran = {i: found[row] for i, row in enumerate(rows) if row in found and found[row][0] is not None}
+    return {i: values if None not in values else values[:1] for i, values in ran.items()}
 
 
-def _dodge(below: int) -> float:
-    """How far below its row a mark is drawn, in rows: clear of the first contender's larger mark."""
-    return 0.08 + 0.16 * below if below else 0.0
+def _lanes(shown: dict[int, list[float]], near: float) -> dict[int, int]:
+    """Below its row, the first lane in which a mark and its spread touch no earlier one: ties and overlaps are common,
+    and none may hide."""
+    taken: dict[int, list[tuple[float, float]]] = {}
+    lanes = {}
+    for i, values in shown.items():
+        low, high = min(values) - near / 2, max(values) + near / 2
+        lane = 0
+        while any(low < end and start < high for start, end in taken.get(lane, ())):
+            lane += 1
+        taken.setdefault(lane, []).append((low, high))
+        lanes[i] = lane
+    return lanes
 
 
 def _fraction_ticks(limit: float) -> list[float]:

@@ -125,9 +125,10 @@ def _fewer(a: Contender, b: Contender, workloads: tuple[str, ...]) -> str:
     if not ratios:
         return ""
     where = "where both get there, " if len(ratios) < len(workloads) else ""
-    if len(ratios) == 1:
-        return f"{where}{_as_change(ratios[0])}"
-    return f"{where}by workload from {_as_change(ratios[0])} to {_as_change(ratios[-1])}"
+    least, most = _as_change(ratios[0]), _as_change(ratios[-1])
+    if least == most:
+        return f"{where}{'on each workload ' if len(ratios) > 1 else ''}{least}"
+    return f"{where}by workload from {least} to {most}"
 
 
 def _as_change(ratio: float) -> str:

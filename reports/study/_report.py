@@ -19,7 +19,7 @@ from reports.study._candidates import candidate_studies, one_search
 from reports.study._comparison import compare
 from reports.study._comparison_report import comparison_report, drawn_of
 from reports.study._facts import StudyFacts, rank, study_facts
-from reports.study._list_parts import list_parts
+from reports.study._list_parts import list_parts, unlearnt_anew
 from reports.study._record import Settings, data_in_words, devices, record_section
 from reports.study._search import Budgets, Progress, search_section
 from reports.study._spread import (
@@ -180,6 +180,8 @@ def _caveats(facts: StudyFacts) -> tuple[str, ...]:
     reruns = len(facts.of_role("leave-one-out"))
     if reruns > 1:
         said.append(f"Of {reruns} studies of left-out lists the best one stands first, {facts.hero.label}.")
+    if lucky := unlearnt_anew(facts):
+        said.append(lucky)
     rivals = sorted(facts.others, key=lambda c: rank(c, facts.judged, facts.penalty))
     measured = [c for c in (facts.hero, *facts.others) if c.by_repeat]
     once = [c for c in measured if c.repeats == 1]
@@ -220,7 +222,8 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
         cost = hero.cost(facts.judged, facts.penalty)
         if cost is not None:
             ends = hero.cost_spread(facts.judged, facts.penalty)
-            over = "" if ends is None else f"; {ends[0]:.3f} to {ends[1]:.3f} over repeats"
+            # Medians of fractions can cost less than every single repeat, or more: say what the range is of.
+            over = "" if ends is None else f"; its repeats alone cost {ends[0]:.3f} to {ends[1]:.3f}"
             what = f"cost: geometric mean of step fractions, a miss counts {facts.penalty:g}{over}"
             found.append((f"{cost:.3f}", what))
     found.append((f"{facts.results.trials.height:,}", _trial_kinds(facts)))

@@ -125,6 +125,18 @@ def test_a_spread_is_drawn_from_its_least_to_its_greatest_and_a_miss_within_it_r
     assert ends[1][1] > 1.0
 
 
+def test_spreads_that_overlap_are_drawn_below_each_other_and_inside_the_axes():
+    highs = [0.6] * 5 + [math.inf]
+    table = pl.DataFrame({"row": [*"abcdef"], "high": highs}).with_columns(
+        workload=pl.lit("a/mnist"), fraction=0.5, low=0.3
+    )
+    axes = figure_step_fractions(table).axes[0]
+    heights = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "None"]
+    assert heights == sorted(set(heights))
+    assert len(heights) == 6
+    assert max(heights) < axes.get_ylim()[0]
+
+
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.__name__)
 def test_a_table_that_went_through_csv_draws_the_same_figure(figure):
     table, _ = FIGURES[figure]

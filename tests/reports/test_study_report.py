@@ -120,6 +120,32 @@ def test_left_out_lists_are_those_that_were_trained_anew(study, report):
     assert shown["anew"].to_list() == [fractions[w][0] for w in shown["workload"]]
 
 
+def test_a_left_out_workload_that_only_points_which_add_nothing_reach_anew_is_not_called_learnt(report):
+    assert "add nothing" not in " ".join(report.caveats)
+    # With one other workload, the first point of a left-out list has its least cost, and no later one adds: what is
+    # left of the list's trials without that point is what the tie rule brought.
+    names = ["digits/conv", "photographs/autoencoder"]
+    study = fake_study(workloads=names, baselines=False)
+    found = study_report(study)
+    built = table(found, "leave_one_out_lists")
+    assert built["adds"].to_list() == [1, 1]
+    lucky = []
+    for workload, chosen in built.select("workload", "list").iter_rows():
+        trials = study.trials.filter(
+            submission="leave-one-out", workload=workload, point=chosen.split(", ")[0]
+        )
+        best = study.evals.filter(pl.col("trial_id").is_in(trials["trial_id"].implode()))
+        reached = best.group_by("trial_id").agg(
+            (pl.col("validation_metric").min() <= trials["validation_target"][0]).alias("it")
+        )
+        lucky += [workload.split("/")[1]] if reached["it"].sum() < 2 else []  # of three repeats
+    assert len(lucky) == 1
+    said = f"Of the 2 workloads trained, {lucky[0]} is reached only by points that add nothing on the workloads that"
+    assert said in " ".join(found.caveats)
+    assert said in notes(found)
+    assert "Points that add train 1." in notes(found)
+
+
 def test_lists_of_another_length_than_those_trained_anew_are_said_to_differ(study):
     assert "trained anew are not those" in notes(study_report(study, list_size=3))
 
