@@ -196,7 +196,7 @@ def test_a_missing_real_set_is_an_error_that_says_where_it_was_looked_for(tmp_pa
     [
         ([b"plain"] * 10, 2, "texts are bytes where ids of subwords were expected"),
         ([np.array([0, 5])] * 10, 2, "a text has ids 0 to 5; expected 1 to 65535"),
-        ([np.array([5])] * 10, 3, "labels from 0 to 2, expected 0 to 1"),
+        ([np.array([5])] * 10, 3, r"label .label. is \[2\]; there are 2 classes"),
     ],
 )
 def test_real_sets_of_another_kind_are_errors(tmp_path, texts, labels, message):
