@@ -100,6 +100,7 @@ class Bisection:
         return (Point(str(len(told)), {"learning_rate": rate}),)
 
 
+@pytest.mark.slow
 def test_only_training_travels_of_a_sequential_strategy(tmp_path, monkeypatch, populations):
     asked = dataclasses.replace(study(tmp_path / "s"), points=None, strategy={"name": "bisection"})
     monkeypatch.setattr(strategies, "from_spec", lambda spec: Bisection())

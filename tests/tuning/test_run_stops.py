@@ -85,6 +85,7 @@ def nothing_lost(whole, folders):
     assert not list(folders[0].parents[1].rglob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_an_interrupt_loses_nothing(tmp_path, cache, whole):  # nor does a kill: test_run_resume.py
     submission = prepared(tmp_path)
     said, folders = disturbed(submission, tmp_path, cache, [signal.SIGINT], seed=1)

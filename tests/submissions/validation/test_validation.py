@@ -115,6 +115,7 @@ def test_a_dry_run_of_a_healthy_submission_finds_nothing(folder):
     assert all(0 < one.step_seconds < one.first_step_seconds for one in checked.figures)
 
 
+@pytest.mark.slow
 def test_a_dry_run_reads_a_stream(folder):
     with streamed.registered():
         assert codes(dry(folder, streamed.NAME)) == set()
