@@ -306,11 +306,13 @@ def _wrong_curves(trials: pl.DataFrame) -> str | None:
 
 
 def _missing_curves(trials: pl.DataFrame) -> str | None:
-    """Of the metric that trials are judged by; other metrics may be some workload's alone."""
+    """Of the metric that trials are judged by; other metrics may be some workload's alone, and so is a test split, but
+    for trials that have a target on it."""
     if "metric" not in trials.columns:
         return None
+    tested = "test_target" in trials.columns and trials["test_target"].is_not_null().any()
     for (metric,), rows in trials.group_by("metric", maintain_order=True):
-        for name in (f"{role}/{metric}" for role in ("train", "validation", "test")):
+        for name in (f"{role}/{metric}" for role in ("train", "validation", *["test"] * tested)):
             if name not in trials.columns or rows[name].has_nulls():
                 return f"{name}, which metric {metric!r} needs, is missing"
     return None

@@ -102,9 +102,12 @@ def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _evals(rows: pl.DataFrame) -> pl.DataFrame:
     metric = rows["metric"][0]
-    curves = {f"{role}_metric": f"{role}/{metric}" for role in ("validation", "test", "train")}
-    # Trials of a population share one clock, so that no evaluation has a time.
+    # Trials of a population share one clock, so that no evaluation has a time; and not every workload has a test split.
     none = pl.col("global_step").list.eval(pl.when(pl.lit(False)).then(pl.element().cast(pl.Float64)))
+    named = {f"{role}_metric": f"{role}/{metric}" for role in ("validation", "test", "train")}
+    curves = {
+        name: pl.coalesce(column, none) if column in rows.columns else none for name, column in named.items()
+    }
     seconds = pl.coalesce("submission_seconds", none)
     return (
         rows.filter(pl.col("global_step").list.len() > 0)

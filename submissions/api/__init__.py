@@ -139,5 +139,5 @@ def begin_logs(spec: TrialSpec) -> None:
     """
     from submissions.api import _logs
 
-    workload = algoperf_workload(spec.workload, spec.data_dir)
+    workload = algoperf_workload(spec.workload_to_load, spec.data_dir)
     _logs.TrialLogs(Path(spec.folder), resume=spec.resume).begin(spec, workload)

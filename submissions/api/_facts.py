@@ -98,9 +98,9 @@ class Facts:
         return examples_of(self.workload, "validation")
 
     @property
-    def num_test_examples(self) -> int:
-        """See `num_validation_examples`."""
-        return examples_of(self.workload, "test")
+    def num_test_examples(self) -> int | None:
+        """See `num_validation_examples`; None where there is no test split, as AlgoPerf has it."""
+        return examples_of(self.workload, "test") if "test" in self.workload.eval_splits else None
 
     @property
     def eval_batch_size(self) -> int:

@@ -36,9 +36,8 @@ class _Trial:
         api.install()
         with calling("import"):
             submission = loading.load(spec.submission_path)
-        where = spec.workload if spec.workload_file is None else f"{spec.workload_file}:{spec.workload}"
         try:
-            workload = api.algoperf_workload(where, spec.data_dir, submission.device_axis)
+            workload = api.algoperf_workload(spec.workload_to_load, spec.data_dir, submission.device_axis)
         except ValueError as error:
             raise Refused(str(error)) from error
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)

@@ -180,8 +180,8 @@ class Workload(metaclass=abc.ABCMeta):
 
     @property
     @abc.abstractmethod
-    def num_test_examples(self) -> int:
-        """Size of the test split."""
+    def num_test_examples(self) -> int | None:
+        """Size of the test split; None where there is none."""
 
     @property
     @abc.abstractmethod
@@ -277,7 +277,7 @@ class Workload(metaclass=abc.ABCMeta):
         imagenet_v2_data_dir: str | None,
         global_step: int,
     ) -> dict[str, float]:
-        """`<role>/<metric>` on the training, validation and test split."""
+        """`<role>/<metric>` on the training, validation and, where there is one, test split."""
         splits = {
             "train": ("eval_train", self.num_eval_train_examples),
             "validation": ("validation", self.num_validation_examples),
@@ -285,6 +285,8 @@ class Workload(metaclass=abc.ABCMeta):
         }
         row: dict[str, float] = {}
         for role, (split, examples) in splits.items():
+            if examples is None:
+                continue
             folder = imagenet_v2_data_dir or data_dir if role == "test" else data_dir
             found = self._eval_model_on_split(
                 split, examples, global_batch_size, params, model_state, rng, folder, global_step

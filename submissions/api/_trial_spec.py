@@ -58,6 +58,11 @@ class TrialSpec:
     workload_file: str | None = None
 
     @property
+    def workload_to_load(self) -> str:
+        """The workload as `workloads.load` finds it in any process: with the file, where it is a user's own."""
+        return self.workload if self.workload_file is None else f"{self.workload_file}:{self.workload}"
+
+    @property
     def ruleset(self) -> Ruleset:
         """AlgoPerf's: with hyperparameters, or without."""
         return "self-tuning" if self.hyperparameters is None else "external"

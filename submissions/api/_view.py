@@ -173,7 +173,8 @@ class View(Facts, Model):
             )
             row |= {f"{role}/{name}": value for name, value in found.items()}
         row["validation/num_examples"] = self.num_validation_examples
-        row["test/num_examples"] = self.num_test_examples
+        if self.num_test_examples is not None:
+            row["test/num_examples"] = self.num_test_examples
         return row
 
 

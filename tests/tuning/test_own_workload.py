@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import workloads
-from results import studies
+from results import read_studies, studies
 from submissions import api
 from tuning.execution.claims import Claims
 from tuning.execution.jobs import Job
@@ -255,3 +255,47 @@ def test_what_is_refused_deletes_nothing(runs, file, tmp_path):
             isolated=False, tuning_ruleset="external", num_tuning_trials=2, hparam_end_index=1, overwrite=True
         )
     assert all((Path(outcome.folder) / "outcome.json").is_file() for outcome in both)
+
+
+WITHOUT_TEST = """
+import dataclasses
+import workloads
+from tests.tuning.toy import toy_workload
+
+@workloads.register("own/two")
+def build(data_dir):
+    made = toy_workload(name="own/two")
+    return dataclasses.replace(made, eval_splits={"train": "train", "validation": "validation"}, test_target=None)
+"""
+
+
+def test_a_workload_without_a_test_split_is_tuned_run_and_read(file, tmp_path):
+    file.write_text(WITHOUT_TEST)
+    name = f"{file}:own/two"
+    trials = tune(tmp_path / "studies/tuned", plan(workloads=[name], name="s", budget=2, steps=4))
+    assert trials["status"].to_list() == ["done", "done"]
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps([{"learning_rate": 0.01}]))
+    (outcome,) = run(
+        optimizer="adam1p", workload=name, experiment_dir=tmp_path, experiment_name="e", num_tuning_trials=1,
+        tuning_search_space=space, max_global_steps=3, rng_seed=0, isolated=False,
+    )  # fmt: skip
+    assert outcome.status == "done"
+    for source in (tmp_path / "studies", tmp_path / "e" / studies.RECORD):
+        read = read_studies(source)
+        assert read.evals["test_metric"].null_count() == len(read.evals) > 0
+        assert read.evals["validation_metric"].null_count() == 0
+
+
+def test_a_run_of_an_own_workload_that_crashes_at_once_has_its_row(file, tmp_path):
+    submission = tmp_path / "broken.py"
+    submission.write_text("raise RuntimeError('at import')")
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps([{"learning_rate": 0.01}]))
+    (outcome,) = run(
+        submission_path=submission, workload=f"{file}:own/toy", experiment_dir=tmp_path, experiment_name="e",
+        tuning_search_space=space, rng_seed=0,
+    )  # fmt: skip
+    assert outcome.status == "crashed"
+    (record,) = (tmp_path / "e" / studies.RECORD).iterdir()
+    assert studies.read_trials(record)["status"].to_list() == ["crashed"]
