@@ -280,20 +280,10 @@ class _ListInFormat1(msgspec.Struct, forbid_unknown_fields=True):
 _SINCE_2 = ("asked", "adds", "ties")
 
 
-class _ListInFile(msgspec.Struct, forbid_unknown_fields=True):
-    format: int
-    name: str
-    update_rule: str
-    source: str
-    method: str
-    penalty: float | None
-    workloads: tuple[str, ...]
-    points: tuple[_PointInFile, ...]
-    costs: tuple[float, ...]
+class _ListInFile(_ListInFormat1, forbid_unknown_fields=True):
     asked: int | None
     adds: int | None
     ties: str | None
-    made_by: dict[str, Any]  # checked by HyperparameterList
 
 
 class _FormatInFile(msgspec.Struct):

@@ -7,10 +7,9 @@ import polars as pl
 import lists
 from reports import _tables as tables
 from reports._fractions_report import contenders_of_fractions
+from reports._list_sections import LONGEST
 from reports.study import contenders_of_studies
 from results import Fractions, Results
-
-LONGEST = 10  # longer curves are flat long before
 
 
 def contenders(

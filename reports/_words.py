@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-
-# Control characters, marks that change the direction of what follows, and halves of characters from file names.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def number(value: float) -> str:
@@ -37,11 +33,6 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours:,} h {minutes} min"
-
-
-def clean(text: str) -> str:
-    """Text without control characters and direction marks, which names from logs may hold."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def count(n: int, word: str) -> str:

@@ -6,8 +6,8 @@ import os
 import re
 import sys
 
-# Nothing of a terminal's own language is let through: names and messages of others may hold it.
-_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+from workloads.shown import plain
+
 MOST = 2000  # characters of a line
 
 
@@ -34,7 +34,7 @@ def told(error: BaseException) -> str | None:
 
 def one_line(text: str) -> str:
     """Text as one line, of what a terminal shows as it is."""
-    line = _NOT_SHOWN.sub(" ", re.sub(r"\s*\n\s*", " ", text.strip()))
+    line = plain(re.sub(r"\s*\n\s*", " ", text.strip()), instead=" ")
     return line if len(line) <= MOST else f"{line[: MOST - 1]}…"
 
 

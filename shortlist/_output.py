@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
 
-# What a terminal obeys rather than shows, line breaks included, and marks that turn the direction of what follows:
-# names come from logs and submissions of others.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-
-
-def plain(text: object) -> str:
-    """Text as one line that a terminal only shows.
-
-    Example:
-      >>> plain("a\\nb") == "a\N{REPLACEMENT CHARACTER}b"
-      True
-    """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
+from workloads.shown import plain
 
 
 def echo(text: str) -> None:

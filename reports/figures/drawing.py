@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reports._words import clean
+from workloads.shown import plain as shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def add_axes(figure: Figure, left: float, right: float, bottom: float, top: floa
 
 def plain(text: str, limit: int = 40) -> str:
     """Text that matplotlib shows as it is: no mathematics between dollars, no control characters."""
-    text = clean(text)
+    text = shown(text)
     if len(text) > limit:
         text = text[: limit - limit // 3 - 1] + "…" + text[len(text) - limit // 3 :]
     return text.replace("$", r"\$")

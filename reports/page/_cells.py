@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from reports._words import clean, duration, number
+from reports._words import duration, number
 from reports.page._report import LATE, Column, Table
+from workloads.shown import plain
 
 MISSED = "missed"
 
@@ -42,7 +43,7 @@ def header(table: Table) -> list[tuple[str, str]]:
     """Title and note of every column."""
     columns = [(name, table.columns.get(name, Column())) for name in shown_columns(table)]
     return [
-        (clean(column.title if column.title is not None else name), column.note or "")
+        (plain(column.title if column.title is not None else name), column.note or "")
         for name, column in columns
     ]
 
@@ -93,7 +94,7 @@ def show_value(value: Any, show: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):
-        return clean(str(value))
+        return plain(str(value))
     if math.isinf(value):
         return MISSED if show in ("fraction", "share", "seconds") else ("∞" if value > 0 else "−∞")
     if math.isnan(value):

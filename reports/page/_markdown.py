@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reports._words import clean
 from reports.page._cells import Cell, cells, header
 from reports.page._report import Table
+from workloads.shown import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&])")
 
@@ -49,4 +49,4 @@ def _line(texts: list[str]) -> str:
 
 def _escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line: a line break would end the row, and the table with it."""
-    return _SPECIAL.sub(r"\\\1", clean(text))
+    return _SPECIAL.sub(r"\\\1", plain(text))

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from reports._words import clean
 from reports.page._cells import cells, header
 from reports.page._report import Picture, Report, Table
+from workloads.shown import plain
 
 if TYPE_CHECKING:
     import jinja2
@@ -75,7 +75,7 @@ def _inline_svg(svg: str, name: str, alt: str) -> Markup:
     root.attrib.pop("version", None)
     root.set("style", f"max-width:{width:.0f}px")
     root.set("role", "img")
-    root.set("aria-label", clean(alt))
+    root.set("aria-label", plain(alt))
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     return Markup(ElementTree.tostring(root, encoding="unicode"))
@@ -85,7 +85,7 @@ def _breakable(text: str) -> Markup:
     """A name that may break after a slash, an underscore or a hyphen, so that table columns stay narrow."""
     from markupsafe import Markup, escape
 
-    pieces = re.split(r"(?<=[/_\-])", clean(text))
+    pieces = re.split(r"(?<=[/_\-])", plain(text))
     return Markup("<wbr>").join(escape(piece) for piece in pieces)
 
 
@@ -130,8 +130,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         breakable=_breakable,
-        clean=clean,
-        clean_lines=lambda text: "\n".join(map(clean, text.splitlines())),
+        plain=plain,
+        plain_lines=lambda text: "\n".join(map(plain, text.splitlines())),
         unbroken=lambda text: re.sub(r"(?<=\w)-(?=\w)", "\N{NON-BREAKING HYPHEN}", text),
         kind=lambda block: type(block).__name__,
         cells=cells,
