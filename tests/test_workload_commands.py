@@ -18,10 +18,11 @@ def run(*arguments: str) -> str:
 
 def test_without_arguments_the_families_are_counted():
     machine = json.loads(run("--json"))
-    assert len(machine["workloads"]) == 1314
+    count = len(machine["workloads"])
+    assert count > 1309  # TaskSet's are among them
     assert machine["families"]["mlp_ae_family"]["members"] == 100
     person = run()
-    assert "1,314 workloads" in person
+    assert f"{count:,} workloads" in person
     for family, row in machine["families"].items():
         (line,) = [line for line in person.splitlines() if line.startswith(f"{family} ")]
         assert row["kind"] in line

@@ -37,6 +37,7 @@ from workloads._targets import Target, read_targets
 from workloads._workload import (
     Functions,
     Metric,
+    ModelFn,
     ModelState,
     Params,
     Regularization,
@@ -54,6 +55,7 @@ __all__ = [
     "Kind",
     "Measure",
     "Metric",
+    "ModelFn",
     "ModelState",
     "Params",
     "Provenance",

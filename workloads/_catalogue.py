@@ -72,6 +72,7 @@ class Entry:
         config = self.config
         if config is None:
             group, _, name = self.name.partition("/")
+            name = name.partition("@")[0]
             return name.partition("_")[0] if group in ("algoperf", "algoperf-installed") else self.family
         if isinstance(config, list) or "dataset" not in config:
             return GENERATED
@@ -116,7 +117,7 @@ def entry(name: str) -> Entry:
     name = _registry.recorded_name(name)
     _registry.builder(name)  # refuses unknown names
     plain, _, switches = name.partition("@")
-    quirks = Quirks.parse(switches) if switches else RELEASED
+    quirks = Quirks.parse(switches) if switches and plain.startswith("taskset/") else RELEASED
     task = plain.removeprefix("taskset/")
     sampled = re.fullmatch(r"taskset/(\w+)_seed(\d+)", plain)
     if sampled and sampled[1] in taskset.FAMILIES:

@@ -13,6 +13,7 @@ from workloads import _own, own_files, taskset
 from workloads._own import Builder
 from workloads._targets import read_targets
 from workloads._workload import Workload
+from workloads.algoperf import _names as _algoperf
 from workloads.installed import _algoperf as _installed_algoperf
 from workloads.own_files import OwnFile
 from workloads.spelling import closest
@@ -44,7 +45,7 @@ def names() -> tuple[str, ...]:
       'taskset/mlp_family_seed15'
     """
     sampled = (f"taskset/{family}_seed{seed}" for family in taskset.FAMILIES for seed in SEEDS)
-    own = (name for name in WORKLOADS if "<k>" not in name)
+    own = (*(name for name in WORKLOADS if "<k>" not in name), *_algoperf.names())
     fixed_tasks = (f"taskset/{name}" for name in fixed.configs())
     added = dict.fromkeys((*_own.of_packages(), *_REGISTERED))
     return (*own, *sampled, *fixed_tasks, *_installed_algoperf.names(), *added)
@@ -175,10 +176,21 @@ def _builtin(name: str) -> Builder | None:
         match = re.fullmatch(re.escape(pattern).replace("<k>", "(0|[1-9][0-9]*)"), name)
         if match:
             return _builder(where, *map(int, match.groups()))
+    if _algoperf.is_name(name):
+        return _native(name)
     fixed_task = name.removeprefix("taskset/")
     if name != fixed_task and fixed_task in fixed.configs():
         return lambda data_dir: fixed.build(fixed_task, data_dir)
     return None
+
+
+def _native(name: str) -> Builder:
+    def build(data_dir: pathlib.Path | None) -> Workload:
+        from workloads.algoperf import _build  # needs Flax
+
+        return _build.build(name, data_dir)
+
+    return build
 
 
 def _with_quirks(name: str) -> Builder | None:

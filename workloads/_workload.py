@@ -9,7 +9,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workloads._measure import ForeignMeasure, Measure
 from workloads._source import Batch, Source
@@ -39,6 +39,33 @@ class Metric:
 
 Apply = Callable[[Params, ModelState, Batch, Any, bool, Any], tuple[Any, ModelState]]
 Losses = Callable[[Any, Batch, Any], tuple[Any, Any]]
+
+
+class ModelFn(Protocol):
+    """A model with AlgoPerf's switches, for models that tell more apart than training and evaluation.
+
+    Args:
+      params, model_state, batch, key: see `Workload.apply`.
+      train: AlgoPerf's mode is TRAIN. A Python bool, as the next two.
+      update_batch_norm: statistics of batch normalisation are updated.
+      use_running_average_bn: running statistics normalise; None: the model's own rule, from the other two.
+      dropout_rate: may be traced.
+
+    Returns:
+      (outputs, new model_state).
+    """
+
+    def __call__(
+        self,
+        params: Params,
+        model_state: ModelState,
+        batch: Batch,
+        key: Any,
+        train: bool,
+        update_batch_norm: bool,
+        use_running_average_bn: bool | None,
+        dropout_rate: Any,
+    ) -> tuple[Any, ModelState]: ...
 
 
 class Functions(NamedTuple):
@@ -102,6 +129,10 @@ class Workload:
       measure: how a split is judged, where that is no sum over examples of `metrics`; None: it is.
       constraint: params -> params that satisfy it, applied after every update by optimizers that honour
         constraints; None where there is none.
+      model_fn: the model with AlgoPerf's switches of batch normalisation; None: what submissions see follows from
+        `apply`. Where it is set, apply(..., train, ...) = model_fn(..., train, train, None, ...).
+      dropout_rate: of submissions that pass none, as AlgoPerf's workloads have it.
+      output_layer: name under which the output layer's parameters stand; None: found by the names.
     """
 
     name: str
@@ -129,6 +160,9 @@ class Workload:
     shared: SharedProgram | None = None
     constraint: Callable[[Params], Params] | None = None
     measure: Measure | ForeignMeasure | None = None
+    model_fn: ModelFn | None = None
+    dropout_rate: float = 0.0
+    output_layer: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("step_hint", "eval_period", "batch_size"):

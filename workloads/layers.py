@@ -66,7 +66,9 @@ def mlp(
     return dense(params[f"Dense_{last}"], x)
 
 
-def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Float[Array, ...]:
+def dropout(
+    key: jax.Array, x: Float[Array, ...], rate: Any, train: bool, shape: tuple[int, ...] | None = None
+) -> Float[Array, ...]:
     """Inverted dropout with a rate that may be traced: x * keep / (1 - rate); rate 0 returns x exactly.
 
     The uniform draws have 16 bits, which halves the work of the generator, the largest cost of dropout on a
@@ -77,10 +79,13 @@ def dropout(key: jax.Array, x: Float[Array, ...], rate: Any, train: bool) -> Flo
       x: activations.
       rate: probability of dropping a unit, in [0, 1). Not checked: it may be a tracer.
       train: Python bool; False returns x.
+      shape: of the draws, 1 along axes where units are dropped together; None: that of x.
     """
     if not train:
         return x
-    uniform = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.float32) * 2.0**-16
+    uniform = (
+        jax.random.bits(key, x.shape if shape is None else shape, jnp.uint16).astype(jnp.float32) * 2.0**-16
+    )
     return jnp.where(uniform >= rate, x / (1.0 - rate), 0.0)
 
 

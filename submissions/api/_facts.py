@@ -26,7 +26,7 @@ class Facts:
         """
         self._param_shapes = _parameters.shapes(nested, self.spec)
         self._param_types = _parameters.types(nested, self.spec)
-        self._output_layer = _parameters.output_layer(nested)
+        self._output_layer = self.workload.output_layer or _parameters.output_layer(nested)
 
     @property
     def target_metric_name(self) -> str:

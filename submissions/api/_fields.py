@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from workloads import Regularization, Workload, batch_shapes
 
-INPUTS, TARGETS = "inputs", "targets"
+INPUTS, TARGETS, WEIGHTS = "inputs", "targets", "weights"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,9 @@ def fields_of(workload: Workload) -> Fields:
     inputs = _read(model, batch, params, model_state)
     inputs |= _read(functools.partial(model, train=False), batch, params, model_state)
     outputs, _ = jax.eval_shape(model, batch, params, model_state)
-    return _fields(batch, inputs, _read(lambda batch, outputs: losses(outputs, batch, 0.1), batch, outputs))
+    targets = _read(lambda batch, outputs: losses(outputs, batch, 0.1), batch, outputs)
+    # AlgoPerf's submissions look for the weights of examples under their own name, and hand them to the loss.
+    return _fields(batch, inputs - {WEIGHTS}, targets - {WEIGHTS})
 
 
 def has_dropout(workload: Workload) -> bool:
@@ -126,6 +128,8 @@ def _read(function: Callable[..., Any], batch: Mapping[str, Any], *args: Any) ->
     program = jax.make_jaxpr(lambda values, *args: function(dict(zip(names, values, strict=True)), *args))(
         [batch[name] for name in names], *args
     ).jaxpr
+    # A field may be a tree of arrays, each of which is a variable of the program.
+    names = [name for name in names for _ in jax.tree.leaves(batch[name])]
     used = {id(variable) for equation in program.eqns for variable in equation.invars}
     used |= {id(variable) for variable in program.outvars}
     return {name for name, variable in zip(names, program.invars, strict=False) if id(variable) in used}

@@ -51,7 +51,7 @@ class Model:
         rng: Any,
         update_batch_norm: bool,
         use_running_average_bn: bool | None = None,
-        dropout_rate: Any = 0.0,
+        dropout_rate: Any = None,
     ) -> tuple[Any, Any]:
         """Outputs of the model, and its new state.
 
@@ -64,7 +64,7 @@ class Model:
           update_batch_norm: whether the new state differs from the old.
           use_running_average_bn: which statistics a model with moving averages normalises with; None: the batch's in
             training, else the averages. Models without them ignore it.
-          dropout_rate: may be traced; models without dropout ignore it.
+          dropout_rate: may be traced; models without dropout ignore it. None: the workload's own.
 
         Returns:
           The outputs: logits, or what else `loss_fn` takes. Workloads whose loss is no mean over predictions have the
@@ -77,6 +77,12 @@ class Model:
         key = None if rng is None else typed(rng)
         own = self._params.from_dict(params)
         batch = self._fields.of_model(augmented_and_preprocessed_input_batch)
+        dropout_rate = self.workload.dropout_rate if dropout_rate is None else dropout_rate
+        if self.workload.model_fn is not None:
+            outputs, new = self.workload.model_fn(
+                own, state, batch, key, train, bool(update_batch_norm), use_running_average_bn, dropout_rate
+            )
+            return outputs, model_state if new is state else self._seen_state(new)
         as_training = (
             train if use_running_average_bn is None or self._state.empty else not use_running_average_bn
         )

@@ -1,0 +1,60 @@
+"""Names of AlgoPerf's workloads: which there are, and what is in one. Needs no JAX."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PREFIX = "algoperf/"
+FULL = "full"  # the scale that a name without one has
+SCALES = ("mini", "small")
+
+
+class Row(NamedTuple):
+    """A base workload's: the module with its table is `workloads.algoperf.<base workload>`."""
+
+    variants: tuple[str, ...] = ()
+    scales: tuple[str, ...] = ()  # beside the full one
+
+
+# A line each, in AlgoPerf's order.
+BASES: dict[str, Row] = {
+    "cifar": Row(),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every base workload and variant at every scale, `algoperf/<workload>[@<scale>]`."""
+    return tuple(
+        f"{PREFIX}{name}{scale}"
+        for base, row in BASES.items()
+        for scale in ("", *(f"@{scale}" for scale in row.scales))
+        for name in (base, *row.variants)
+    )
+
+
+def is_name(name: str) -> bool:
+    """Whether it names one of them, at any scale."""
+    try:
+        parse(name)
+    except ValueError:
+        return False
+    return True
+
+
+def parse(name: str) -> tuple[str, str, str]:
+    """(base workload, workload, scale) of a name.
+
+    Example:
+      >>> parse("algoperf/cifar@mini")
+      ('cifar', 'cifar', 'mini')
+
+    Raises:
+      ValueError: no such workload or scale.
+    """
+    plain, at, scale = name.removeprefix(PREFIX).partition("@")
+    base = next((base for base, row in BASES.items() if plain in (base, *row.variants)), None)
+    if base is None:
+        raise ValueError(f"{name}: AlgoPerf has no workload {plain!r}")
+    if at and scale not in SCALES:
+        raise ValueError(f"{name}: no scale {scale!r}; known: {', '.join(SCALES)}")
+    return base, plain, scale or FULL
