@@ -1,4 +1,4 @@
-"""The command that checks a submission: validate."""
+"""The commands that check what others wrote: validate, and validate-workload."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shortlist._names import OWN_WORKLOAD, workload_names
+from shortlist._names import OWN_OPTIMIZER, OWN_WORKLOAD, workload_names
 from shortlist._output import echo, print_json, print_table
+from shortlist._progress import progress_display
 
 if TYPE_CHECKING:
     from submissions.validation import Validation
+    from tuning.conformance import Check
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command of this module."""
     app.command()(validate)
+    app.command()(validate_workload)
 
 
 def validate(
@@ -78,6 +81,78 @@ def validate(
         _print(checked)
     if not checked.passed:
         raise typer.Exit(1)
+
+
+def validate_workload(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar=f"{OWN_WORKLOAD}...", help="To check.", autocompletion=workload_names),
+    ],
+    points: Annotated[
+        str,
+        typer.Option("--list", metavar="NAME|FILE", help="Points of which one should learn something."),
+    ] = "medapati2025",
+    optimizer: Annotated[
+        str | None, typer.Option(metavar=OWN_OPTIMIZER, help="Default: that of the list.")
+    ] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Only this; repeat for more. Default: all.")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Of the training that should learn; default the step hint."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of everything random.")] = 0,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with real data sets.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Check a workload: shapes, determinism, masks, gradients, measures that add up, one program, something to learn.
+
+    Exit status 1 if a check fails. docs/own_workload.md lists the checks.
+
+    Example: shortlist validate-workload my_workloads.py:mine/spirals
+    """
+    import workloads
+    from shortlist._lists import read_points
+    from tuning import conformance
+
+    given = read_points(points)
+    rule = optimizer or given.update_rule
+    if rule is None:
+        raise ValueError(f"{points} does not say which optimizer its points are for; add --optimizer")
+    found = {}
+    with progress_display() as progress:
+        for name in names:
+            workload = workloads.load(workloads.recorded_name(name), data_dir)
+            found[workload.name] = conformance.inspect(
+                workload,
+                given.points,
+                rule,
+                checks=check or conformance.CHECKS,
+                steps=steps,
+                seed=seed,
+                progress=progress,
+            )
+    failed = sum(check.outcome == "failed" for checks in found.values() for check in checks)
+    if json:
+        rows = {name: [check.to_json() for check in checks] for name, checks in found.items()}
+        print_json({"list": given.name, "optimizer": rule, "passed": not failed, "workloads": rows})
+    else:
+        for name, checks in found.items():
+            _print_checks(name, checks)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_checks(name: str, checks: list[Check]) -> None:
+    print_table(
+        name, ("check", "", "found"), [(check.name, check.outcome, check.message) for check in checks]
+    )
+    for check in checks:
+        if check.outcome == "failed":
+            echo(f"{check.name} should hold: {check.means}")
 
 
 def _print(checked: Validation) -> None:

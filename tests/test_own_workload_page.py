@@ -15,6 +15,7 @@ from results import studies
 from shortlist import cli
 from submissions import validation
 from tests.test_imports import ROOMS
+from tuning import conformance
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 
@@ -29,6 +30,11 @@ def file(tmp_path, monkeypatch):
     path = tmp_path / "my_workloads.py"
     path.write_text(FILE)
     return path
+
+
+def test_the_page_names_every_check_of_the_kit():
+    rows = PAGE.split("| check | what holds |")[1].split("\n\n")[0].splitlines()[2:]
+    assert tuple(row.split("`")[1] for row in rows) == conformance.CHECKS
 
 
 def test_the_file_is_short_and_uses_public_names_only():
