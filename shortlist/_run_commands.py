@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from shortlist._interrupt import interruptible
 from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._output import print_json, print_table
+from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
 
 SWITCHES = (
@@ -152,6 +153,7 @@ def run(
     ] = False,
     skip_evals: Annotated[bool, typer.Option("--skip-evals/--no-skip-evals", help="Never evaluate.")] = False,
     framework: Annotated[Literal["jax", "pytorch"], typer.Option(help="Only jax can be run.")] = "jax",
+    pace: Pace = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     append_timestamp: IgnoredSwitch = None,
     torch_compile: IgnoredSwitch = None,
@@ -187,6 +189,7 @@ def run(
             typer.echo(f"--{name}: has no effect here", err=True)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
+    tell_pace([workload], data_dir, pace)
     stop = Stop()
     kept = "what was saved is kept, the same command with --resume goes on"
     with (

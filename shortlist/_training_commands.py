@@ -21,6 +21,7 @@ from shortlist._names import (
     workload_names,
 )
 from shortlist._output import print_json, print_table
+from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
 from shortlist._strategy_options import with_strategy_options
 from tuning.execution.stopping import Stop
@@ -139,6 +140,7 @@ def tune(
         ),
     ] = "hashed",
     data_dir: DataDir = None,
+    pace: Pace = None,
     json: Json = False,
     **options: Any,
 ) -> None:
@@ -156,6 +158,7 @@ def tune(
             given = read_points(options["points"])
             options |= {"points": given.points, "list_name": given.name}
             optimizer = given.update_rule if optimizer is None else optimizer
+        tell_pace(workloads, data_dir, pace)
         spec = plan(
             name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
             protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
