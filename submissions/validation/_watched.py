@@ -93,8 +93,10 @@ def run(
       CallFailed: a function of the submission raised.
     """
     watch = _Watch(submission, compilations)
+    workload.attach_metrics_logger(None)  # of an earlier run: there is none before the first step
     try:
         training = Training(watch.around(), workload, point, seed=SEED, batch_size=batch_size)
+        workload.attach_metrics_logger(_Unwritten())
         for step in range(steps):
             training.step()
             # AlgoPerf evaluates after the first step; the last one stands for all later evaluations.
@@ -105,6 +107,25 @@ def run(
     watch.seen.params = on_host(training.params)
     watch.seen.state = on_host(arrays(training.optimizer_state[0]))
     return watch.seen
+
+
+class _Unwritten:
+    """What a submission logs scalars by, as AlgoPerf attaches one wherever it writes logs; here nothing is written."""
+
+    def append_scalar_metrics(
+        self,
+        metrics: Mapping[str, Any],
+        global_step: int,
+        preemption_count: int | None = None,
+        is_eval: bool = False,
+    ) -> None:
+        """Accepts what can be logged: scalars, which are fetched from the device."""
+        del preemption_count, is_eval
+        for value in (*metrics.values(), global_step):
+            float(value)
+
+    def finish(self) -> None:
+        """There is nothing left to write."""
 
 
 class _CannotGoOn(Exception):

@@ -115,6 +115,19 @@ def test_a_dry_run_of_a_healthy_submission_finds_nothing(folder):
     assert all(0 < one.step_seconds < one.first_step_seconds for one in checked.figures)
 
 
+def test_a_submission_logs_scalars_in_a_dry_run_as_wherever_algoperf_writes_logs(folder):
+    # AlgoPerf attaches a logger between the first call and the first step.
+    at_start = code(
+        "    return momentum, functools",
+        "    assert workload.metrics_logger is None\n    return momentum, functools",
+    )
+    logged = "workload.metrics_logger.append_scalar_metrics({'it': %s}, global_step)"
+    both(at_start, in_step(logged % "jnp.float32(1)"))(folder)
+    assert codes(dry(folder)) == set()
+    in_step(logged % "batch['inputs']")(folder)  # no scalar
+    assert codes(dry(folder)) == {"D602"}
+
+
 @pytest.mark.slow
 def test_a_dry_run_reads_a_stream(folder):
     with streamed.registered():
