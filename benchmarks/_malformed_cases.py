@@ -41,11 +41,12 @@ class Answer(NamedTuple):
     """What became of it.
 
     `outcome` is "one line" (refused, exit status 2), "many lines" (refused, but not in one line), "traceback", "hang",
-    or "taken"; `said` is the line, or where the traceback ends.
+    or "taken"; `said` is the line, or where the traceback ends; `shown` what was printed where it was taken.
     """
 
     outcome: str
     said: str
+    shown: str = ""
 
 
 class Hang(BaseException):
@@ -115,7 +116,7 @@ def _answer_in_time(do: Callable[[], None], folder: Path, seconds: float) -> Ans
         except BaseException as error:  # what else a person would see as a traceback
             return Answer("traceback", _place(error))
         litter = [str(path.relative_to(folder)) for path in folder.rglob("*.tmp")]
-        return Answer("litter", litter[0]) if litter else Answer("taken", "")
+        return Answer("litter", litter[0]) if litter else Answer("taken", "", out.getvalue() + err.getvalue())
 
 
 def _read(kind: Kind, reader: str, folder: Path) -> None:

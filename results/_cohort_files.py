@@ -112,6 +112,8 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
         content = reading.read_bytes(path)
         belongs = _unsealed(content)
         trials = pl.read_parquet(io.BytesIO(content)).rename(COLUMNS_SINCE_1, strict=False)
+    except PermissionError:
+        raise  # the file may be as good as ever
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].removeprefix(f"{path}: ")
         raise ValueError(f"{path}: unreadable ({reason}); {_ANEW}") from None

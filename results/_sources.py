@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,4 +82,6 @@ def _table(path: Path) -> Fractions:
 
 
 def _holds_studies(folder: Path) -> bool:
-    return (folder / "study.json").exists() or any(folder.glob("*/study.json"))
+    """Whether there is any; a folder that may not be looked into is no reason to take a tree of logs for studies."""
+    paths = (folder, *reading.matching(folder, "*"))
+    return any(os.path.exists(path / "study.json") for path in paths)

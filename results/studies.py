@@ -46,6 +46,7 @@ from workloads.spelling import did_you_mean
 # Format 1 called a cohort a batch, and the trials of a file a width; format 2 knew neither growth nor seals.
 _NAMES_SINCE_1 = {"width": "cohort_size", "widths": "cohort_sizes"}
 RECORD = "record"  # folder, in that of an experiment of `shortlist run`, of the studies that it writes
+SUBMISSION = "submission"  # and of what `shortlist run --optimizer` packages to be run there
 OF_SUBMISSIONS = ("status_reason", "submission_seconds", "max_runtime_seconds")
 LOOPS = ("population", "submission")  # the engine of many trials at once, and AlgoPerf's loop
 
@@ -211,7 +212,7 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
     for name in (workload,) if workload else spec.workloads:
         cohorts = _cohorts(spec, name)
         files = []
-        for path in sorted(cohort_path(folder, name, 0).parent.glob("[0-9]*.parquet")):
+        for path in reading.matching(cohort_path(folder, name, 0).parent, "[0-9]*.parquet"):
             if not path.stem.isdecimal():
                 raise ValueError(f"{path}: its name is no number of a cohort; remove it")
             cohort = None if cohorts is None else cohorts.get(int(path.stem))
@@ -295,7 +296,7 @@ def find_studies(path: Path) -> tuple[Path, ...]:
     """The study at a path, or all studies directly below it, in order of name."""
     if (path / "study.json").exists():
         return (path,)
-    return tuple(sorted(p.parent for p in path.glob("*/study.json"))) if path.is_dir() else ()
+    return tuple(below for below in reading.matching(path, "*") if (below / "study.json").exists())
 
 
 def _content(spec: StudySpec) -> bytes:

@@ -6,6 +6,7 @@ line, with nothing overwritten; 70: a defect of ours. SHORTLIST_TRACEBACK=1 show
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -79,6 +80,9 @@ def main() -> None:
     """Runs the command line and turns bad input into one line and exit status 2."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # of libraries, about themselves; python -W shows them
+        logging.getLogger("matplotlib").setLevel(
+            logging.ERROR
+        )  # says the same of a home that cannot be written
     try:
         try:
             app()

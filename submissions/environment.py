@@ -9,6 +9,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from workloads.data.caches import cache_folder
+
 PACKAGES = ("shortlist", "jax", "jaxlib", "optax", "numpy", "scikit-learn")
 
 
@@ -32,12 +34,12 @@ def device() -> str:
 
 def use_compilation_cache() -> None:
     """Keeps compiled programs between processes, where the user's other caches are. For commands that train."""
-    import os
-
     import jax
 
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(base / "shortlist" / "xla"))
+    folder = cache_folder()
+    if folder is None:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

@@ -92,6 +92,7 @@ def read_algoperf_logs(
 
     Raises:
       FileNotFoundError: no such folder.
+      PermissionError: a trial's file may not be read.
       ValueError: no trials in it, or the benchmark version cannot be told.
     """
     path = Path(path)
@@ -180,8 +181,15 @@ def _ruleset(
 
 
 def _bytes(path: str) -> bytes | None:
+    """The content of a file; None where there is none, or none that can be read.
+
+    Raises:
+      PermissionError: it may not be read: that is no trial's fault, and its targets are not missed for it.
+    """
     try:
         return reading.read_bytes(path)
+    except PermissionError:
+        raise
     except (OSError, ValueError):  # ValueError: a pipe, a device
         return None
 

@@ -10,13 +10,14 @@ Reference: mlcommons/algorithmic-efficiency, submission_runner.py; mlcommons/sub
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from results._results import LeftOut
-from results.studies import RECORD
+from results.studies import RECORD, SUBMISSION
 
 # Numbers that a table of integers can hold.
 STUDY = re.compile(r"study_(\d{1,9})")
@@ -27,6 +28,7 @@ WORKLOAD = re.compile(r"(.+)_(jax|pytorch)(?:_\d[\d_-]*)?")
 # Leaderboards lie at most this far below the folder given; deeper means that somebody passed their home
 # folder.
 MAX_DEPTH = 5
+UNSEEN = f"cannot be listed: {os.strerror(errno.EACCES)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +71,20 @@ def find_trials(root: Path) -> tuple[list[TrialFolder], list[LeftOut]]:
 
 
 def holds_trials(root: Path) -> bool:
-    """Whether there is a trial anywhere in the tree; looks no further than the first."""
-    return any(_trials_of_study(folder, "", "", study, []) for _, study, folder in _studies(root, []))
+    """Whether there is a trial anywhere in the tree; looks no further than the first.
+
+    Raises:
+      PermissionError: none was found, and a folder may not be looked into.
+    """
+    left_out: list[LeftOut] = []
+    if any(
+        _trials_of_study(folder, "", "", study, left_out) for _, study, folder in _studies(root, left_out)
+    ):
+        return True
+    unseen = next((one.path for one in left_out if one.reason == UNSEEN), None)
+    if unseen is not None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), unseen)
+    return False
 
 
 def _studies(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, int, Path]]:
@@ -111,6 +125,8 @@ def _trials_of_study(
     for name in folders:
         if name == RECORD:
             continue  # the same trials, as a study of ours
+        if name == SUBMISSION and RECORD in folders:
+            continue  # what `shortlist run --optimizer` packaged and ran
         path = folder / name
         match = WORKLOAD.fullmatch(name)
         if not match:
@@ -154,7 +170,7 @@ def _entries(folder: Path, left_out: list[LeftOut]) -> tuple[list[str], list[str
                 if not entry.name.startswith("."):
                     (folders if entry.is_dir() else files).append(entry.name)
     except PermissionError as error:
-        left_out.append(LeftOut(str(folder), f"cannot be listed: {error.strerror}"))
+        left_out.append(LeftOut(error.filename or str(folder), UNSEEN))
     return sorted(folders), sorted(files)
 
 

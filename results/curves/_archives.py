@@ -163,7 +163,7 @@ def read_archive(path: Path, task: str | None = None) -> CurveArchive:
 def archive_paths(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Task -> its files, for all released files below a folder; both in order of name."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*.npz")):
+    for path in sorted(reading.walk_files(folder)):
         if _NAME.fullmatch(path.name):
             found.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
     if "." in found:  # the folder of a single task was given
@@ -265,6 +265,8 @@ def _read_arrays(path: Path, keys: tuple[str, ...]) -> Mapping[str, np.ndarray]:
             assert file.zip is not None
             _check_sizes(file.zip, size)
             return {key: file[key] for key in keys}
+    except PermissionError:
+        raise  # the file may be as good as ever
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise ValueError(f"{path}: is not an array file (.npz), or is damaged: {error}") from None
     except (AttributeError, TypeError):  # a single array, or bytes that are none

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from submissions.api import _old_jax
 from submissions.api._install import PROVIDED, ROOTS, install
+from workloads.data import reading
 from workloads.installed import is_installed
 
 _PACKAGE = "_shortlist_submission_"
@@ -183,7 +184,7 @@ def _resolved(name: str, beside: Path, folder: Path) -> Path | None:
 
 
 def _is_module(place: Path) -> bool:
-    return any(_files(place)) or (place.is_dir() and any(place.glob("*.py")))
+    return any(_files(place)) or (place.is_dir() and bool(reading.matching(place, "*.py")))
 
 
 def _files(place: Path) -> Iterator[Path]:

@@ -25,6 +25,7 @@ import jax
 
 from submissions import environment
 from submissions.api.failures import Refused
+from workloads.data import reading
 from workloads.data.files import naming, write_atomically
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class TrialLogs:
         """
         self.folder = folder
         earlier = [
-            int(m[1]) for p in folder.glob("meta_data_*.json") if (m := re.search(r"_(\d+)\.json", p.name))
+            int(m[1])
+            for p in reading.matching(folder, "meta_data_*.json")
+            if (m := re.search(r"_(\d+)\.json", p.name))
         ]
         self.preemption_count = max(earlier, default=-1) + 1 if resume else 0
 

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
 FORMAT = 1
@@ -159,7 +160,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[bytes]]:
 
 
 def _files(folder: Path) -> list[tuple[Path, int]]:
-    matches = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("checkpoint_*.npz"))
+    matches = ((path, _NAME.fullmatch(path.name)) for path in reading.matching(folder, "checkpoint_*.npz"))
     return [(path, int(match[1])) for path, match in matches if match and path.is_file()]
 
 

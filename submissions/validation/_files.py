@@ -7,6 +7,7 @@ from pathlib import Path
 
 from submissions.validation._source import ENVIRONMENT, Source
 from submissions.validation.findings import Finding
+from workloads.data import reading
 
 SEARCH_SPACE = "tuning_search_space.json"
 REQUIRED = ("submission_name", "submission_folder", "authors", "ruleset")  # the pull request's check insists
@@ -92,7 +93,7 @@ def _info_findings(folder: Path, ruleset: str) -> list[Finding]:
 
 
 def _requirement_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("requirements*.txt"))
+    return reading.matching(folder, "requirements*.txt")
 
 
 def required_packages(folder: Path) -> set[str]:

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from workloads.data import reading
 from workloads.data.files import naming
 
 SECONDS_BETWEEN_TOUCHES = 60.0
@@ -68,7 +69,8 @@ class Claims:
         """Whether another process works on the study."""
         claims = [
             path
-            for path in self._folder.glob("*/*")
+            for of_workload in reading.matching(self._folder, "*")
+            for path in reading.matching(of_workload, "*")
             if path not in self._held and not path.name.startswith(".")
         ]
         return any(path.is_file() and not _is_stale(path) for path in claims)

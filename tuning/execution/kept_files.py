@@ -7,6 +7,7 @@ from pathlib import Path
 import workloads
 from results import studies
 from workloads import own_files
+from workloads.data import reading
 from workloads.data.files import write_atomically, write_once
 from workloads.own_files import OwnFile
 
@@ -73,4 +74,4 @@ def _changed(file: Path, kept: Path) -> str:
 
 def any_trained(folder: Path, workload: str) -> bool:
     """Whether a study has a finished cohort of a workload."""
-    return any(studies.cohort_path(folder, workload, 0).parent.glob("[0-9]*.parquet"))
+    return bool(reading.matching(studies.cohort_path(folder, workload, 0).parent, "[0-9]*.parquet"))

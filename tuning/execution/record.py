@@ -18,6 +18,7 @@ from results.studies import StudySpec
 from submissions.api import TrialOutcome, evaluations, workload_folder
 from submissions.points import Point
 from workloads.benchmarks import BENCHMARKS, benchmark, minimizes
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
 STUDY = re.compile(r"study_(\d+)")  # the last part of an experiment's name; its number is our repeat
@@ -188,7 +189,9 @@ def _points(workload: str, points: Sequence[Mapping[str, Any]] | None) -> dict[s
 def _facts(folder: Path) -> Mapping[str, Any] | None:
     """The newest metadata of a trial; None if it never came to write any."""
     files = {
-        int(m[1]): p for p in folder.glob("meta_data_*.json") if (m := re.search(r"_(\d+)\.json", p.name))
+        int(m[1]): p
+        for p in reading.matching(folder, "meta_data_*.json")
+        if (m := re.search(r"_(\d+)\.json", p.name))
     }
     if not files:
         return None

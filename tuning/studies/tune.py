@@ -31,6 +31,7 @@ from tuning.execution.jobs import Done, Job
 from tuning.execution.stopping import Stop
 from tuning.studies._growth import grown
 from workloads import own_files
+from workloads.data import reading
 from workloads.data.files import sweep, write_atomically, write_once
 from workloads.own_files import OwnFile
 
@@ -195,7 +196,8 @@ def _blocks(spec: StudySpec, names: Sequence[str]) -> dict[str, int]:
 
 
 def _has_trials(folder: Path) -> bool:
-    return any(folder.glob("trials/*/[0-9]*.parquet"))
+    of_workloads = reading.matching(folder / "trials", "*")
+    return any(reading.matching(one, "[0-9]*.parquet") for one in of_workloads)
 
 
 def _write(

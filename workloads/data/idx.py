@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import pathlib
 import zlib
 
@@ -87,7 +86,7 @@ def read_idx(path: pathlib.Path, magic: int) -> UInt8[np.ndarray, ...]:
 
 def _file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     for path in (folder / name, folder / f"{name}.gz"):
-        if os.path.lexists(path):  # whatever it is; who reads it says so
+        if reading.lies(path):  # whatever it is; who reads it says so
             return path
     return None
 

@@ -6,11 +6,13 @@ A pipe would be waited for and a device read without end, so what is not a regul
 from __future__ import annotations
 
 import errno
+import fnmatch
 import json
 import math
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,57 @@ def check_file(path: str | os.PathLike[str], absent: str = "no such file") -> os
         if is_kind(found.st_mode):
             raise ValueError(f"{path}: is {kind}; give a file")
     return found
+
+
+def lies(path: str | os.PathLike[str]) -> bool:
+    """Whether anything lies at a path, if only a link that leads nowhere.
+
+    `os.path.lexists` says no where a folder on the way may not be searched, and what lies there would be passed over.
+
+    Raises:
+      OSError: it cannot be known.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """What lies directly in a folder under a name of a pattern, in order of name; nothing where there is no folder.
+
+    `Path.glob` finds nothing either where a folder may not be listed, and what was there would be missing unsaid.
+
+    Args:
+      folder: which.
+      pattern: of a name, as of a shell.
+
+    Raises:
+      PermissionError: the folder may not be listed.
+      OSError: of any other kind.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below it, folder by folder in order of name.
+
+    Raises:
+      PermissionError: one of the folders may not be listed.
+      OSError: of any other kind.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for where, folders, names in os.walk(folder, onerror=refuse) if lies(folder) else ():
+        folders.sort()
+        yield from (Path(where, name) for name in sorted(names))
 
 
 def read_bytes(path: str | os.PathLike[str], absent: str = "no such file") -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from workloads.data import files, pictures, tfds_folder
+from workloads.data.caches import cache_folder
 
 FORMAT = 1  # of the files; a new number makes all of them anew
 
@@ -40,8 +40,14 @@ def resized_images(
     source.check_sizes(split)
     folder = _cache() / _key(source, split, label, shape)
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = pathlib.Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = pathlib.Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
+        except OSError as error:
+            raise OSError(
+                f"{folder.parent}: no place for decoded images: {error.strerror}; set XDG_CACHE_HOME to a folder that "
+                "may be written"
+            ) from error
         try:
             _write(unfinished, source, split, label, shape)
             unfinished.rename(folder)
@@ -101,5 +107,9 @@ def _key(source: tfds_folder.Folder, split: str, label: str, shape: tuple[int, i
 
 
 def _cache() -> pathlib.Path:
-    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    return base / "shortlist" / "images"
+    folder = cache_folder()
+    if folder is None:
+        raise ValueError(
+            "decoded images need a place, and this user has no home; set XDG_CACHE_HOME to a folder"
+        )
+    return folder / "images"

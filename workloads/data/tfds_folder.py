@@ -9,7 +9,6 @@ the older one that names a `type` and its `content`. Needs the extra `shortlist[
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,7 +131,8 @@ def find(data_dir: pathlib.Path, dataset: str) -> Folder:
 
 def is_prepared(data_dir: pathlib.Path, dataset: str) -> bool:
     """Whether the folder has that data set, in any config and version."""
-    return any(path.is_file() for path in (data_dir / dataset.partition(":")[0]).glob("**/dataset_info.json"))
+    files = reading.walk_files(data_dir / dataset.partition(":")[0])
+    return any(path.name == "dataset_info.json" for path in files)
 
 
 def read_split(
@@ -197,7 +197,7 @@ def _versions(folder: pathlib.Path) -> list[str]:
 def _config(root: pathlib.Path) -> pathlib.Path:
     """The folder of a data set's default config; the data set's own folder where that is not known."""
     marked = root / ".config" / "metadata.json"
-    if os.path.lexists(marked):
+    if reading.lies(marked):
         name = _json(marked).get("default_config_name")
         if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
             raise ValueError(f"{marked}: default_config_name is {name!r}; must be the name of a folder")
