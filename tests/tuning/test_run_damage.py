@@ -12,6 +12,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import workloads
+from results import read_algoperf_logs
 from results.studies import read_trials
 from submissions import api
 from tests.tuning.run_trials import arguments, numbers, same_numbers, written
@@ -261,6 +262,56 @@ def test_an_optimizer_is_packaged_once_and_another_is_refused(tmp_path):
             run(**given | {"optimizer": "adamw_optax", mode: True})
     assert made.stat().st_mtime_ns == before
     assert not list((tmp_path / "experiments").rglob(".*"))
+
+
+def test_another_optimizer_is_refused_while_the_first_trains_and_has_nothing_to_show(tmp_path):
+    space = tmp_path / "space.json"
+    point = {
+        "learning_rate": 0.1, "one_minus_beta1": 0.1, "use_nesterov": 0, "weight_decay": 0.0, "warmup_factor": 0.1,
+        "dropout_rate": 0.0, "label_smoothing": 0.0,
+    }  # fmt: skip
+    space.write_text(json.dumps([point, point]))
+    given = arguments(
+        tmp_path, tmp_path, "x", submission_path=None, optimizer="sgd_optax", tuning_search_space=space,
+        max_global_steps=2, num_tuning_trials=2, hparam_end_index=1,
+    )  # fmt: skip
+    made, said = tmp_path / "experiments" / "x" / "submission" / "submission.py", []
+    other = given | {"optimizer": "adamw_optax", "hparam_start_index": 1, "hparam_end_index": 2}
+
+    def begin_another(*_) -> None:
+        if not said:
+            assert not list(made.parents[1].rglob("outcome.json"))
+            before = made.read_bytes()
+            with pytest.raises(
+                ValueError, match=r"are being trained by another submission, such as .*trial_1;"
+            ) as found:
+                run(**other)
+            assert "\n" not in str(found.value)
+            assert made.read_bytes() == before
+            said.append(found)
+
+    (done,) = run(**given, progress=begin_another)
+    assert said
+    assert done.status == "done"
+    kept = sorted(path.name for path in (tmp_path / "experiments" / "x" / "algoperf.mnist_jax").iterdir())
+    for mode in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(ValueError, match="were trained by another submission"):
+            run(**other, **mode)
+    assert (
+        sorted(path.name for path in (tmp_path / "experiments" / "x" / "algoperf.mnist_jax").iterdir())
+        == kept
+    )
+
+
+def test_a_score_does_not_call_what_a_run_packaged_left_out(tmp_path):
+    given = arguments(
+        tmp_path, tmp_path, "mine/study_0", submission_path=None, optimizer="sgd_optax", tuning_search_space=None,
+        max_global_steps=1,
+    )  # fmt: skip
+    run(**given)
+    found = read_algoperf_logs(tmp_path / "experiments")
+    assert len(found.trials) == 1
+    assert found.left_out == ()
 
 
 def test_flags_that_numbers_come_from_are_compared_in_full(cut):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -11,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import submissions
+from results import studies
 from submissions.api import loading, write_rule
 from submissions.package import package
+from tuning.execution import locks
+from workloads.data import reading
 from workloads.own_files import is_file_form
 
-FOLDER = "submission"
+FOLDER = studies.SUBMISSION
 SPACE = "tuning_search_space.json"
 
 
@@ -54,8 +58,8 @@ def fingerprint(folder: Path, optimizer: str) -> str:
     return digest
 
 
-def keep(folder: Path, experiment: Path, replaced: Iterable[Path]) -> Path:
-    """Puts a packaged submission into its place; one that is there and the same stays.
+def check(folder: Path, experiment: Path, replaced: Iterable[Path]) -> None:
+    """Accepts a packaged submission for trials of an experiment.
 
     Args:
       folder: of `packaged`.
@@ -63,24 +67,57 @@ def keep(folder: Path, experiment: Path, replaced: Iterable[Path]) -> Path:
       replaced: folders of trials that are trained by it.
 
     Raises:
-      ValueError: other trials of the experiment were trained by another.
+      ValueError: other trials of the experiment were trained by another, or are while this is asked.
     """
     place = experiment / FOLDER
-    if place.exists() and _sources(place) != _sources(folder):
-        others = {file.parent for file in experiment.glob("*_jax/trial_*/outcome.json")} - set(replaced)
-        if others:
+    if not place.exists() or _sources(place) == _sources(folder):
+        return
+    replaced = set(replaced)
+    begun = {
+        trial
+        for of_workload in reading.matching(experiment, "*_jax")
+        for trial in reading.matching(of_workload, "trial_*")
+        if any((trial / name).exists() for name in ("outcome.json", "eval_measurements.csv"))
+    }
+    # What trains may have nothing to show yet.
+    training = {
+        experiment / of_workload.name / f"trial_{trial}"
+        for of_workload in reading.matching(experiment / studies.RECORD, "*")
+        for trial in locks.held(of_workload / locks.FOLDER)
+    }
+    for others, are in ((training, "are being"), (begun, "were")):
+        if others - replaced:
             raise ValueError(
-                f"{place}: trials of this experiment were trained by another submission, such as {min(others)}; choose "
-                "another --experiment-name"
+                f"{place}: trials of this experiment {are} trained by another submission, such as "
+                f"{min(others - replaced)}; choose another --experiment-name"
             )
-        aside = folder.parent / "before"
-        os.replace(place, aside)
-    if not place.exists():
-        os.replace(folder, place)
+
+
+def keep(folder: Path, experiment: Path, replaced: Iterable[Path]) -> Path:
+    """Puts a packaged submission into its place; one that is there and the same stays.
+
+    Args:
+      folder, experiment, replaced: as of `check`.
+
+    Raises:
+      ValueError: as `check`.
+    """
+    place, replaced = experiment / FOLDER, tuple(replaced)
+    while not place.exists() or _sources(place) != _sources(folder):
+        if place.exists():
+            check(folder, experiment, replaced)
+            os.replace(place, folder.parent / "before")
+        try:
+            os.replace(folder, place)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # Another run has just put its own there.
     shutil.rmtree(folder.parent, ignore_errors=True)  # now, as a run that is killed would leave it
     return place
 
 
 def _sources(folder: Path) -> dict[str, bytes]:
-    files = (*folder.glob("*.py"), folder / SPACE)
+    files = (*reading.matching(folder, "*.py"), folder / SPACE)
     return {file.name: file.read_bytes() for file in files if file.is_file()}

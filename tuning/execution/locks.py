@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from workloads.data import reading
 from workloads.data.files import naming
 
+FOLDER = "locks"  # beside the record: a trial's own folder may be deleted
 SECONDS_TO_DIE = 2.0  # that a killed run's trial is given
 _UNSUPPORTED = (
     errno.ENOLCK,
@@ -125,6 +127,28 @@ class TrialLocks:
 
     def _file(self, trial: int) -> Path:
         return self._folder / str(trial)
+
+
+def held(folder: Path) -> list[int]:
+    """The trials whose locks in a folder somebody holds, this process included; none on a file system without locks."""
+    return [int(file.name) for file in reading.matching(folder, "[0-9]*") if _is_held(file)]
+
+
+def _is_held(file: Path) -> bool:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def keep_from_children(lock: int) -> None:

@@ -20,18 +20,17 @@ import workloads
 from results import studies
 from submissions import api
 from submissions.api import TrialOutcome, TrialSpec, evaluations, failures, workload_folder
-from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process, kept_files
-from tuning.execution.locks import TrialLocks
+from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process, kept_files, locks
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from tuning.execution.stopping import Stop
+from workloads.data import reading
 from workloads.data.files import sweep
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 SPACE = "tuning_search_space.json"  # as AlgoPerf calls it, in a submission's folder
 SEEDS = 2**32  # JAX takes and NumPy demands seeds below
-LOCKS = "locks"  # beside the record: a trial's own folder may be deleted
 
 
 def run(
@@ -137,8 +136,10 @@ def run(
     folders = {trial: folder / f"trial_{trial}" for trial in range(first + 1, end + 1)}
     _check_room(folders, overwrite, resume)
     with contextlib.ExitStack() as held:
-        locks = held.enter_context(TrialLocks(experiment / studies.RECORD / folder.name / LOCKS, experiment))
-        locks.take(
+        taken = held.enter_context(
+            locks.TrialLocks(experiment / studies.RECORD / folder.name / locks.FOLDER, experiment)
+        )
+        taken.take(
             (t for t, ended in _outcomes(folders, resume).items() if not _is_over(ended)), attendant.say
         )
         ended = _outcomes(folders, resume)  # now nobody else changes them
@@ -185,8 +186,10 @@ def run(
         if not overwrite:
             for trial, spec in specs.items():
                 _trial_folder.check_same(spec, ended[trial])
+        if made is not None:
+            _packaged.check(made, experiment, folders.values())
         if own is not None:
-            stay = set(folder.glob("trial_*")) - set(folders.values() if overwrite else ())
+            stay = set(reading.matching(folder, "trial_*")) - set(folders.values() if overwrite else ())
             kept_files.check_workload(copy.parents[1], workload, own, any(map(_has_begun, stay)))
         # Nothing was written so far but locks; from here on the run is what was asked for.
         if overwrite:
@@ -215,7 +218,7 @@ def run(
         )
         if own is not None:
             kept_files.keep_workload(
-                record.folder, workload, own, any(map(_has_begun, folder.glob("trial_*")))
+                record.folder, workload, own, any(map(_has_begun, reading.matching(folder, "trial_*")))
             )
         sweep(record.folder)
         record.begin()
@@ -234,7 +237,7 @@ def run(
                 if own is not None:  # the file may change while a run goes on
                     spec = dataclasses.replace(spec, workload_file=str(own.where(copy)))
                 attendant.what = f"{workload}, trial {trial} of {num_tuning_trials}"
-                outcome = _train(spec, record, locks.of(trial) if isolated else None, attendant)
+                outcome = _train(spec, record, taken.of(trial) if isolated else None, attendant)
             outcomes.append(outcome)
     return outcomes
 
@@ -310,7 +313,7 @@ def _is_over(outcome: TrialOutcome | None, say: Callable[[str], None] = lambda _
     why = _trial_folder.lacks_evaluations(outcome)
     if not why:
         return True
-    there = any(Path(outcome.folder).glob("checkpoint_*.npz"))
+    there = bool(reading.matching(Path(outcome.folder), "checkpoint_*.npz"))
     does = (
         "goes on from its last checkpoint" if there else "has no checkpoint that they could be restored from"
     )
