@@ -34,6 +34,7 @@ OF_DATA = "tune algoperf/mnist --study {dir}/made --steps 2 --eval-period 1 --bu
 PREPARED = {
     "tune": (TUNE.replace("budget 2", "budget 1"),),
     "run": ("package --list medapati2025 --authors A --out {dir}/packaged", RUN),
+    "replace": ("report {dir}/fractions.csv --out {dir}/reported",),
     "package": ("package --list medapati2025 --authors A --out {dir}/packaged",),
 }
 
@@ -160,6 +161,9 @@ def _writing() -> Iterator[Case]:
         for right in ("write", "search"):
             yield Case(group, command, "locked", right, makes=True)
         yield Case(group, command, "locked", "read", EITHER, makes=True)
+    for locked in ("reported", "reported/figures"):
+        for right in ("write", "read", "search"):
+            yield Case("replace", PREPARED["replace"][0] + " --overwrite", locked, right)
     # There already, and empty: what is made beside it takes its place.
     for command in (
         "report {dir}/fractions.csv --out {dir}/locked",

@@ -9,6 +9,7 @@ out/report.json      marks the folder as a report and names its files; the findi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from reports.page._csv import csv_bytes
 from reports.page._markdown import markdown_table
 from reports.page._page import render_page
 from reports.page._report import Report
+from workloads.data import reading
 from workloads.data.files import naming
 
 MARKER = "report.json"
@@ -84,12 +86,12 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
 
 
 def _check_free(out: Path, overwrite: bool) -> None:
-    """Raises FileExistsError unless `out` may be written."""
+    """Raises FileExistsError unless `out` may be written, PermissionError where it cannot be known."""
     if not out.exists():
         return
     if not out.is_dir():
         raise FileExistsError(f"{out}: is a file; a report is a folder, choose another path")
-    present = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
+    present = {str(path.relative_to(out)) for path in reading.walk_files(out)}
     if not present:
         return
     try:
@@ -108,6 +110,9 @@ def _check_free(out: Path, overwrite: bool) -> None:
         raise FileExistsError(
             f"{out}: holds an earlier report; overwrite it (--overwrite) or choose another folder"
         )
+    for folder in {(out / name).parent for name in present}:
+        if not os.access(folder, os.W_OK | os.X_OK):  # what steps aside could not be removed then
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def _put_in_place(beside: Path, out: Path) -> None:
