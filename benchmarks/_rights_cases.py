@@ -198,7 +198,7 @@ def _packaging() -> Iterator[Case]:
         yield Case("package", "validate {dir}/packaged --no-dry-run", "packaged", right)
         yield Case("package", DRY, "packaged", right)
         yield Case("package", OF_DATA, "data", right)
-        yield Case("package", OF_DATA, "data/mnist", right, TOLD if right == "read" else REFUSED)
+        yield Case("package", OF_DATA, "data/mnist", right, EITHER if right == "read" else REFUSED)
     yield Case("package", OF_DATA, "data/mnist/train-images-idx3-ubyte", "read")
     yield Case("package", DRY, "packaged/submission.py", "read")
 
