@@ -41,12 +41,11 @@ class Answer(NamedTuple):
     """What became of it.
 
     `outcome` is "one line" (refused, exit status 2), "many lines" (refused, but not in one line), "traceback", "hang",
-    or "taken"; `said` is the line, or where the traceback ends; `shown` what was printed where it was taken.
+    or "taken"; `said` is the line, or where the traceback ends, or what of a missing right was told beside the result.
     """
 
     outcome: str
     said: str
-    shown: str = ""
 
 
 class Hang(BaseException):
@@ -116,7 +115,11 @@ def _answer_in_time(do: Callable[[], None], folder: Path, seconds: float) -> Ans
         except BaseException as error:  # what else a person would see as a traceback
             return Answer("traceback", _place(error))
         litter = [str(path.relative_to(folder)) for path in folder.rglob("*.tmp")]
-        return Answer("litter", litter[0]) if litter else Answer("taken", "", out.getvalue() + err.getvalue())
+        return Answer("litter", litter[0]) if litter else Answer("taken", _told_beside(out.getvalue()))
+
+
+def _told_beside(shown: str) -> str:
+    return next((line.strip()[:200] for line in shown.splitlines() if "ermission denied" in line), "")
 
 
 def _read(kind: Kind, reader: str, folder: Path) -> None:

@@ -110,20 +110,20 @@ def _judged(case: Case, answer: Answer, folder: Path, before: dict[str, bytes]) 
         return Answer("litter", litter[0])
     if answer.outcome == "many lines" and "isnotreadable" in re.sub(r"[│\s]", "", answer.said):
         return Answer("usage error", "is not readable")  # Typer's, in a frame
-    if answer.outcome == "taken" and "ermission denied" in answer.shown:
-        line = next(line for line in answer.shown.splitlines() if "ermission denied" in line)
-        return Answer("told", line.strip()[:200])
+    if answer.outcome == "taken" and answer.said:
+        return Answer("told", answer.said)
     if answer.outcome == "one line":
-        if not before.items() <= _content(folder).items():
-            return Answer("lost", f"what was there has changed; {answer.said}")
+        after = _content(folder)
+        if changed := [path for path in before if before[path] != after.get(path)]:
+            return Answer("lost", f"{changed[0]} has changed; {answer.said}")
         if str(os.path.normpath(folder / case.locked)) not in answer.said or "ermission" not in answer.said:
             return Answer("no path", answer.said)
     return answer
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    """All but what a study or run has begun to do, which it writes down first."""
-    begun = ("study.json", "trial.json")
+    """All but what says what a study or run has begun or done, which goes on while it does."""
+    begun = ("study.json", "trial.json", "runs.jsonl")
     return {
         str(path): hashlib.sha256(path.read_bytes()).digest()
         for path in folder.rglob("*")

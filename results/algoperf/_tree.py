@@ -10,7 +10,6 @@ Reference: mlcommons/algorithmic-efficiency, submission_runner.py; mlcommons/sub
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,6 @@ WORKLOAD = re.compile(r"(.+)_(jax|pytorch)(?:_\d[\d_-]*)?")
 # Leaderboards lie at most this far below the folder given; deeper means that somebody passed their home
 # folder.
 MAX_DEPTH = 5
-UNSEEN = f"cannot be listed: {os.strerror(errno.EACCES)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,17 +72,9 @@ def holds_trials(root: Path) -> bool:
     """Whether there is a trial anywhere in the tree; looks no further than the first.
 
     Raises:
-      PermissionError: none was found, and a folder may not be looked into.
+      PermissionError: a folder may not be looked into: what is in it would be missing unsaid.
     """
-    left_out: list[LeftOut] = []
-    if any(
-        _trials_of_study(folder, "", "", study, left_out) for _, study, folder in _studies(root, left_out)
-    ):
-        return True
-    unseen = next((one.path for one in left_out if one.reason == UNSEEN), None)
-    if unseen is not None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), unseen)
-    return False
+    return any(_trials_of_study(folder, "", "", study, []) for _, study, folder in _studies(root, []))
 
 
 def _studies(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, int, Path]]:
@@ -97,14 +87,14 @@ def _studies(root: Path, left_out: list[LeftOut]) -> Iterator[tuple[Path, int, P
 
 
 def _studies_below(folder: Path, left_out: list[LeftOut], depth: int) -> Iterator[tuple[Path, int, Path]]:
-    folders, files = _entries(folder, left_out)
+    folders, files = _entries(folder)
     studies = [(int(match[1]), name) for name in folders if (match := STUDY.fullmatch(name))]
     if studies:
         yield from ((folder, number, folder / name) for number, name in sorted(studies))
         strays = [name for name in folders if not STUDY.fullmatch(name)]
         left_out += [LeftOut(str(folder / name), "not a study folder (study_<number>)") for name in strays]
         left_out += _stray_files(folder, files, "a submission holds studies")
-    elif any(WORKLOAD.fullmatch(name) and _has_trials(folder / name, left_out) for name in folders):
+    elif any(WORKLOAD.fullmatch(name) and _has_trials(folder / name) for name in folders):
         # What AlgoPerf's runner leaves when the experiment's name does not end in study_<k>.
         yield folder, 0, folder
     elif depth:
@@ -120,7 +110,7 @@ def _studies_below(folder: Path, left_out: list[LeftOut], depth: int) -> Iterato
 def _trials_of_study(
     folder: Path, leaderboard: str, submission: str, study: int, left_out: list[LeftOut]
 ) -> list[TrialFolder]:
-    folders, files = _entries(folder, left_out)
+    folders, files = _entries(folder)
     launches: dict[str, list[tuple[int, str, list[TrialFolder]]]] = {}
     for name in folders:
         if name == RECORD:
@@ -134,7 +124,7 @@ def _trials_of_study(
             left_out.append(LeftOut(str(path), reason))
             continue
         workload, framework = match[1], match[2]
-        names, _ = _entries(path, left_out)  # files beside the trials are the console logs of each launch
+        names, _ = _entries(path)  # files beside the trials are the console logs of each launch
         numbers = {int(found[1]): trial for trial in names if (found := TRIAL.fullmatch(trial))}
         strays = set(names) - set(numbers.values())
         left_out += [LeftOut(str(path / n), "not a trial folder (trial_<number>)") for n in sorted(strays)]
@@ -157,20 +147,17 @@ def _trials_of_study(
     return chosen
 
 
-def _has_trials(folder: Path, left_out: list[LeftOut]) -> bool:
-    return any(TRIAL.fullmatch(name) for name in _entries(folder, left_out)[0])
+def _has_trials(folder: Path) -> bool:
+    return any(TRIAL.fullmatch(name) for name in _entries(folder)[0])
 
 
-def _entries(folder: Path, left_out: list[LeftOut]) -> tuple[list[str], list[str]]:
+def _entries(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the folders and of the files, sorted; hidden ones are nobody's data."""
     folders, files = [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    (folders if entry.is_dir() else files).append(entry.name)
-    except PermissionError as error:
-        left_out.append(LeftOut(error.filename or str(folder), UNSEEN))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (folders if entry.is_dir() else files).append(entry.name)
     return sorted(folders), sorted(files)
 
 
