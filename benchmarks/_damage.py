@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +22,15 @@ RAW = "raw:"  # a string of JSON data that begins so is written as it stands beh
 
 
 class Damage(NamedTuple):
-    """One way to spoil a file."""
+    """One way to spoil a file.
+
+    `legal` maps the first word of a reader to why the file is a legal one still for it, and no other reader may take
+    it; None: the rules of the kind tell.
+    """
 
     name: str
     do: Callable[[Path], object]
+    legal: Mapping[str, str] | None = None
 
 
 def of_any_file(generator: np.random.Generator, flips: int = 10) -> Iterator[Damage]:

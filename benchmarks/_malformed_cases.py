@@ -1,4 +1,8 @@
-"""What becomes of a command or a reader that is given a spoilt file: one line, a traceback, no answer, or taken."""
+"""What becomes of a command or a reader that is given a spoilt file: one line, a traceback, no answer, or taken.
+
+What is taken is judged: by the answer to the valid file, by what the answer says of the damage, and by whether the file
+is a legal one still. The rest is garbage.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,22 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import _damage, _malformed_kinds
+from benchmarks._answers import Made, made_by_command, made_by_reader
+from benchmarks._damage import Damage
 from benchmarks._malformed_kinds import Kind
+from benchmarks._malformed_rules import legal_still
 
+COMMAND = object()  # stands for what a command printed
 PROGRESS = re.compile(r".+: \d+/\d+, [\d.]+")
 ROOT = Path(__file__).resolve().parent.parent
+# What may become of a case: refused, or taken for a reason.
+RIGHT = ("one line", "same", "named", "legal")
+WRONG = ("garbage", "many lines", "traceback", "hang", "litter")
 
 
 class Case(NamedTuple):
@@ -40,12 +51,22 @@ class Case(NamedTuple):
 class Answer(NamedTuple):
     """What became of it.
 
-    `outcome` is "one line" (refused, exit status 2), "many lines" (refused, but not in one line), "traceback", "hang",
-    or "taken"; `said` is the line, or where the traceback ends, or what of a missing right was told beside the result.
+    `outcome` is one of these; `said` is the line, the reason, or where the traceback ends.
+
+    one line    refused, exit status 2
+    same        taken, and answered to the last digit as the valid file is
+    named       taken, the damaged part left out or passed over, which the answer says
+    legal       taken, and the file is a legal one still, by rules that stand beside its kind
+    garbage     taken, and none of these
+    many lines  refused, but not in one line
+    traceback   of ours
+    hang        no answer in time
+    litter      a temporary file is left
     """
 
     outcome: str
     said: str
+    made: Made | None = None  # where it is taken
 
 
 class Hang(BaseException):
@@ -75,64 +96,88 @@ def of_kind(
         valid.mkdir()
         kind.make(valid)
         damages = _damage.chosen(kind.damages(np.random.default_rng(seed), valid), seed, most)
-        every = [_damage.Damage("valid", lambda path: None), *damages]
+        every = [Damage("valid", lambda path: None), *damages]
+        sound: dict[str, Made] = {}
         for number, damage in enumerate(every):
             for reader in (*kind.commands, *kind.readers)[:readers]:
                 folder = Path(base) / f"case{number}"  # by whose name some readers remember what they read
                 shutil.copytree(valid, folder)
                 damage.do(folder / kind.file)
-                yield Case(kind.name, damage.name, reader), _of_reader(kind, reader, folder, seconds)
+                answer = _of_reader(kind, reader, folder, seconds)
+                if number == 0 and answer.made is not None:
+                    sound[reader] = answer.made
+                elif answer.made is not None and reader in sound:
+                    answer = _judged(kind, damage, reader, answer.made, sound[reader], valid, folder)
+                yield Case(kind.name, damage.name, reader), answer
                 shutil.rmtree(folder)
+
+
+def _judged(
+    kind: Kind, damage: Damage, reader: str, made: Made, sound: Made, valid: Path, folder: Path
+) -> Answer:
+    if made == sound:
+        return Answer("same", "")
+    if new := made.left_out - sound.left_out:
+        return Answer("named", "; ".join(sorted(new)))
+    if made.content == sound.content:  # and what it warns of is the damage
+        return Answer("named", "; ".join(sorted(made.warnings ^ sound.warnings)))
+    if damage.legal is None:
+        why = legal_still(kind.name, valid / kind.file, folder / kind.file)
+    else:
+        why = damage.legal.get(reader.split()[0], "")
+    return Answer("legal", why) if why else Answer("garbage", made.differs(sound))
 
 
 def answer_of(line: str, folder: Path, seconds: float) -> Answer:
     """What becomes of a command line, run in this process."""
-    return _answer(lambda: _command(line), folder, seconds)
+    return _answer(lambda: _command(line), folder, folder / "given", seconds)
 
 
 def _of_reader(kind: Kind, reader: str, folder: Path, seconds: float) -> Answer:
+    given = folder / kind.file
     if reader in kind.readers:
-        return _answer(lambda: _read(kind, reader, folder), folder, seconds)
-    line = reader.format(dir=folder, file=folder / kind.file, out=folder / "made")
-    return _answer(lambda: _command(line), folder, seconds)
+        answer = _answer(lambda: _read(kind, reader, folder), folder, given, seconds)
+    else:
+        line = reader.format(dir=folder, file=given, out=folder / "made")
+        answer = _answer(lambda: _command(line), folder, given, seconds)
+    return answer
 
 
-def _answer(do: Callable[[], None], folder: Path, seconds: float) -> Answer:
+def _answer(do: Callable[[], Any], folder: Path, given: Path, seconds: float) -> Answer:
     try:
-        return _answer_in_time(do, folder, seconds)
+        return _answer_in_time(do, folder, given, seconds)
     except Hang as late:  # it came while the answer was put in words
         return Answer("hang", _place(late))
 
 
-def _answer_in_time(do: Callable[[], None], folder: Path, seconds: float) -> Answer:
+def _answer_in_time(do: Callable[[], Any], folder: Path, given: Path, seconds: float) -> Answer:
     with _within(seconds), _quiet() as (out, err), _cache(folder):
         try:
-            do()
+            value = do()
         except Hang:
             return Answer("hang", _place(sys.exc_info()[1]))
         except SystemExit as end:
             return _of_status(end.code, out.getvalue(), err.getvalue())
         except BaseException as error:  # what else a person would see as a traceback
             return Answer("traceback", _place(error))
-        litter = [str(path.relative_to(folder)) for path in folder.rglob("*.tmp")]
-        return Answer("litter", litter[0]) if litter else Answer("taken", _told_beside(out.getvalue()))
+    if litter := [str(path.relative_to(folder)) for path in folder.rglob("*.tmp")]:
+        return Answer("litter", litter[0])
+    if value is COMMAND:
+        return Answer("taken", "", made_by_command(out.getvalue(), err.getvalue(), folder, given))
+    return Answer("taken", "", made_by_reader(value, folder, given))
 
 
-def _told_beside(shown: str) -> str:
-    return next((line.strip()[:200] for line in shown.splitlines() if "ermission denied" in line), "")
-
-
-def _read(kind: Kind, reader: str, folder: Path) -> None:
+def _read(kind: Kind, reader: str, folder: Path) -> object:
     from shortlist import _errors
 
     try:
-        _malformed_kinds.function(reader)(*kind.readers[reader](folder))
+        return _malformed_kinds.function(reader)(*kind.readers[reader](folder))
     except (ValueError, OSError) as error:
         _errors.say(_errors.told(error) or "")
         raise SystemExit(2) from None
 
 
-def _command(line: str) -> None:
+def _command(line: str) -> object:
     from shortlist import cli
 
     sys.argv = ["shortlist", *shlex.split(line)]
@@ -141,6 +186,7 @@ def _command(line: str) -> None:
     except SystemExit as end:
         if end.code:
             raise
+    return COMMAND
 
 
 def _of_status(status: object, out: str, err: str) -> Answer:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import gzip
 import importlib
+import io
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +69,7 @@ SPACE = {
     "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
     "warmup_fraction": {"feasible_points": [0.02, 0.1]},
 }
-TARGETS = {"format": 1, "targets": {"a/b": {"metric": "loss", "validation_target": 0.5, "test_target": None}}}
+TARGETS = {"format": 1, "targets": {"a/b": {"metric": "loss", "validation_target": 0.5, "test_target": 0.6}}}
 FACTS = {"workloads": [{"name": "taskset/mlp_family_seed0", "parameters": 100}]}
 FRACTIONS = pl.DataFrame(
     {
@@ -84,8 +85,8 @@ def _dumped(file: str, content: Any) -> Callable[[Path], object]:
     return lambda folder: (folder / file).write_text(json.dumps(content)) and None
 
 
-def _study(folder: Path) -> None:
-    """A study as `tune` leaves it, of curves from a formula."""
+def _study(folder: Path, sealed: bool = True) -> None:
+    """A study as `tune` leaves it, of curves from a formula; unsealed, as it left them before it sealed files."""
     from results import studies
     from results.studies import Programs, StudySpec
     from submissions.points import Point
@@ -97,7 +98,7 @@ def _study(folder: Path) -> None:
         strategy={"name": "quasirandom", "budget": 4}, points=dict.fromkeys(STUDY_WORKLOADS, points),
         workloads=STUDY_WORKLOADS, cohort_size=4, steps=40, eval_period=10, eval_at_start=True, draws="quasi-random",
         data=dict.fromkeys(STUDY_WORKLOADS, data),
-        programs={name: Programs(width=4, side_by_side=1) for name in STUDY_WORKLOADS},
+        programs={name: Programs(width=4, side_by_side=1) for name in STUDY_WORKLOADS}, sealed=sealed,
     )  # fmt: skip
     studies.write_spec(folder / "study", spec)
     steps = [0, 10, 20, 30, 40]
@@ -121,11 +122,18 @@ def _study(folder: Path) -> None:
             f"{role}/loss": pl.List(pl.Float64)
             for role in ("train", "inner_validation", "validation", "test")
         }
+        trials = pl.DataFrame(rows, schema=schema)
         studies.write_cohort(
-            folder / "study", workload, 0, studies.as_parquet(pl.DataFrame(rows, schema=schema))
+            folder / "study", workload, 0, studies.as_parquet(trials) if sealed else _plain_parquet(trials)
         )
     run = studies.Run(8, 2, 1.0, 2.0, "cpu", {"jax": "0.10.2"}, "shortlist tune")
     studies.write_run(folder / "study", run)
+
+
+def _plain_parquet(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def _archives() -> list[Any]:
@@ -343,15 +351,17 @@ def _of_own_optimizer(generator: np.random.Generator, folder: Path) -> Iterator[
     def inside(name: str, line: str) -> Damage:
         indented = "".join(f"    {part}\n" for part in line.split("\n"))
         return Damage(
-            name, lambda path: path.write_text(OWN_OPTIMIZER.rpartition("    return")[0] + indented) and None
+            name,
+            lambda path: path.write_text(OWN_OPTIMIZER.rpartition("    return")[0] + indented) and None,
+            legal={"package": "packed as it is and not called; validate calls it"},
         )
 
     def first(name: str, line: str) -> Damage:
-        return Damage(name, lambda path: path.write_text(line + "\n" + OWN_OPTIMIZER) and None)
+        return Damage(name, lambda path: path.write_text(line + "\n" + OWN_OPTIMIZER) and None, {})
 
     def declared(name: str, what: str) -> Damage:
         text = OWN_OPTIMIZER.replace('learning_rate=(1e-4, 1e-1, "log")', what)
-        return Damage(name, lambda path: path.write_text(text) and None)
+        return Damage(name, lambda path: path.write_text(text) and None, {})
 
     yield first("import: SystemExit", "raise SystemExit(0)")
     yield first("import: sys.exit", "import sys; sys.exit('no')")
@@ -429,6 +439,14 @@ def build(data_dir):
 """
 
 
+# What of the damages below changes the workload and is its author's right, with the reason.
+LEGAL = {
+    "another cost class": "any name; those that nobody measured have a width of their own, and no number depends on it",
+    "fields of lists": "lists of numbers are read as arrays",
+    "a split that is missing": "a workload may have no test split",
+}
+
+
 def _of_own_workload(generator: np.random.Generator, folder: Path) -> Iterator[Damage]:
     del folder
     yield from _damage.of_text(generator)
@@ -436,7 +454,9 @@ def _of_own_workload(generator: np.random.Generator, folder: Path) -> Iterator[D
     def changed(name: str, old: str, new: str) -> Damage:
         assert old in OWN_WORKLOAD, old
         text = OWN_WORKLOAD.replace(old, new)
-        return Damage(name, lambda path: path.write_text(text) and None)
+        return Damage(
+            name, lambda path: path.write_text(text) and None, {"tune": LEGAL[name]} if name in LEGAL else {}
+        )
 
     for name in ("init", "loss", "metrics", "transform", "build"):
         head = next(line for line in OWN_WORKLOAD.splitlines() if line.startswith(f"def {name}("))
@@ -559,6 +579,9 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind("study.json", "study/study.json", _study, _of_json_in("study/study.json"), _OF_STUDY),
     Kind("cohort", _SET, _study, _of_parquet_in(_SET), _OF_STUDY),
+    Kind(
+        "cohort without a checksum", _SET, lambda folder: _study(folder, sealed=False), _of_parquet_in(_SET), _OF_STUDY
+    ),
     Kind(
         "runs of a study", "study/runs.jsonl", _study, lambda generator, folder: _damage.of_text(generator),
         readers={"results.studies:read_runs": lambda folder: (folder / "study",)},

@@ -18,7 +18,17 @@ from lists._list_file import HyperparameterList
 from lists._notes import adds_of, late_note, padding_note, repeats_note
 from lists._repeats import costs_by_repeat
 from lists._ties import MERIT
-from results import By, Fractions, Results, choose_benchmark, choose_submission, late, pool, read_source
+from results import (
+    By,
+    Fractions,
+    LeftOut,
+    Results,
+    choose_benchmark,
+    choose_submission,
+    late,
+    pool,
+    read_source,
+)  # fmt: skip
 from submissions.points import Point
 
 Progress = Callable[[str, int, int], None]
@@ -36,6 +46,7 @@ class BuiltList:
       by, method, penalty, ties, source: how it was built, and from where.
       update_rule: what the points are hyperparameters of; None for a table of fractions.
       hyperparameters: point -> its hyperparameters; empty for a table of fractions.
+      left_out, warnings: of the source, see `Results`.
     """
 
     name: str
@@ -50,6 +61,8 @@ class BuiltList:
     source: str
     update_rule: str | None
     hyperparameters: Mapping[str, Mapping[str, float]]
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def adds(self) -> int:
@@ -115,6 +128,8 @@ class BuiltList:
             "fractions": table.select(self.fractions.workloads).to_numpy()[-1].tolist(),
             "hyperparameters": [dict(self.hyperparameters.get(p, {})) for p in table["point"]],
             "notes": list(self.notes()),
+            "warnings": list(self.warnings),
+            "left_out": [item.to_json() for item in self.left_out],
         }
 
     def as_list(self) -> HyperparameterList:
@@ -188,7 +203,7 @@ def build_list(
     return BuiltList(
         name=Path(where).resolve().name, title=title, fractions=fractions, chosen=chosen, asked=size,
         by=by, method=method, penalty=penalty, ties=ties, source=where, update_rule=rule,
-        hyperparameters=hyperparameters,
+        hyperparameters=hyperparameters, **said_of(read),
     )  # fmt: skip
 
 
@@ -201,6 +216,13 @@ def read_if_needed(
     if isinstance(source, Fractions):
         return source, "a table of fractions"
     return read_source(source, progress, benchmark, ruleset), str(source)
+
+
+def said_of(source: Results | Fractions) -> dict[str, Any]:
+    """What a source leaves out and what it warns of; nothing where it is a table of fractions."""
+    if isinstance(source, Fractions):
+        return {}
+    return {"left_out": source.left_out, "warnings": source.warnings}
 
 
 def _hyperparameters(

@@ -14,6 +14,7 @@ from lists._normalised_lists import exact_normalised, greedy_normalised, normali
 from lists._notes import adds_of, padding_note
 from lists._task_costs import Progress, TaskCosts, choose_set, task_costs
 from lists._ties import MERIT
+from results import LeftOut
 from results.curves import Curves
 from submissions.points import Point
 
@@ -33,6 +34,7 @@ class CurveList:
       source: where the curves were read from.
       update_rule: what the hyperparameters are for; None where it is not known.
       hyperparameters: point -> its hyperparameters, where they are known.
+      left_out: of the source, see `Curves`.
     """
 
     costs: TaskCosts
@@ -45,6 +47,7 @@ class CurveList:
     source: str
     update_rule: str | None
     hyperparameters: dict[str, dict[str, float]]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -95,6 +98,7 @@ class CurveList:
             "floor": list(self.floor),
             "hyperparameters": [self.hyperparameters.get(point, {}) for point in self.points],
             "notes": list(self.notes()),
+            "left_out": [item.to_json() for item in self.left_out],
         }
 
     def as_list(self, name: str) -> HyperparameterList:
@@ -180,4 +184,5 @@ def list_from_curves(
         source=curves.source,
         update_rule=rules[0] if len(rules) == 1 else None,
         hyperparameters=curves.hyperparameters,
+        left_out=curves.left_out,
     )

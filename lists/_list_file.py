@@ -43,6 +43,9 @@ from workloads.spelling import did_you_mean
 
 FORMATS = (1, 2)
 METHODS = ("greedy", "exact", "given")
+_ROUNDING = (
+    1e-9  # costs are exponentials of sums of logarithms, in any order, and may be written with fewer digits
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +99,17 @@ class HyperparameterList:
         for k, value in enumerate(self.costs):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"costs[{k}]: is {value:g}; must be positive and finite")
+            # C_tau caps every fraction at tau, and a point more cannot make a list worse.
+            if self.penalty is not None and value > self.penalty * (1 + _ROUNDING):
+                raise ValueError(
+                    f"costs[{k}]: is {value:g}; must be at most {self.penalty:g}, the penalty, which is what a list "
+                    "costs that reaches nothing"
+                )
+            if k and value > self.costs[k - 1] * (1 + _ROUNDING):
+                raise ValueError(
+                    f"costs[{k}]: is {value:g}, more than {self.costs[k - 1]:g} of the list without its last point; "
+                    "costs never rise along a list"
+                )
         if self.adds is not None and not 0 <= self.adds <= len(self.points):
             raise ValueError(
                 f"adds: is {self.adds}; must be from 0 to {len(self.points)}, the points of the list"
@@ -305,6 +319,9 @@ def parse_list(text: bytes, where: str) -> HyperparameterList:
         points = []
         for k, point in enumerate(read.points):
             try:
+                for name, value in point.hyperparameters.items():
+                    if isinstance(value, bool):
+                        raise ValueError(f"point {point.id}: {name} is {value!r}; write 1 or 0 for yes or no")
                 points.append(Point(point.id, point.hyperparameters))
             except ValueError as error:
                 raise ValueError(f"points[{k}]: {error}") from None

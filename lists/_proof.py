@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lists._build import Progress, read_if_needed
+from lists._build import Progress, read_if_needed, said_of
 from lists._leave_one_out import LeaveOneOut
 from lists._leave_one_out import leave_one_out as of_arrays
 from lists._notes import late_note, repeats_note
 from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._ties import MERIT, TIES
-from results import By, Fractions, Results, late, pool
+from results import By, Fractions, LeftOut, Results, late, pool
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class LeftOneOut:
       fractions: of all points there were to choose from.
       result: the lists and their fractions on the workload each has not seen.
       by, source: which budget, and from where.
+      left_out, warnings: of the source, see `Results`.
     """
 
     title: str
@@ -34,6 +35,8 @@ class LeftOneOut:
     result: LeaveOneOut
     by: By
     source: str
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def table(self) -> pl.DataFrame:
         """One row per left-out workload: the list built without it, and its fraction there for every length.
@@ -149,6 +152,8 @@ class LeftOneOut:
             "held_out_costs": list(self.result.held_out_costs),
             "repeat_costs": None if repeated is None else repeated.tolist(),
             "notes": list(self.notes()),
+            "warnings": list(self.warnings),
+            "left_out": [item.to_json() for item in self.left_out],
         }
 
 
@@ -184,4 +189,4 @@ def leave_one_workload_out(
     title = (
         f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
     )
-    return LeftOneOut(title, fractions, result, by, where)
+    return LeftOneOut(title, fractions, result, by, where, **said_of(read))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lists._normalised import lowest_loss, point_costs
-from results.curves import CurveArchive, Curves
+from results.curves import SPLITS, CurveArchive, Curves
 
 Progress = Callable[[str, int, int], None]
 
@@ -75,16 +75,19 @@ def task_costs(
       progress: called as progress("reading curves", tasks done, tasks).
 
     Raises:
-      ValueError: curves that do not begin at step 0, or no set with two tasks.
+      ValueError: curves that do not begin at step 0, or have no losses on the split that chooses; no set with two
+        tasks; no finite loss at all on that split.
     """
     names = dict.fromkeys(("mean", *costs))
     columns: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # set -> cost -> task -> [point]
     judged: dict[str, dict[str, np.ndarray]] = {}
     points: dict[str, tuple[str, ...]] = {}
     tested: dict[str, set[bool]] = {}
+    finite: dict[str, bool] = {}
     for done, task in enumerate(curves.tasks):
         archives = curves.read(task)
         _check_start(archives)
+        _check_choosing(archives)
         low = {split: _lowest(archives, split) for split in (CHOOSING, JUDGING)}
         for archive in archives:
             group = archive.optimizer_set
@@ -103,6 +106,7 @@ def task_costs(
                 cut = point_costs(choosing[..., :end], lowest=_lowest(archives, CHOOSING, end))
                 of_set.setdefault(f"first {horizon} steps", {})[task] = cut
             tested.setdefault(group, set()).add(archive.has(JUDGING))
+            finite[group] = finite.get(group, False) or bool(np.isfinite(choosing).any())
             split = JUDGING if archive.has(JUDGING) else CHOOSING
             judged.setdefault(group, {})[task] = point_costs(archive.losses(split), lowest=low[split])
         if progress is not None:
@@ -113,6 +117,8 @@ def task_costs(
         tasks = tuple(of_set["mean"])
         if len(tasks) < 2:
             continue
+        if not finite[group]:
+            raise ValueError(f"set {group}: no loss on {CHOOSING} is finite; points are chosen by them")
         whole = {name: column for name, column in of_set.items() if len(column) == len(tasks)}
         split = {frozenset({True}): JUDGING, frozenset({False}): CHOOSING}.get(frozenset(tested[group]))
         if split is None:
@@ -154,6 +160,15 @@ def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 def _lowest(archives: Sequence[CurveArchive], split: str, end: int | None = None) -> float:
     return min(lowest_loss(archive.losses(split)[..., :end]) for archive in archives)
+
+
+def _check_choosing(archives: Iterable[CurveArchive]) -> None:
+    for archive in archives:
+        # Where nothing is left of any split, everything diverged, which is a result.
+        if not archive.has(CHOOSING) and any(archive.has(split) for split in SPLITS):
+            raise ValueError(
+                f"task {archive.task}, set {archive.optimizer_set}: no losses on {CHOOSING}, which points are chosen by"
+            )
 
 
 def _check_start(archives: Iterable[CurveArchive]) -> None:

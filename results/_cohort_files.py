@@ -39,6 +39,7 @@ SCHEMA: Mapping[str, Any] = {
 }  # fmt: skip
 # What the first versions wrote; the rest has come since.
 FIRST_COLUMNS = ("workload", "cohort", "repeat", "point", "hyperparameters", "status", "global_step")
+_FIRST_NULLABLE = ("validation_target", "test_target")  # which they wrote, too: a workload may have none
 # What a study asks of every trial, under the names of the specification; a cohort keeps what it was asked.
 _ASKED = (
     "seed", "seeding", "steps", "eval_period", "eval_batches", "eval_at_start", "shared_batches",
@@ -225,6 +226,9 @@ def _wrong_columns(trials: pl.DataFrame) -> str | None:
             return f"column {name!r} is missing"
         if trials[name].has_nulls():
             return f"column {name!r} has nulls"
+    for name in _FIRST_NULLABLE:
+        if name not in trials.columns:
+            return f"column {name!r} is missing"
     for name, found in trials.schema.items():
         expected = pl.List(pl.Float64) if "/" in name else SCHEMA.get(name)
         if expected is None or _alike(found, expected):

@@ -57,6 +57,10 @@ class LeftOut:
     path: str  # file, folder or place in a table
     reason: str  # one line: what is wrong, what follows
 
+    def to_json(self) -> dict[str, str]:
+        """Its JSON object in the answers of commands."""
+        return {"path": self.path, "reason": self.reason}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Results:
@@ -212,6 +216,7 @@ def _not_negative(value: pl.Expr) -> pl.Expr:
 POSSIBLE = {
     "step_hint": (_positive, "positive"),
     "max_runtime_seconds": (_positive, "positive"),
+    "eval_period_seconds": (_positive, "positive"),
     "validation_target": (pl.Expr.is_finite, "a finite number"),
     "test_target": (pl.Expr.is_finite, "a finite number"),
     "eval_index": (_not_negative, "0 or more"),

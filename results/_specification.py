@@ -11,6 +11,7 @@ from submissions.points import Point
 FORMAT = 3
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
+MOST_REPEATS = 100_000  # which are counted one by one
 SEEDINGS = ("hashed", "algoperf")
 
 
@@ -121,6 +122,8 @@ class StudySpec:
             )
         if self.seeding == "algoperf":
             self._check_algoperf()
+        if not self.name.strip():
+            raise ValueError("the study has no name; reports would have none to call it by")
         if not self.workloads:
             raise ValueError(f"study {self.name!r}: no workloads; name at least one")
         if twice := sorted({name for name in self.workloads if self.workloads.count(name) > 1}):
@@ -129,8 +132,10 @@ class StudySpec:
             )
         if not self.optimizer:
             raise ValueError(f"study {self.name!r}: the optimizer has no name; leave it out for the default")
-        if self.repeats < 1:
-            raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise ValueError(
+                f"study {self.name!r}: repeats is {self.repeats}, must be from 1 to {MOST_REPEATS}"
+            )
         for field in ("cohort_size", "steps", "eval_period", "eval_batches"):
             value = getattr(self, field)
             if value is not None and value < 1:
@@ -157,6 +162,15 @@ class StudySpec:
                 f"study {self.name!r}: points are given for {sorted(self.points)}, "
                 f"workloads are {sorted(self.workloads)}"
             )
+
+        for workload, stages in (self.grown or {}).items():
+            now = len((self.points or {}).get(workload, ()))
+            for points, repeats in stages:
+                if not (0 <= points <= now and 1 <= repeats <= self.repeats):
+                    raise ValueError(
+                        f"study {self.name!r}: grown says that {workload} had {points} points of {repeats} repeats, "
+                        f"now it has {now} of {self.repeats}; a study never shrinks"
+                    )
 
     def _check_algoperf(self) -> None:
         what = f"study {self.name!r}: seeding 'algoperf'"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from shortlist._output import echo, print_json, print_table
+from shortlist._output import echo, echo_left_out, print_json, print_table
 from shortlist._progress import progress_display
 
 Curves = Annotated[
@@ -66,8 +66,7 @@ def convert(
     if len(done.files) > 3:
         echo(f"written: {len(done.files) - 3} more files below {out}")
     echo(f"{done.curves:,} curves of {done.tasks} tasks, {done.bytes:,} bytes")
-    for item in done.left_out:
-        echo(f"left out: {item.path}: {item.reason}")
+    echo_left_out(done.left_out)
     echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
 
 
@@ -125,6 +124,7 @@ def list_(
     print_table(title, table.columns, table.iter_rows())
     for note in built.notes():
         typer.echo(f"note: {note}")
+    echo_left_out(built.left_out)
     if out:
         echo(f"written: {out}")
         echo(f"next: shortlist tune WORKLOAD... --strategy list --list {out} --study DIR")

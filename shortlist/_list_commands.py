@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shortlist._output import echo, print_json, print_table
+from shortlist._output import echo, echo_left_out, print_json, print_table
 from shortlist._progress import progress_display
 
 if TYPE_CHECKING:
     import polars as pl
 
     from reports import Score
+    from results import LeftOut
 
 Source = Annotated[
     Path,
@@ -44,7 +45,6 @@ Stop = Annotated[
     typer.Option("--stop-when-covered", help="Shorter than K where no further point lowers the cost."),
 ]
 LATE, UNLEARNT = "†", "*"  # signs behind a fraction
-SHOWN = 5  # of what was left out; all of it is in the JSON and in the report
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -84,7 +84,7 @@ def score(
         )
     by_version = scores(results, by=by)
     if json:
-        left_out = [{"path": item.path, "reason": item.reason} for item in results.left_out]
+        left_out = [item.to_json() for item in results.left_out]
         scored = [score_json(one) for one in by_version.values()]
         print_json(
             {"source": str(source), "scores": scored, "warnings": results.warnings, "left_out": left_out}
@@ -110,12 +110,7 @@ def score(
         print_table(f"{name}: {unit} to target, median over repeats", times.columns, times.iter_rows())
         for note in one.notes:
             echo(f"note: {note}")
-    for warning in results.warnings:
-        echo(f"note: {warning}")
-    for item in results.left_out[:SHOWN]:
-        echo(f"left out: {item.path}: {item.reason}")
-    if len(results.left_out) > SHOWN:
-        echo(f"left out: {len(results.left_out) - SHOWN} more; --json lists all")
+    _print_said(results.warnings, results.left_out)
 
 
 def build_list(
@@ -151,6 +146,7 @@ def build_list(
     table = built.table()
     print_table(built.title, table.columns, table.iter_rows(), _late(table, built.fractions.workloads))
     _print_notes(built.notes())
+    _print_said(built.warnings, built.left_out)
     if out:
         echo(f"written: {out}")
         echo(f"next: shortlist package --list {out} --out submission")
@@ -195,6 +191,7 @@ def leave_one_out(
         f"of {len(table)} left-out workloads, by points in the list", summary.columns, summary.iter_rows()
     )
     _print_notes(proof.notes())
+    _print_said(proof.warnings, proof.left_out)
 
 
 def _late(table: pl.DataFrame, columns: Iterable[str]) -> dict[tuple[int, str], str]:
@@ -212,6 +209,13 @@ def _print_notes(notes: Iterable[str]) -> None:
     for note in notes:
         sign = next((sign for start, sign in signs.items() if note.startswith(start)), "")
         echo(f"{sign or 'note:'} {note}")
+
+
+def _print_said(warnings: Iterable[str], left_out: Sequence[LeftOut]) -> None:
+    """What a source warns of and leaves out."""
+    for warning in warnings:
+        echo(f"note: {warning}")
+    echo_left_out(left_out)
 
 
 def score_json(one: Score) -> dict[str, object]:

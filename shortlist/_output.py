@@ -5,16 +5,29 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from workloads.shown import plain
 
+if TYPE_CHECKING:
+    from results import LeftOut
+
+SHOWN = 5  # of what was left out; all of it is in the JSON and in the report
+
 
 def echo(text: str) -> None:
     """Prints a line on stdout, whatever names it holds."""
     typer.echo(plain(text))
+
+
+def echo_left_out(items: Sequence[LeftOut]) -> None:
+    """Prints a line on what a source holds that was not used, and why; at most `SHOWN` of them."""
+    for item in items[:SHOWN]:
+        echo(f"left out: {item.path}: {item.reason}")
+    if len(items) > SHOWN:
+        echo(f"left out: {len(items) - SHOWN} more; --json lists all")
 
 
 def print_json(result: dict[str, Any]) -> None:

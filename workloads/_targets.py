@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from workloads.data import reading
+from workloads.spelling import did_you_mean
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -17,6 +18,9 @@ class Target(msgspec.Struct, frozen=True):
     metric: str  # the metric that the values belong to
     validation_target: float
     test_target: float | None = None
+
+
+_KEYS = Target.__struct_fields__
 
 
 class _File(msgspec.Struct):
@@ -29,8 +33,8 @@ def read_targets(path: pathlib.Path | None = None) -> Mapping[str, Target]:
 
     Args:
       path: a file of the form {"format": 1, "targets": {name: {"metric": ..., "validation_target": ...,
-        "test_target": ... or null}}}; other keys are allowed. None: the file of this package, and an empty
-        mapping if nobody made it yet.
+        "test_target": ... or null}}}; other keys are allowed, but for misspelt ones. None: the file of this package,
+        and an empty mapping if nobody made it yet.
 
     Raises:
       ValueError: not such a file; the message names the key.
@@ -51,4 +55,13 @@ def read_targets(path: pathlib.Path | None = None) -> Mapping[str, Target]:
         raise ValueError(f"{where}: {error}; expected {{'format': 1, 'targets': {{name: ...}}}}") from None
     if file.format != 1:
         raise ValueError(f"{where}: format {file.format} is not known; this version reads format 1")
+    for name, target in file.targets.items():
+        if not target.metric.strip():
+            raise ValueError(
+                f"{where}: {name}: metric is empty; must name the metric that the values belong to"
+            )
+        for key in data["targets"][name].keys() - set(_KEYS):
+            # Else a target would be lost without a word, as both others and a missing test target are allowed.
+            if hint := did_you_mean(key, _KEYS):
+                raise ValueError(f"{where}: {name}: unknown key {key!r}{hint}")
     return file.targets

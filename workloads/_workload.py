@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workloads._measure import ForeignMeasure, Measure
 from workloads._source import Batch, Source
+from workloads.spelling import did_you_mean
 
 if TYPE_CHECKING:
     import jax
     import numpy as np
+
+# AlgoPerf's, which submissions are told.
+LOSS_TYPES = (
+    "SOFTMAX_CROSS_ENTROPY", "SIGMOID_CROSS_ENTROPY", "MEAN_SQUARED_ERROR", "MEAN_ABSOLUTE_ERROR", "CTC_LOSS",
+)  # fmt: skip
 
 Params = Any  # a pytree of jax.Array
 ModelState = Any  # a pytree of jax.Array; () where the model keeps none
@@ -100,7 +106,8 @@ class Workload:
 
     Attributes:
       name: path-like, such as `taskset/mlp_family_seed12`.
-      cost_class: workloads that one width of a population serves best, such as `mlp`, `conv`, `rnn`.
+      cost_class: workloads that one width of a population serves best, such as `mlp`, `conv`, `rnn`. Any other
+        counts as a class of its own, with the width of those that nobody measured.
       summary: one line for people.
       init: key -> (params, model_state).
       loss: (params, model_state, batch, key, train, regularization) -> (mean loss over the batch, new model_state).
@@ -119,7 +126,7 @@ class Workload:
       step_hint: steps of the full budget; schedules end here.
       eval_period: steps between evaluations.
       batch_size: training examples per step.
-      loss_type: AlgoPerf's name of the loss, such as `SOFTMAX_CROSS_ENTROPY`.
+      loss_type: AlgoPerf's name of the loss, or of the nearest that it has; one of `LOSS_TYPES`.
       max_runtime_seconds: AlgoPerf's wall-clock budget, None where there is none.
       eval_period_seconds: AlgoPerf's time between evaluations, None where only steps count.
       eval_splits: role ("train", "validation", "test", or one of the workload's own) -> split name.
@@ -175,6 +182,11 @@ class Workload:
                 raise ValueError(
                     f"{self.name}: {name} is {value!r}; must be a number, or None where nobody set one"
                 )
+        if self.loss_type not in LOSS_TYPES:
+            raise ValueError(
+                f"{self.name}: loss_type is {self.loss_type!r}{did_you_mean(self.loss_type, LOSS_TYPES)}; must be the "
+                f"nearest of AlgoPerf's: {', '.join(LOSS_TYPES)}"
+            )
         if not isinstance(self.metric, Metric):
             raise ValueError(f"{self.name}: metric is {self.metric!r}; must be a workloads.Metric")
         missing = set(self.eval_splits.values()) - set(self.data.splits)

@@ -1,6 +1,7 @@
 """Learning curves of TaskSet"s form: released archives, tables, our own studies."""
 
 from results.curves._archives import (
+    SPLITS,
     CurveArchive,
     archive_paths,
     family,
@@ -15,6 +16,7 @@ from results.curves._studies import SPLIT_OF_ROLE, curves_of_studies, read_param
 from results.curves._table import archives_to_table, read_table, table_to_archives, write_table
 
 __all__ = [
+    "SPLITS",
     "SPLIT_OF_ROLE",
     "Converted",
     "CurveArchive",

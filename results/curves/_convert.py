@@ -11,7 +11,7 @@ from typing import Any
 from results import studies
 from results._results import LeftOut
 from results.curves._archives import CurveArchive, write_archive
-from results.curves._curves import read_curves
+from results.curves._curves import read_curves, with_parameters
 from results.curves._studies import curves_of_studies, read_parameters
 from results.curves._table import archives_to_table, read_table, table_to_archives, write_table
 
@@ -35,13 +35,12 @@ class Converted:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of `shortlist curves convert --json`."""
-        left_out = [{"path": item.path, "reason": item.reason} for item in self.left_out]
         return {
             "files": [str(path) for path in self.files],
             "tasks": self.tasks,
             "curves": self.curves,
             "bytes": self.bytes,
-            "left_out": left_out,
+            "left_out": [item.to_json() for item in self.left_out],
         }
 
 
@@ -65,10 +64,10 @@ def convert_curves(
     if studies.find_studies(source):
         table, left_out = curves_of_studies(source, parameters)
     elif source.is_file() and source.suffix != ".npz":
-        table = read_table(source)
+        table = with_parameters(read_table(source), parameters)
     else:
-        curves = read_curves(source, parameters)
-        table = archives_to_table(curves, f"released curves, read from {source.name}")
+        table = archives_to_table(read_curves(source), f"released curves, read from {source.name}")
+        table = with_parameters(table, parameters)
     archives = table_to_archives(table)
     if out.suffix == ".parquet":
         _check_free([out], overwrite)

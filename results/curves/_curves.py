@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from results import studies
+from results._results import LeftOut
 from results.curves._archives import (
     CurveArchive,
     archive_paths,
@@ -31,6 +32,7 @@ class Curves:
       points: columns set, optimizer, hyperparameters (JSON), update_rule; the last two null where not known.
       facts: columns task, parameters, seconds (per training), provenance; one row per task.
       source: where they were read from.
+      left_out: what of the source has no curves here, and why.
     """
 
     tasks: tuple[str, ...]
@@ -38,6 +40,7 @@ class Curves:
     points: pl.DataFrame
     facts: pl.DataFrame
     source: str
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def hyperparameters(self) -> dict[str, dict[str, float]]:
@@ -71,8 +74,9 @@ def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | No
         table = read_table(path)
         return _in_memory(table, table_to_archives(table), path, parameters)
     if studies.find_studies(path):
-        table, _ = curves_of_studies(path, parameters)
-        return _in_memory(table, table_to_archives(table), path, parameters)
+        table, left_out = curves_of_studies(path, parameters)
+        curves = _in_memory(table, table_to_archives(table), path, parameters)
+        return dataclasses.replace(curves, left_out=left_out)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     files = archive_paths(path)
@@ -98,7 +102,7 @@ def read_curves(path: str | os.PathLike[str], parameters: Mapping[str, int] | No
         tuple(files),
         lambda task: tuple(read_archive(found, task) for found in files[task]),
         _points(archives_to_table(firsts, provenance)),
-        _with_parameters(facts, parameters),
+        with_parameters(facts, parameters),
         str(path),
     )
 
@@ -121,7 +125,7 @@ def _in_memory(
         tuple(by_task),
         lambda task: tuple(by_task[task]),
         _points(table),
-        _with_parameters(facts, parameters),
+        with_parameters(facts, parameters),
         str(path),
     )
 
@@ -131,8 +135,8 @@ def _points(table: pl.DataFrame) -> pl.DataFrame:
     return table.select(kept).unique(["set", "optimizer"], keep="first", maintain_order=True)
 
 
-def _with_parameters(facts: pl.DataFrame, parameters: Mapping[str, int] | None) -> pl.DataFrame:
-    """Fills in numbers of parameters that the source does not say."""
+def with_parameters(facts: pl.DataFrame, parameters: Mapping[str, int] | None) -> pl.DataFrame:
+    """A table with the columns task and parameters, with numbers that the source does not say filled in."""
     known = {name.removeprefix("taskset/"): count for name, count in (parameters or {}).items()}
     if not known:
         return facts

@@ -30,7 +30,9 @@ import polars as pl
 
 from results._parquet import fits, read_parquet
 from results.curves._archives import SPLITS, CurveArchive
+from submissions.points import Point
 from submissions.taskset_grids import GRIDS, grid_point
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -167,9 +169,27 @@ def check_table(table: pl.DataFrame) -> pl.DataFrame:
             raise ValueError(f"column {name!r} has the type {table.schema[name]}; must be {SCHEMA[name]}")
     absent = {name: pl.lit(None, SCHEMA[name]) for name in SCHEMA if name not in table.columns}
     try:
-        return table.with_columns(**absent).select(list(SCHEMA)).cast(SCHEMA)  # type: ignore[arg-type]
+        table = table.with_columns(**absent).select(list(SCHEMA)).cast(SCHEMA)  # type: ignore[arg-type]
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"a column has the wrong type: {str(error).splitlines()[0]}") from None
+    _check_facts(table)
+    return table
+
+
+def _check_facts(table: pl.DataFrame) -> None:
+    """Raises ValueError for what no training can have, in the columns beside the curves."""
+    for name in ("parameters", "seconds"):
+        wrong = table.filter(~(pl.col(name).is_finite() & (pl.col(name) >= 0)))[name]
+        if len(wrong):
+            raise ValueError(f"column {name!r} has {wrong[0]:g}; must be 0 or more, or null where not known")
+    for text in table["hyperparameters"].drop_nulls().unique(maintain_order=True):
+        try:
+            Point("of a row", reading.parse_json(text.encode(), "column 'hyperparameters'"))
+        except ValueError as error:
+            said = str(error).removeprefix("point of a row: ").removeprefix("column 'hyperparameters': ")
+            raise ValueError(
+                f"column 'hyperparameters' has {text[:60]!r}: {said}; must be a JSON object of numbers"
+            ) from None
 
 
 def hyperparameters_of(table: pl.DataFrame) -> dict[str, dict[str, float]]:

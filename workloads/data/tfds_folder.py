@@ -177,13 +177,30 @@ def iterate(folder: Folder, split: str, features: Sequence[str]) -> Iterator[dic
     unknown = [name for name in features if name not in folder.features]
     if unknown:
         raise ValueError(f"{folder.path}: no feature {unknown[0]!r}; it has {', '.join(folder.features)}")
+    encoded: dict[str, bool] = {}
+    sizes = {file: size for files in folder.splits.values() for file, size in files}
     for file, start, stop in folder.parts(split):
-        for number, payload in enumerate(tfrecord.records(file, start, stop), start=start):
+        whole = stop == sizes[file]
+        for number, payload in enumerate(tfrecord.records(file, start, stop, whole=whole), start=start):
             try:
                 values = tfrecord.parse_example(payload, features)
+                _check_texts(values, folder, encoded)
                 yield {name: _value(values.get(name), folder.features[name], name) for name in features}
             except ValueError as error:
                 raise ValueError(f"{file}: record {number}: {error}") from None
+
+
+def _check_texts(values: Mapping[str, tfrecord.Value], folder: Folder, encoded: dict[str, bool]) -> None:
+    """Accepts texts that are all bytes, or all token ids; `encoded` keeps what those before were."""
+    for name, value in values.items():
+        if folder.features[name].kind != "text":
+            continue
+        ids = not isinstance(value, list)
+        if encoded.setdefault(name, ids) != ids:
+            kinds = ("a text", "numbers")
+            raise ValueError(f"text {name!r} is {kinds[ids]}, in the records before it {kinds[not ids]}")
+        if ids and not (np.issubdtype(value.dtype, np.integer) and value.min(initial=0) >= 0):
+            raise ValueError(f"text {name!r} is {value.tolist()[:5]}; token ids are whole numbers, 0 or more")
 
 
 def _versions(folder: pathlib.Path) -> list[str]:
@@ -227,7 +244,25 @@ def _read_folder(path: pathlib.Path) -> Folder:
             (path / _file_name(split, _shard(described.name, split.name, i, len(sizes)), path), size)
             for i, size in enumerate(sizes)
         ]
-    return Folder(path, splits, dict(_flat(features, "", path / "features.json")))
+        _check_empty(path, described.name, split.name, splits[split.name])
+    flat = dict(_flat(features, "", path / "features.json"))
+    if not flat:
+        raise ValueError(f"{path / 'features.json'}: names no features; prepare the data set again")
+    return Folder(path, splits, flat)
+
+
+def _check_empty(
+    path: pathlib.Path, dataset: str, split: str, files: Sequence[tuple[pathlib.Path, int]]
+) -> None:
+    """Refuses files with something in them where no records are said to be."""
+    there = [file for file, size in files if not size and file.is_file() and file.stat().st_size]
+    if not files:
+        there = [path / name for name in os.listdir(path) if name.startswith(f"{dataset}-{split}.tfrecord")]
+    if there:
+        raise ValueError(
+            f"{path / 'dataset_info.json'}: split {split!r}: its shardLengths say that {there[0].name} has no records, "
+            "but something is in it; prepare the data set again"
+        )
 
 
 _Count = (
@@ -304,7 +339,10 @@ def _flat(feature: Any, name: str, path: pathlib.Path) -> Iterator[tuple[str, Fe
         for child, value in _object(inner, where).items():
             yield from _flat(value, f"{name}/{child}" if name else child, path)
     elif kind in IMAGES:
-        yield name, Feature("image", _shape(feature.get("image", content), where), "uint8")
+        described = _object(feature.get("image", content), where)
+        if (dtype := described.get("dtype", "uint8")) != "uint8":
+            raise ValueError(f"{where}: its pictures are of type {dtype!r}; only those of 8 bits are understood")
+        yield name, Feature("image", _shape(described, where), "uint8")
     elif kind in TEXTS:
         yield name, Feature("text")
     elif kind in RAGGED:
@@ -314,8 +352,9 @@ def _flat(feature: Any, name: str, path: pathlib.Path) -> Iterator[tuple[str, Fe
         number = (
             described.get("numClasses", described.get("num_classes")) if isinstance(described, dict) else None
         )
-        known = re.fullmatch(r"[0-9]{1,9}", str(number)) is not None
-        yield name, Feature("array", classes=int(str(number)) if known else None)
+        if number is not None and (isinstance(number, bool) or not re.fullmatch(r"[0-9]{1,9}", str(number))):
+            raise ValueError(f"{where}: numClasses is {number!r}; must be a number of classes")
+        yield name, Feature("array", classes=None if number is None else int(str(number)))
     else:
         described = _object(feature.get("tensor", content), where)
         yield name, Feature("array", _shape(described, where), str(described.get("dtype", "int64")))

@@ -25,16 +25,19 @@ MASK = 0xA282EAD8
 HEADER = struct.Struct("<QI")  # length, its checksum
 
 
-def records(path: pathlib.Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+def records(
+    path: pathlib.Path, start: int = 0, stop: int | None = None, whole: bool = False
+) -> Iterator[bytes]:
     """Payloads of a file's records, one at a time.
 
     Args:
       path: an uncompressed TFRecord file.
       start: records to pass over.
       stop: number of the record to end before; None: the end of the file.
+      whole: whether that is all that the file may hold.
 
     Raises:
-      ValueError: the file is cut short or a checksum is wrong; the message names the file and the byte.
+      ValueError: the file is cut short or too long, or a checksum is wrong; the message names the file and the byte.
     """
     checksum = _crc32c()
     size = reading.check_file(path).st_size
@@ -66,6 +69,8 @@ def records(path: pathlib.Path, start: int = 0, stop: int | None = None) -> Iter
                 yield payload
             offset += HEADER.size + len(body)
             number += 1
+        if whole and offset < size and number == stop:
+            raise ValueError(f"{path}: has more than the {stop} records that were expected; make it again")
 
 
 def frame(payload: bytes) -> bytes:
