@@ -73,22 +73,30 @@ class Hang(BaseException):
     """The time is over."""
 
 
-def cases(seed: int, most: int | None, kinds: list[str] | None = None) -> Iterator[tuple[Case, Answer]]:
+def cases(
+    seed: int, most: int | None, kinds: list[str] | None = None, part: tuple[int, int] = (0, 1)
+) -> Iterator[tuple[Case, Answer]]:
     """Spoils files and has them read, one after another.
 
     Args:
       seed: of what is random in the damages, and of the choice among them.
       most: damages per kind of file; None: all.
       kinds: names of kinds; None: all.
+      part: (k, n): of all damages only every n-th, from the k-th on.
     """
     os.environ.pop("SHORTLIST_TRACEBACK", None)
     for kind in _malformed_kinds.KINDS:
         if kinds is None or kind.name in kinds:
-            yield from of_kind(kind, seed, most)
+            yield from of_kind(kind, seed, most, part=part)
 
 
 def of_kind(
-    kind: Kind, seed: int, most: int | None, readers: int | None = None, seconds: float = 60.0
+    kind: Kind,
+    seed: int,
+    most: int | None,
+    readers: int | None = None,
+    seconds: float = 60.0,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Case, Answer]]:
     """The cases of one kind of file, the valid file first, which must be taken; by so many of its readers, or all."""
     with tempfile.TemporaryDirectory(prefix="malformed-") as base:
@@ -96,7 +104,7 @@ def of_kind(
         valid.mkdir()
         kind.make(valid)
         damages = _damage.chosen(kind.damages(np.random.default_rng(seed), valid), seed, most)
-        every = [Damage("valid", lambda path: None), *damages]
+        every = [Damage("valid", lambda path: None), *damages[part[0] :: part[1]]]
         sound: dict[str, Made] = {}
         for number, damage in enumerate(every):
             for reader in (*kind.commands, *kind.readers)[:readers]:

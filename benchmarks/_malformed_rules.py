@@ -160,6 +160,10 @@ _CURVES = npz_by(
     Rule(("train",), _floats, _LOSSES),
     Rule(("valid_*",), _floats, _LOSSES),
 )
+_STUDY = json_by(
+    Rule(("name",), text, "a study may have any name"),
+    Rule(("title",), lambda value: isinstance(value, str), "a study may have any title"),
+)
 _FEATURES = json_by(
     Rule(
         ("featuresDict", "features", "*"),
@@ -232,6 +236,7 @@ RULES: Mapping[str, Legal] = {
     "facts": _FACTS,
     "fractions, CSV": _FRACTIONS,
     "fractions, Parquet": _FRACTIONS,
+    "study.json": _STUDY,
     "runs of a study": _runs,
     "AlgoPerf's trials.parquet": _LOG_TABLES,
     "AlgoPerf's evals.parquet": _LOG_TABLES,

@@ -61,6 +61,15 @@ def test_a_list_says_what_was_asked_what_adds_and_by_which_rule():
     assert (short.as_list().asked, len(short.as_list().points)) == (4, 1)
 
 
+def test_what_a_source_leaves_out_is_said_of_a_list_and_of_a_proof():
+    left_out = (results.LeftOut("logs/x", "not usable"),)
+    source = dataclasses.replace(small(), left_out=left_out, warnings=("read with care",))
+    for made in (lists.build_list(source, size=2), lists.leave_one_workload_out(source, size=2)):
+        assert (made.left_out, made.warnings) == (left_out, ("read with care",))
+        assert made.to_json()["left_out"] == [{"path": "logs/x", "reason": "not usable"}]
+        assert made.to_json()["warnings"] == ["read with care"]
+
+
 def test_a_target_reached_after_the_budget_is_named():
     found = small(workloads=["digits/conv", "algoperf/mnist"])
     late = dataclasses.replace(found, trials=found.trials.with_columns(step_hint=pl.lit(20.0)))

@@ -120,6 +120,9 @@ DROP = object()
         (["format"], 3, "format: is 3; this version of shortlist reads formats 1 and 2"),
         (["adds"], 1, "unknown key 'adds'"),
         (["format"], DROP, "key 'format' is missing"),
+        (["costs"], [2.1, 0.5], "costs[0]: is 2.1; must be at most 2, the penalty"),
+        (["costs"], [0.5, 0.7], "costs[1]: is 0.7, more than 0.5 of the list without its last point"),
+        (["points", 0, "hyperparameters", "beta1"], True, "points[0]: point 7: beta1 is True; write 1 or 0"),
         (["costs"], DROP, "key 'costs' is missing"),
         (["pionts"], [], "unknown key 'pionts'; did you mean 'points'? (allowed: format, name, "),
         (

@@ -119,6 +119,7 @@ def changed(folder, change, belongs=True):
         (lambda t: t.with_columns(pl.col("test/mse").list.head(1)), "test/mse has another number of evaluations"),
         (lambda t: t.with_columns(status=pl.lit("great")), "status is 'great', must be one of done"),
         (lambda t: t.drop("point"), "column 'point' is missing"),
+        (lambda t: t.drop("validation_target"), "column 'validation_target' is missing"),
         (lambda t: t.with_columns(minimize=pl.lit("yes")), "column 'minimize' is of type String, must be Boolean"),
         (lambda t: t.with_columns(pl.lit("a").alias("test/mse")), "'test/mse' is of type String"),
     ],

@@ -254,6 +254,10 @@ def test_a_file_in_place_of_a_study_is_told_as_such(tmp_path):
         ({"cohort_sizes": {NAME: 0}}, "cohort_sizes of toy/linear is 0, must be at least 1"),
         ({"blocks": {NAME: 0}}, "blocks of toy/linear is 0, must be at least 1"),
         ({"programs": {NAME: studies.Programs(0, 1)}}, "programs of toy/linear are 0 wide"),
+        ({"name": " "}, "the study has no name"),
+        ({"repeats": 2**70}, "repeats is 1180591620717411303424, must be from 1 to 100000"),
+        ({"grown": {NAME: ((2**70, 1),)}}, "a study never shrinks"),
+        ({"grown": {NAME: ((1, 2**70),)}}, "a study never shrinks"),
     ],
 )
 def test_what_no_study_can_be_is_refused(change, message):

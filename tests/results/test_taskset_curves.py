@@ -319,6 +319,69 @@ def test_all_forms_of_the_same_curves_cost_the_same(tmp_path):
         results.convert_curves(study, table)
 
 
+def test_numbers_of_parameters_go_into_a_table_whatever_the_source(tmp_path):
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps({"workloads": [{"name": f"taskset/{TASKS[0]}", "parameters": 1234}]}))
+    table = tmp_path / "curves.parquet"
+    curve_files.write_table(table, curve_files.archives_to_table(fake_archives()[:2], "made up"))
+    for archive in fake_archives()[:2]:
+        curve_files.write_archive(tmp_path / "files", archive)
+    for source in (table, tmp_path / "files"):
+        results.convert_curves(source, tmp_path / "out.parquet", facts=facts, overwrite=True)
+        found = pl.read_parquet(tmp_path / "out.parquet").select("task", "parameters").unique()
+        assert dict(found.iter_rows()) == {TASKS[0]: 1234, TASKS[1]: None}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (
+            "hyperparameters",
+            "x",
+            "'hyperparameters' has 'x': not valid JSON .*; must be a JSON object of numbers",
+        ),
+        ("hyperparameters", '{"learning_rate": "high"}', "learning_rate is 'high'; must be a finite number"),
+        ("hyperparameters", "[1]", "must be a mapping of names to numbers"),
+        ("seconds", -1.5, "'seconds' has -1.5; must be 0 or more"),
+        ("seconds", float("nan"), "'seconds' has nan; must be 0 or more"),
+        ("parameters", -1, "'parameters' has -1; must be 0 or more"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(tmp_path, column, value, message):
+    table = curve_files.archives_to_table(fake_archives()[:1], "made up")
+    path = tmp_path / "curves.parquet"
+    table.with_columns(pl.lit(value, table.schema[column]).alias(column)).write_parquet(path)
+    with pytest.raises(ValueError, match=message) as error:
+        curve_files.read_table(path)
+    assert str(path) in str(error.value)
+
+
+def losses(archive, value, splits=curve_files.SPLITS):
+    ys = archive.ys.copy()
+    for split in splits:
+        ys[..., curve_files.SPLITS.index(split)] = value
+    return dataclasses.replace(archive, ys=ys)
+
+
+def test_nothing_is_chosen_by_losses_that_are_not_there(tmp_path):
+    def costs(*archives):
+        table = curve_files.archives_to_table(archives, "made up")
+        curve_files.write_table(tmp_path / "curves.parquet", table)
+        return lists.task_costs(results.read_curves(tmp_path / "curves.parquet"))[0]
+
+    one, two = fake_archives()[:2]
+    with pytest.raises(ValueError, match=f"task {TASKS[1]}, set {GRID}: no losses on valid_outer"):
+        costs(one, losses(two, np.nan, ["valid_outer"]))
+    with pytest.raises(ValueError, match=f"set {GRID}: no loss on valid_outer is finite"):
+        costs(*(losses(archive, np.inf) for archive in (one, two)))
+    # A task on which everything diverged tells no point from another, and spoils no other task.
+    assert set(costs(one, losses(two, np.inf)).costs[:, 1]) == {1.0}
+    # Losses of diverged trainings may be nearly as large as a float32 can be: no sum of them overflows.
+    ys = one.ys.copy()
+    ys[0, :, 1:] = 3e38
+    assert costs(dataclasses.replace(one, ys=ys), two).costs[0, 0] == pytest.approx(1.0)
+
+
 def test_costs_are_normalised_over_all_sets_of_a_task(tmp_path):
     # The second set reaches half the loss of the first everywhere, so nothing of the first is at 0.
     first = fake_archives()[:2]

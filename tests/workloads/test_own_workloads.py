@@ -212,6 +212,7 @@ def test_a_function_of_a_workload_that_fails_is_told_with_the_users_line(
     [
         ("batch_size=0", "batch_size is 0; must be a whole number above 0"),
         ("step_hint='9'", "step_hint is '9'; must be a whole number above 0"),
+        ("loss_type='CTC'", "loss_type is 'CTC'; did you mean 'CTC_LOSS'"),
         ("validation_target=float('nan')", "validation_target is nan; must be a number, or None"),
         ("metric='loss'", "metric is 'loss'; must be a workloads.Metric"),
     ],

@@ -180,6 +180,11 @@ def test_targets_are_read_and_absent_names_have_none(tmp_path):
         ({"format": 2}, "format 2 is not known"),
         ({"entry": {"validation_target": "low"}}, r"validation_target"),
         ({"targets": 3}, r"\$\.targets"),
+        (
+            {"entry": {"test_targett": 0.6}},
+            "clicks/mlp: unknown key 'test_targett'; did you mean 'test_target'",
+        ),
+        ({"entry": {"metric": " "}}, "clicks/mlp: metric is empty"),
     ],
 )
 def test_a_wrong_targets_file_is_refused_with_its_key(tmp_path, changes, message):

@@ -144,6 +144,7 @@ def test_the_checksum_of_a_record_is_that_of_the_format():
         (lambda content: b"\x01" + content[1:], "byte 0: the checksum of its length is wrong"),
         (lambda content: content[:40] + b"x" + content[41:], "byte 0: the checksum of its payload is wrong"),
         (lambda content: b"", "ends after 0 records, but 5 were expected"),
+        (lambda content: content + content, "has more than the 5 records that were expected"),
     ],
 )
 def test_a_corrupt_file_is_refused_with_its_name_and_place(copy, spoil, what):
@@ -174,6 +175,67 @@ def test_a_picture_that_is_none_is_refused(tmp_path):
     (folder / "dataset_info.json").write_text(json.dumps(info))
     with pytest.raises(ValueError, match=r"record 0: not a PNG or JPEG image \(3 bytes"):
         tfds_folder.read_split(tmp_path, "a", "train")
+
+
+@pytest.mark.parametrize("lengths", [["0"], []])
+def test_a_split_that_is_said_to_be_empty_and_is_not_is_refused(tmp_path, lengths):
+    features = {"text": tfds_folders.text()}
+    folder = tfds_folders.write(tmp_path, "a:1.0.0", features, {"train": [{"text": "x"}]})
+    info = json.loads((folder / "dataset_info.json").read_text())
+    info["splits"][0]["shardLengths"] = lengths
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(
+        ValueError, match=r"say that a-train\.tfrecord-00000-of-00001 has no records, but something"
+    ):
+        tfds_folder.find(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["x", np.array([5])], "record 1: text 'text' is numbers, in the records before it a text"),
+        ([np.array([5]), "x"], "record 1: text 'text' is a text, in the records before it numbers"),
+        ([np.array([-1])], r"record 0: text 'text' is \[-1\]; token ids are whole numbers, 0 or more"),
+    ],
+)
+def test_a_text_is_all_bytes_or_all_token_ids(tmp_path, texts, message):
+    features = {"text": tfds_folders.text()}
+    tfds_folders.write(tmp_path, "a:1.0.0", features, {"train": [{"text": text} for text in texts]})
+    with pytest.raises(ValueError, match=message):
+        tfds_folder.read_split(tmp_path, "a", "train")
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value", "message"),
+    [
+        (
+            "image",
+            "dtype",
+            "uint16",
+            "feature 'image': its pictures are of type 'uint16'; only those of 8 bits",
+        ),
+        (
+            "classLabel",
+            "numClasses",
+            "ten",
+            "feature 'label': numClasses is 'ten'; must be a number of classes",
+        ),
+        ("classLabel", "numClasses", 2**70, "feature 'label': numClasses is 1180591620717411303424"),
+    ],
+)
+def test_features_that_are_not_understood_are_refused(tmp_path, place, key, value, message):
+    features = {"image": tfds_folders.image(8, 8, 3), "label": tfds_folders.classes(2)}
+    folder = tfds_folders.write(tmp_path, "a:1.0.0", features, {"train": []})
+    described = json.loads((folder / "features.json").read_text())
+    named = described["featuresDict"]["features"]["image" if place == "image" else "label"]
+    named[place][key] = value
+    (folder / "features.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=message):
+        tfds_folder.find(tmp_path, "a")
+    described["featuresDict"]["features"] = {}
+    (folder / "features.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="names no features"):
+        tfds_folder.find(tmp_path, "a")
 
 
 def test_what_is_absent_is_named_with_what_there_is(copy):

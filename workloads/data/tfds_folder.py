@@ -341,7 +341,9 @@ def _flat(feature: Any, name: str, path: pathlib.Path) -> Iterator[tuple[str, Fe
     elif kind in IMAGES:
         described = _object(feature.get("image", content), where)
         if (dtype := described.get("dtype", "uint8")) != "uint8":
-            raise ValueError(f"{where}: its pictures are of type {dtype!r}; only those of 8 bits are understood")
+            raise ValueError(
+                f"{where}: its pictures are of type {dtype!r}; only those of 8 bits are understood"
+            )
         yield name, Feature("image", _shape(described, where), "uint8")
     elif kind in TEXTS:
         yield name, Feature("text")
