@@ -7,6 +7,7 @@ is a legal one still. The rest is garbage.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -20,8 +21,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
+import typer.main
 
 from benchmarks import _damage, _malformed_kinds
 from benchmarks._answers import Made, made_by_command, made_by_reader
@@ -190,11 +193,16 @@ def _command(line: str) -> object:
 
     sys.argv = ["shortlist", *shlex.split(line)]
     try:
-        cli.main()
+        # Typer makes its commands anew for every call, which takes longer than most of what they do.
+        with mock.patch("typer.main.get_command", _commands_of):
+            cli.main()
     except SystemExit as end:
         if end.code:
             raise
     return COMMAND
+
+
+_commands_of = functools.cache(typer.main.get_command)
 
 
 def _of_status(status: object, out: str, err: str) -> Answer:

@@ -132,9 +132,11 @@ class StudySpec:
             )
         if not self.optimizer:
             raise ValueError(f"study {self.name!r}: the optimizer has no name; leave it out for the default")
-        if not 1 <= self.repeats <= MOST_REPEATS:
+        if self.repeats < 1:
+            raise ValueError(f"study {self.name!r}: repeats is {self.repeats}, must be at least 1")
+        if self.repeats > MOST_REPEATS:
             raise ValueError(
-                f"study {self.name!r}: repeats is {self.repeats}, must be from 1 to {MOST_REPEATS}"
+                f"study {self.name!r}: repeats is {self.repeats}, must be at most {MOST_REPEATS}"
             )
         for field in ("cohort_size", "steps", "eval_period", "eval_batches"):
             value = getattr(self, field)

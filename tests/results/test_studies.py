@@ -28,7 +28,8 @@ def rows(*ids: str, cohort: int = 0, **columns) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "workload": NAME, "cohort": cohort, "repeat": 0, "point": ids, "hyperparameters": [asked[i] for i in ids],
-            "status": "done", "global_step": [[10, 20]] * len(ids), **columns,
+            "status": "done", "validation_target": None, "test_target": None, "global_step": [[10, 20]] * len(ids),
+            **columns,
         }
     )  # fmt: skip
 
@@ -255,7 +256,7 @@ def test_a_file_in_place_of_a_study_is_told_as_such(tmp_path):
         ({"blocks": {NAME: 0}}, "blocks of toy/linear is 0, must be at least 1"),
         ({"programs": {NAME: studies.Programs(0, 1)}}, "programs of toy/linear are 0 wide"),
         ({"name": " "}, "the study has no name"),
-        ({"repeats": 2**70}, "repeats is 1180591620717411303424, must be from 1 to 100000"),
+        ({"repeats": 2**70}, "repeats is 1180591620717411303424, must be at most 100000"),
         ({"grown": {NAME: ((2**70, 1),)}}, "a study never shrinks"),
         ({"grown": {NAME: ((1, 2**70),)}}, "a study never shrinks"),
     ],
