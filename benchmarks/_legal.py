@@ -103,7 +103,7 @@ def table_by(*rules: Rule) -> Legal:
             ((name,), column)
             for name, column in columns.items()
             if name not in before.columns
-            or column is ABSENT
+            or not isinstance(column, pl.Series)
             or not before[name].equals(column, check_dtypes=True, null_equal=True)
         ]
         if len(after) < len(before) and before.head(len(after)).equals(after):

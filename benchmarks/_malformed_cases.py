@@ -98,7 +98,6 @@ def of_kind(
     seed: int,
     most: int | None,
     readers: int | None = None,
-    seconds: float = 60.0,
     part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Case, Answer]]:
     """The cases of one kind of file, the valid file first, which must be taken; by so many of its readers, or all."""
@@ -114,7 +113,7 @@ def of_kind(
                 folder = Path(base) / f"case{number}"  # by whose name some readers remember what they read
                 shutil.copytree(valid, folder)
                 damage.do(folder / kind.file)
-                answer = _of_reader(kind, reader, folder, seconds)
+                answer = _of_reader(kind, reader, folder)
                 if number == 0 and answer.made is not None:
                     sound[reader] = answer.made
                 elif answer.made is not None and reader in sound:
@@ -144,13 +143,13 @@ def answer_of(line: str, folder: Path, seconds: float) -> Answer:
     return _answer(lambda: _command(line), folder, folder / "given", seconds)
 
 
-def _of_reader(kind: Kind, reader: str, folder: Path, seconds: float) -> Answer:
+def _of_reader(kind: Kind, reader: str, folder: Path) -> Answer:
     given = folder / kind.file
     if reader in kind.readers:
-        answer = _answer(lambda: _read(kind, reader, folder), folder, given, seconds)
+        answer = _answer(lambda: _read(kind, reader, folder), folder, given, kind.seconds)
     else:
         line = reader.format(dir=folder, file=given, out=folder / "made")
-        answer = _answer(lambda: _command(line), folder, given, seconds)
+        answer = _answer(lambda: _command(line), folder, given, kind.seconds)
     return answer
 
 

@@ -33,6 +33,7 @@ class Kind:
       damages: (generator, content of the folder) -> ways to spoil the file.
       commands: command lines; {dir} is the folder, {file} the file, {out} a place that is free.
       readers: "module:function" -> arguments made of the folder, for what no quick command reads.
+      seconds: after which a reader hangs; some train.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Kind:
     damages: Callable[[np.random.Generator, Path], Iterator[Damage]]
     commands: tuple[str, ...] = ()
     readers: Mapping[str, Callable[[Path], tuple[Any, ...]]] = dataclasses.field(default_factory=dict)
+    seconds: float = 60.0
 
 
 def _of_json_in(file: str) -> Callable[[np.random.Generator, Path], Iterator[Damage]]:
@@ -628,9 +630,9 @@ KINDS: tuple[Kind, ...] = (
          readers=_TEXT),
     Kind("own optimizer", "mine.py", _own_optimizer, _of_own_optimizer,
          ("package --optimizer {file}:mine --authors A --out {out}",
-          "tune digits/conv --study {out} --steps 2 --eval-period 1 --budget 1 --optimizer {file}:mine")),
+          "tune digits/conv --study {out} --steps 2 --eval-period 1 --budget 1 --optimizer {file}:mine"), seconds=300.0),
     Kind("own workload", "mine.py", lambda folder: (folder / "mine.py").write_text(OWN_WORKLOAD), _of_own_workload,
-         ("tune {file}:build --study {out} --steps 2 --eval-period 1 --budget 1",)),
+         ("tune {file}:build --study {out} --steps 2 --eval-period 1 --budget 1",), seconds=300.0),
 )  # fmt: skip
 
 

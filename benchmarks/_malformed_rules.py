@@ -164,6 +164,10 @@ _STUDY = json_by(
     Rule(("name",), text, "a study may have any name"),
     Rule(("title",), lambda value: isinstance(value, str), "a study may have any title"),
 )
+_COHORT = table_by(
+    Rule(("validation_target",), number(), "a target is any number"),
+    Rule(("validation_target",), _nothing, "a workload may have no target"),
+)
 _FEATURES = json_by(
     Rule(
         ("featuresDict", "features", "*"),
@@ -237,6 +241,7 @@ RULES: Mapping[str, Legal] = {
     "fractions, CSV": _FRACTIONS,
     "fractions, Parquet": _FRACTIONS,
     "study.json": _STUDY,
+    "cohort without a checksum": _COHORT,
     "runs of a study": _runs,
     "AlgoPerf's trials.parquet": _LOG_TABLES,
     "AlgoPerf's evals.parquet": _LOG_TABLES,

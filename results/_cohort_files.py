@@ -39,7 +39,6 @@ SCHEMA: Mapping[str, Any] = {
 }  # fmt: skip
 # What the first versions wrote; the rest has come since.
 FIRST_COLUMNS = ("workload", "cohort", "repeat", "point", "hyperparameters", "status", "global_step")
-_FIRST_NULLABLE = ("validation_target", "test_target")  # which they wrote, too: a workload may have none
 # What a study asks of every trial, under the names of the specification; a cohort keeps what it was asked.
 _ASKED = (
     "seed", "seeding", "steps", "eval_period", "eval_batches", "eval_at_start", "shared_batches",
@@ -122,7 +121,10 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
         raise ValueError(f"{path}: unreadable (no checksum, which every file of this study has); {_ANEW}")
     if wrong := _wrong_columns(trials):
         raise ValueError(f"{path}: does not belong here: {wrong}; {_ANEW}")
-    return CohortFile(path, trials, belongs, cohort)
+    typeless = {
+        name: SCHEMA[name] for name, found in trials.schema.items() if found == pl.Null and name in SCHEMA
+    }
+    return CohortFile(path, trials.cast(typeless), belongs, cohort)
 
 
 def check_cohorts(
@@ -165,6 +167,20 @@ def check_cohorts(
                         f"{file.path}: does not belong here: {column} is {value!r}, in other files of {workload} it is "
                         f"{other!r}; delete what is wrong and run the study again to train it anew"
                     )
+
+
+def check_alike(files: Sequence[CohortFile]) -> None:
+    """Accepts files of a study that all have targets, or none: where one lacks the column, a target would be lost.
+
+    Raises:
+      ValueError: one lacks what others have.
+    """
+    for name in ("validation_target", "test_target"):
+        without = [file.path for file in files if name not in file.trials.columns]
+        if 0 < len(without) < len(files):
+            raise ValueError(
+                f"{without[0]}: does not belong here: column {name!r} is missing, which other files have; {_ANEW}"
+            )
 
 
 def _as_asked(files: Sequence[CohortFile], trials: pl.DataFrame, spec: StudySpec, workload: str) -> bool:
@@ -226,9 +242,6 @@ def _wrong_columns(trials: pl.DataFrame) -> str | None:
             return f"column {name!r} is missing"
         if trials[name].has_nulls():
             return f"column {name!r} has nulls"
-    for name in _FIRST_NULLABLE:
-        if name not in trials.columns:
-            return f"column {name!r} is missing"
     for name, found in trials.schema.items():
         expected = pl.List(pl.Float64) if "/" in name else SCHEMA.get(name)
         if expected is None or _alike(found, expected):
@@ -304,7 +317,7 @@ def _wrong_curves(trials: pl.DataFrame) -> str | None:
         return "global_step does not rise"
     length = trials["global_step"].list.len()
     for name in trials.columns:
-        if "/" not in name or trials.schema[name] == pl.Null:
+        if not ("/" in name or name == "submission_seconds") or trials.schema[name] == pl.Null:
             continue
         if not (trials[name].list.len() == length).fill_null(True).all():
             return f"{name} has another number of evaluations than global_step"

@@ -31,10 +31,7 @@ def read_studies(path: Path) -> Results:
     for folder in folders:
         spec = studies.read_spec(folder)
         rows, unsealed = studies.read_checked(folder)
-        if unsealed:
-            files = len(rows.unique(["workload", "cohort"]))
-            reason = f"{unsealed} of {files} files have no checksum, as an earlier version wrote them; read unchecked"
-            left_out.append(LeftOut(str(folder), reason))
+        left_out += unchecked(folder, rows, unsealed)
         facts = _about(folder, spec, rows)
         earlier = about.get(spec.name)
         if earlier is not None and not _continues(earlier, facts):
@@ -71,6 +68,15 @@ def read_studies(path: Path) -> Results:
         kind="study",
         about={"studies": about, "data": data},
     )
+
+
+def unchecked(folder: Path, rows: pl.DataFrame, unsealed: int) -> tuple[LeftOut, ...]:
+    """That files of a study were read without a checksum, if some were; see `studies.read_checked`."""
+    if not unsealed:
+        return ()
+    files = len(rows.unique(["workload", "cohort"]))
+    reason = f"{unsealed} of {files} files have no checksum, as an earlier version wrote them; read unchecked"
+    return (LeftOut(str(folder), reason),)
 
 
 def _trials(rows: pl.DataFrame, name: str) -> pl.DataFrame:

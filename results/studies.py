@@ -29,7 +29,7 @@ import polars as pl
 from results._cohort_files import SCHEMA as SCHEMA
 from results._cohort_files import as_parquet as as_parquet
 from results._cohort_files import belongs_to as belongs_to
-from results._cohort_files import check_cohorts, read_cohort
+from results._cohort_files import check_alike, check_cohorts, read_cohort
 from results._specification import DRAWS as DRAWS
 from results._specification import FORMAT as FORMAT
 from results._specification import ROLES as ROLES
@@ -207,7 +207,7 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
 def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFrame, int]:
     """As `read_trials`, and how many files have no checksum, because an earlier version wrote them."""
     spec = read_spec(folder)
-    frames, unsealed = [], 0
+    frames, unsealed, every = [], 0, []
     source = source_of(folder)
     for name in (workload,) if workload else spec.workloads:
         cohorts = _cohorts(spec, name)
@@ -222,6 +222,7 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
                     f"{path}: the study has no such cohort of {name}, only {len(cohorts)}; remove it"
                 )
             files.append(file)
+        every += files
         if files:
             trials = pl.concat([file.trials for file in files], how="diagonal_relaxed")
             check_cohorts(files, trials, spec, name, source, workload_source_of(folder, name))
@@ -229,6 +230,7 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
             unsealed += sum(file.belongs is None for file in files)
     if not frames:
         return pl.DataFrame(), 0
+    check_alike(every)
     # Workloads report different metrics: their columns are united, absent ones are null.
     trials = pl.concat(frames, how="diagonal_relaxed")
     # Studies from before the submission loop wrote any.

@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 
 from results import studies
+from results._read_studies import unchecked
 from results._results import LeftOut
 from results.curves._table import SCHEMA, check_table
 from submissions.taskset_grids import GRIDS
@@ -42,7 +43,8 @@ def curves_of_studies(
 
     Returns:
       A table with the columns of `SCHEMA`, and what was left out: workloads that are not judged by a loss, or whose
-      trials are not all run yet, since curves of other points cannot stand in for those that are missing.
+      trials are not all run yet, since curves of other points cannot stand in for those that are missing; and what
+      was read without a checksum.
 
     Raises:
       FileNotFoundError: no study there.
@@ -53,7 +55,9 @@ def curves_of_studies(
         raise FileNotFoundError(f"{path}: no study here (no study.json)")
     parts, left_out = [], []
     for folder in folders:
-        spec, trials = studies.read_spec(folder), studies.read_trials(folder)
+        spec = studies.read_spec(folder)
+        trials, unsealed = studies.read_checked(folder)
+        left_out += unchecked(folder, trials, unsealed)
         for workload in spec.workloads:
             rows = trials.filter(pl.col("workload") == workload) if len(trials) else trials
             asked = len((spec.points or {}).get(workload, ())) * spec.repeats

@@ -119,7 +119,11 @@ def changed(folder, change, belongs=True):
         (lambda t: t.with_columns(pl.col("test/mse").list.head(1)), "test/mse has another number of evaluations"),
         (lambda t: t.with_columns(status=pl.lit("great")), "status is 'great', must be one of done"),
         (lambda t: t.drop("point"), "column 'point' is missing"),
-        (lambda t: t.drop("validation_target"), "column 'validation_target' is missing"),
+        (
+            lambda t: t.with_columns(submission_seconds=pl.Series([[1.0]] * len(t))),
+            "submission_seconds has another number of evaluations",
+        ),
+        (lambda t: t.drop("validation_target"), "column 'validation_target' is missing, which other files have"),
         (lambda t: t.with_columns(minimize=pl.lit("yes")), "column 'minimize' is of type String, must be Boolean"),
         (lambda t: t.with_columns(pl.lit("a").alias("test/mse")), "'test/mse' is of type String"),
     ],
@@ -130,6 +134,13 @@ def test_rows_that_do_not_belong_are_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=r"00000\.parquet: does not belong here: ") as error:
         studies.read_trials(folder)
     assert message in str(error.value)
+
+
+def test_a_column_without_values_needs_no_type(tmp_path):
+    folder = write(tmp_path / "s")
+    changed(folder, lambda t: t.with_columns(loop=None, device=None))
+    trials = studies.read_trials(folder)
+    assert (trials["loop"].null_count(), trials["device"].null_count()) == (0, 3)
 
 
 def test_a_flipped_direction_of_a_whole_file_is_seen_beside_the_others(tmp_path):

@@ -28,8 +28,7 @@ def rows(*ids: str, cohort: int = 0, **columns) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "workload": NAME, "cohort": cohort, "repeat": 0, "point": ids, "hyperparameters": [asked[i] for i in ids],
-            "status": "done", "validation_target": None, "test_target": None, "global_step": [[10, 20]] * len(ids),
-            **columns,
+            "status": "done", "global_step": [[10, 20]] * len(ids), **columns,
         }
     )  # fmt: skip
 
