@@ -116,7 +116,11 @@ def of_kind(
                 answer = _of_reader(kind, reader, folder)
                 if number == 0 and answer.made is not None:
                     sound[reader] = answer.made
-                elif answer.made is not None and reader in sound:
+                elif answer.made is not None and reader not in sound:
+                    answer = Answer(
+                        "garbage", "there is no answer to the valid file that it could be compared with"
+                    )
+                elif answer.made is not None:
                     answer = _judged(kind, damage, reader, answer.made, sound[reader], valid, folder)
                 yield Case(kind.name, damage.name, reader), answer
                 shutil.rmtree(folder)

@@ -630,7 +630,8 @@ KINDS: tuple[Kind, ...] = (
          readers=_TEXT),
     Kind("own optimizer", "mine.py", _own_optimizer, _of_own_optimizer,
          ("package --optimizer {file}:mine --authors A --out {out}",
-          "tune digits/conv --study {out} --steps 2 --eval-period 1 --budget 1 --optimizer {file}:mine"), seconds=300.0),
+          "tune digits/conv --study {out} --steps 2 --eval-period 1 --budget 1 --optimizer {file}:mine"),
+         seconds=300.0),
     Kind("own workload", "mine.py", lambda folder: (folder / "mine.py").write_text(OWN_WORKLOAD), _of_own_workload,
          ("tune {file}:build --study {out} --steps 2 --eval-period 1 --budget 1",), seconds=300.0),
 )  # fmt: skip

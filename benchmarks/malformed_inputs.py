@@ -1,6 +1,6 @@
 """Malformed inputs of every kind against every command and reader that takes them: counted by what became of them.
 
-    python -m benchmarks.malformed_inputs                  all of them, about ten minutes on two cores
+    python -m benchmarks.malformed_inputs                  all of them, some ten minutes
     python -m benchmarks.malformed_inputs --most 20 --seed 1 --kind "list file"
 
 Expected: no garbage, no traceback, no hang, nothing in more than one line. What the columns mean stands in
