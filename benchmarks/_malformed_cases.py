@@ -54,7 +54,8 @@ class Case(NamedTuple):
 class Answer(NamedTuple):
     """What became of it.
 
-    `outcome` is one of these; `said` is the line, the reason, or where the traceback ends.
+    `outcome` is one of these; `said` is the line, the reason, where the traceback ends, or what was told
+    beside the result of a right that is missing.
 
     one line    refused, exit status 2
     same        taken, and answered to the last digit as the valid file is
@@ -144,7 +145,7 @@ def _judged(
 
 def answer_of(line: str, folder: Path, seconds: float) -> Answer:
     """What becomes of a command line, run in this process."""
-    return _answer(lambda: _command(line), folder, folder / "given", seconds)
+    return _answer(lambda: _command(line), folder, None, seconds)
 
 
 def _of_reader(kind: Kind, reader: str, folder: Path) -> Answer:
@@ -157,14 +158,14 @@ def _of_reader(kind: Kind, reader: str, folder: Path) -> Answer:
     return answer
 
 
-def _answer(do: Callable[[], Any], folder: Path, given: Path, seconds: float) -> Answer:
+def _answer(do: Callable[[], Any], folder: Path, given: Path | None, seconds: float) -> Answer:
     try:
         return _answer_in_time(do, folder, given, seconds)
     except Hang as late:  # it came while the answer was put in words
         return Answer("hang", _place(late))
 
 
-def _answer_in_time(do: Callable[[], Any], folder: Path, given: Path, seconds: float) -> Answer:
+def _answer_in_time(do: Callable[[], Any], folder: Path, given: Path | None, seconds: float) -> Answer:
     with _within(seconds), _quiet() as (out, err), _cache(folder):
         try:
             value = do()
@@ -176,9 +177,15 @@ def _answer_in_time(do: Callable[[], Any], folder: Path, given: Path, seconds: f
             return Answer("traceback", _place(error))
     if litter := [str(path.relative_to(folder)) for path in folder.rglob("*.tmp")]:
         return Answer("litter", litter[0])
+    if given is None:
+        return Answer("taken", _told_beside(out.getvalue()))
     if value is COMMAND:
         return Answer("taken", "", made_by_command(out.getvalue(), err.getvalue(), folder, given))
     return Answer("taken", "", made_by_reader(value, folder, given))
+
+
+def _told_beside(shown: str) -> str:
+    return next((line.strip()[:200] for line in shown.splitlines() if "ermission denied" in line), "")
 
 
 def _read(kind: Kind, reader: str, folder: Path) -> object:

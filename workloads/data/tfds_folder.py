@@ -257,7 +257,8 @@ def _check_empty(
     """Refuses files with something in them where no records are said to be."""
     there = [file for file, size in files if not size and file.is_file() and file.stat().st_size]
     if not files:
-        there = [path / name for name in os.listdir(path) if name.startswith(f"{dataset}-{split}.tfrecord")]
+        began = f"{dataset}-{split}.tfrecord"
+        there = [file for file in reading.matching(path, "*") if file.name.startswith(began)]
     if there:
         raise ValueError(
             f"{path / 'dataset_info.json'}: split {split!r}: its shardLengths say that {there[0].name} has no records, "
