@@ -56,7 +56,7 @@ class Options:
 
 
 class DLRM(nn.Module):
-    """A perceptron over the numbers, vectors of the categories, what they have in common, and a perceptron over that."""
+    """A perceptron of the numbers, vectors of the categories, products of all of these, and a perceptron of those."""
 
     options: Options
 
@@ -175,7 +175,7 @@ BASE = Base(
         "criteo1tb_embed_init": {"table_bound": 1.0},
     },
     mended={
-        "criteo1tb_resnet": "the dropout rate may be traced; AlgoPerf asks a traced one whether it is 0, which is an error"
+        "criteo1tb_resnet": "the dropout rate may be traced; AlgoPerf asks whether it is 0, which a traced one cannot tell"
     },
     output_layer="Dense_7",
     eval_batch_size=131_072,
