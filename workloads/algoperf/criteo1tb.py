@@ -175,7 +175,7 @@ BASE = Base(
         "criteo1tb_embed_init": {"table_bound": 1.0},
     },
     mended={
-        "criteo1tb_resnet": "the dropout rate may be traced; AlgoPerf asks whether it is 0, which a traced one cannot tell"
+        "criteo1tb_resnet": "the dropout rate may be traced; AlgoPerf branches on it, which a traced one cannot do"
     },
     output_layer="Dense_7",
     eval_batch_size=131_072,
