@@ -24,8 +24,9 @@ def of_normalised(
       mean, std: with which both were normalised.
       data_range: of the images before that. 0, as padding has it, counts as 1.
     """
-    restored = [images * std[:, None, None] + mean[:, None, None] for images in (x, y)]
-    return jnp.clip(similarity(*restored, jnp.where(data_range == 0, 1.0, data_range)), -1.0, 1.0)
+    mean, std = mean[:, None, None], std[:, None, None]
+    data_range = jnp.where(data_range == 0, 1.0, data_range)
+    return jnp.clip(similarity(x * std + mean, y * std + mean, data_range), -1.0, 1.0)
 
 
 def similarity(

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from workloads._measure import Measure, Totals
 from workloads._workload import Losses
@@ -33,6 +34,6 @@ def in_float64(model: Model, losses: Losses) -> Measure:
 
 
 def _sum(x: Any, y: Any) -> Any:
-    if isinstance(x, jax.core.Tracer) or isinstance(y, jax.core.Tracer):
+    if isinstance(x, Tracer) or isinstance(y, Tracer):
         return x + y
     return np.add(x, y, dtype=np.float64)

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads._source import Batch
-from workloads.algoperf import _linen, _totals
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf import _click_rows, _linen, _totals
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._dropout import Dropout
 from workloads.algoperf._shaped import shaped
 
@@ -156,6 +156,34 @@ def _draw(key: jax.Array, examples: int) -> Batch:
     }
 
 
+COLUMNS = {"numbers": _click_rows.NUMBERS, "fields": _click_rows.FIELDS}
+SCALES = {
+    "mini": Scale(
+        data=lambda options: _click_rows.resident({"train": 65_536, "validation": 2048, "test": 2048}),
+        options={**COLUMNS, "rows": 1024, "width": 8, "bottom": (32, 16, 8), "top": (32, 32, 16)},
+        batch_size=128,
+        step_hint=300,
+        eval_period=15,
+        eval_examples=1024,
+        variants={
+            "criteo1tb_test": {"rows": 256},
+            "criteo1tb_resnet": {"bottom": (24,) * 3, "top": (24,) * 4},
+        },
+    ),
+    "small": Scale(
+        data=lambda options: _click_rows.resident({"train": 262_144, "validation": 8192, "test": 8192}),
+        options={**COLUMNS, "rows": 24_576, "width": 32, "bottom": (128, 64, 32), "top": (256, 256, 128, 64)},
+        batch_size=1024,
+        step_hint=1000,
+        eval_period=50,
+        eval_examples=8192,
+        variants={
+            "criteo1tb_test": {"rows": 4096},
+            "criteo1tb_resnet": {"bottom": (128,) * 3, "top": (128,) * 4},
+        },
+    ),
+}
+
 BASE = Base(
     name="criteo1tb",
     summary="small DLRM on Criteo's click logs",
@@ -177,6 +205,7 @@ BASE = Base(
     mended={
         "criteo1tb_resnet": "the dropout rate may be traced; AlgoPerf branches on it, which a traced one cannot do"
     },
+    scales=SCALES,
     output_layer="Dense_7",
     eval_batch_size=131_072,
 )

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads._source import Batch
-from workloads.algoperf import _linen, _ssim
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf import _heads, _linen, _slices, _ssim
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
+from workloads.products import product
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Options:
       levels: that halve the image.
       tanh: the activation; otherwise it is a leaky ReLU with slope 0.2.
       layer_norm: over an image and all its channels, in place of the instance norm of the convolution blocks.
+      slices: convolutions are computed as shifted slices, see `_slices`.
     """
 
     side: int = 320
@@ -35,6 +37,7 @@ class Options:
     levels: int = 4
     tanh: bool = False
     layer_norm: bool = False
+    slices: bool = False
 
 
 class UNet(nn.Module):
@@ -53,21 +56,21 @@ class UNet(nn.Module):
         act = nn.tanh if options.tanh else lambda x: nn.leaky_relu(x, 0.2)
         # Modules are numbered in the order in which they are made, down before up.
         widths = [options.channels * 2**level for level in range(options.levels + 1)]
-        down = [ConvBlock(width, act, options.layer_norm) for width in widths]
-        up = [ConvBlock(width, act, options.layer_norm) for width in widths[-2::-1]]
+        down = [ConvBlock(width, act, options) for width in widths]
+        up = [ConvBlock(width, act, options) for width in widths[-2::-1]]
         larger = [TransposeConvBlock(width, act) for width in widths[-2::-1]]
 
         x, passed = x[..., None], []
         for block in down[:-1]:
             x = block(x)
             passed.append(x)
-            x = nn.avg_pool(x, (2, 2), strides=(2, 2))
+            x = halved(x)
         x = down[-1](x)
         for enlarge, block in zip(larger, up, strict=True):
             beside = passed.pop()
             x = _reflected(enlarge(x), beside.shape)
             x = block(jnp.concatenate([x, beside], axis=-1))
-        return nn.Conv(1, (1, 1))(x)[..., 0]
+        return nn.Conv(1, (1, 1), conv_general_dilated=_convolution(options))(x)[..., 0]
 
 
 class ConvBlock(nn.Module):
@@ -75,14 +78,16 @@ class ConvBlock(nn.Module):
 
     width: int
     act: Callable[[jax.Array], jax.Array]
-    layer_norm: bool
+    options: Options
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[example, row, column, channel]."""
         for _ in range(2):
-            x = nn.Conv(self.width, (3, 3), use_bias=False)(x)
-            x = nn.LayerNorm(reduction_axes=(1, 2, 3))(x) if self.layer_norm else instance_norm(x)
+            x = nn.Conv(self.width, (3, 3), use_bias=False, conv_general_dilated=_convolution(self.options))(
+                x
+            )
+            x = nn.LayerNorm(reduction_axes=(1, 2, 3))(x) if self.options.layer_norm else instance_norm(x)
             x = self.act(x)
         return x
 
@@ -96,8 +101,36 @@ class TransposeConvBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[example, row, column, channel]."""
-        x = nn.ConvTranspose(self.width, (2, 2), (2, 2), use_bias=False)(x)
-        return self.act(instance_norm(x))
+        return self.act(instance_norm(ConvTranspose(self.width)(x)))
+
+
+class ConvTranspose(nn.Module):
+    """`flax.linen.ConvTranspose` with a 2x2 kernel and stride 2, without bias, as one product.
+
+    Every pixel becomes a square of four, its product with the kernel turned by half a circle.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[example, row, column, channel]."""
+        examples, rows, columns, channels = x.shape
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (2, 2, channels, self.width))
+        turned = kernel[::-1, ::-1].transpose(2, 0, 1, 3).reshape(channels, -1)
+        squares = product(x, turned).reshape(examples, rows, columns, 2, 2, self.width)
+        return squares.transpose(0, 1, 3, 2, 4, 5).reshape(examples, 2 * rows, 2 * columns, self.width)
+
+
+def _convolution(options: Options) -> Any:
+    return _slices.conv_general_dilated if options.slices else None
+
+
+def halved(x: jax.Array) -> jax.Array:
+    """Means of squares of four pixels; the last row or column of an odd number is left out."""
+    examples, rows, columns, channels = x.shape
+    even = x[:, : rows // 2 * 2, : columns // 2 * 2]
+    return even.reshape(examples, rows // 2, 2, columns // 2, 2, channels).mean(axis=(2, 4))
 
 
 def instance_norm(x: jax.Array) -> jax.Array:
@@ -159,6 +192,27 @@ def _stand_in(options: Options):
     return shaped("fastMRI", draw)
 
 
+SCALES = {
+    "mini": Scale(
+        data=lambda options: _heads.resident(options.side, {"train": 1024, "validation": 64, "test": 64}),
+        options={"side": 24, "channels": 4, "levels": 2, "slices": True},
+        batch_size=8,
+        step_hint=150,
+        eval_period=10,
+        eval_examples=32,
+        variants={"fastmri_model_size": {"channels": 8, "levels": 1}},
+    ),
+    "small": Scale(
+        data=lambda options: _heads.resident(options.side, {"train": 4096, "validation": 256, "test": 256}),
+        options={"side": 96, "channels": 24, "levels": 3},
+        batch_size=16,
+        step_hint=1000,
+        eval_period=50,
+        eval_examples=256,
+        variants={"fastmri_model_size": {"channels": 48, "levels": 2}},
+    ),
+}
+
 BASE = Base(
     name="fastmri",
     summary="U-Net on fastMRI's knees",
@@ -176,6 +230,7 @@ BASE = Base(
         "fastmri_tanh": {"tanh": True},
         "fastmri_layernorm": {"layer_norm": True},
     },
+    scales=SCALES,
     output_layer="Conv_0",
     eval_batch_size=256,
 )
