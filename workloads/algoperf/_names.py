@@ -18,6 +18,11 @@ class Row(NamedTuple):
 
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
+    "criteo1tb": Row(
+        ("criteo1tb_test", "criteo1tb_layernorm", "criteo1tb_resnet", "criteo1tb_embed_init"),
+        SCALES,
+    ),
+    "fastmri": Row(("fastmri_model_size", "fastmri_tanh", "fastmri_layernorm"), SCALES),
     "cifar": Row(),
 }
 
