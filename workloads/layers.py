@@ -117,16 +117,39 @@ def conv(
     height, width = kernel.shape[:2]
     if padding == "SAME":
         x = jnp.pad(x, ((0, 0), _same(x.shape[1], height, stride), _same(x.shape[2], width, stride), (0, 0)))
-    rows = (x.shape[1] - height) // stride + 1
-    columns = (x.shape[2] - width) // stride + 1
-    shifted = [
-        x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
-        for i in range(height)
-        for j in range(width)
-    ]
-    patches = jnp.concatenate(shifted, axis=-1)  # [batch, rows, columns, height * width * channels]
-    y = patches @ kernel.reshape(-1, kernel.shape[-1])
+    y = windows(x, (height, width), (stride, stride)) @ kernel.reshape(-1, kernel.shape[-1])
     return y + layer["bias"] if "bias" in layer else y
+
+
+def windows(
+    x: Float[Array, "batch *pixels channels"], size: tuple[int, ...], strides: tuple[int, ...]
+) -> Float[Array, "batch *places inputs"]:
+    """What every window of a size covers, its pixels row by row and their channels side by side.
+
+    x @ kernel of these, with the kernel [*size, channels, outputs] as a matrix, is a convolution without padding.
+
+    Args:
+      x: pixels in any number of dimensions.
+      size, strides: of the windows, per dimension.
+    """
+    return jnp.concatenate(shifted(x, size, strides), axis=-1)
+
+
+def shifted(
+    x: Float[Array, "batch *pixels channels"], size: tuple[int, ...], strides: tuple[int, ...]
+) -> list[Float[Array, "batch *places channels"]]:
+    """The first pixel of every window, the second, and so on; see `windows`."""
+    places = [(n - k) // stride + 1 for n, k, stride in zip(x.shape[1:-1], size, strides, strict=True)]
+    return [
+        x[
+            :,
+            *(
+                slice(i, i + stride * (count - 1) + 1, stride)
+                for i, count, stride in zip(start, places, strides, strict=True)
+            ),
+        ]
+        for start in itertools.product(*map(range, size))
+    ]
 
 
 def _same(size: int, window: int, stride: int) -> tuple[int, int]:
