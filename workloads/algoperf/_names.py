@@ -21,8 +21,9 @@ BASES: dict[str, Row] = {
     "cifar": Row(),
     "imagenet_resnet": Row(
         ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"),
+        ("mini",),
     ),
-    "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map")),
+    "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), ("mini",)),
 }
 
 

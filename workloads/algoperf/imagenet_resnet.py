@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads.algoperf import _classes, _images, _linen, _resnet
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf._base import Base, Model, Scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ BASE = Base(
     model=_model,
     losses=_classes.losses,
     sums=_classes.sums,
-    stand_in=_images.stand_in,
+    stand_in=functools.partial(_images.stand_in, "ImageNet"),
     batch_size=1024,
     variants={
         "imagenet_resnet_silu": {"activation": nn.silu},
@@ -69,4 +70,20 @@ BASE = Base(
     },
     batch_sizes={"imagenet_resnet_silu": 512, "imagenet_resnet_gelu": 512},
     output_layer="Dense_0",
+    scales={
+        "mini": Scale(
+            data=lambda options: _images.handwritten("ImageNet"),
+            options={
+                "stages": (1, 1, 1),
+                "filters": 8,
+                "images": _images.DIGITS,
+                "classes": 10,
+                "slices": True,
+            },
+            batch_size=32,
+            step_hint=200,
+            eval_period=10,
+            eval_examples=250,
+        ),
+    },
 )

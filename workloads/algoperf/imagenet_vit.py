@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax.numpy as jnp
 
 from workloads.algoperf import _classes, _images, _linen, _slices, _vit
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf._base import Base, Model, Scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ BASE = Base(
     model=_model,
     losses=_classes.losses,
     sums=_classes.sums,
-    stand_in=_images.stand_in,
+    stand_in=functools.partial(_images.stand_in, "ImageNet"),
     batch_size=1024,
     eval_batch_size=2048,
     variants={
@@ -76,4 +77,23 @@ BASE = Base(
         "imagenet_vit_post_ln": "dropout after the perceptron, which AlgoPerf calls in a way that cannot be called"
     },
     output_layer="head",
+    scales={
+        "mini": Scale(
+            data=lambda options: _images.handwritten("ImageNet"),
+            options={
+                "width": 32,
+                "depth": 2,
+                "heads": 2,
+                "hidden": 64,
+                "patch": 7,
+                "images": _images.DIGITS,
+                "classes": 10,
+                "slices": True,
+            },
+            batch_size=32,
+            step_hint=200,
+            eval_period=10,
+            eval_examples=250,
+        ),
+    },
 )
