@@ -55,21 +55,20 @@ def model(
         dropout_rate,
     ):
         said = dict(switches(train, update_batch_norm, use_running_average_bn))
-        update = bool(said.pop("update", False)) and bool(jax.tree.leaves(model_state))
-        variables = {"params": params}
-        if jax.tree.leaves(model_state):
-            variables["batch_stats"] = model_state
+        update = said.pop("update", False)
+        kept = bool(jax.tree.leaves(model_state))
         found = module.apply(
-            variables,
+            {"params": params, **({"batch_stats": model_state} if kept else {})},
             *inputs(batch),
             dropout_rate=dropout_rate,
             rngs={} if key is None else {"dropout": key},
-            mutable=["batch_stats"] if update else False,
+            # The batch's statistics may normalise without being kept.
+            mutable=["batch_stats"] if kept else False,
             **said,
         )
-        if not update:
+        if not kept:
             return found, model_state
         outputs, new = found
-        return outputs, new["batch_stats"]
+        return outputs, new["batch_stats"] if update else model_state
 
     return Model(init, model_fn)

@@ -24,6 +24,11 @@ BASES: dict[str, Row] = {
     ),
     "fastmri": Row(("fastmri_model_size", "fastmri_tanh", "fastmri_layernorm"), SCALES),
     "cifar": Row(),
+    "imagenet_resnet": Row(
+        ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"),
+        ("mini",),
+    ),
+    "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), ("mini",)),
 }
 
 

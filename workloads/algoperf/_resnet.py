@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from workloads.algoperf import _slices
+
 Layer = Callable[..., Any]
 
 
@@ -74,6 +76,7 @@ class ResNet(nn.Module):
       last_scale: at initialisation, of the last normalisation of every block.
       small_images: CIFAR's network, with a 3x3 stem and a 4x4 mean before the last; ImageNet's has 7x7, stride 2, and
         a 3x3 maximum, stride 2.
+      slices: convolutions and the maximum are computed as shifted slices, see `_slices`.
     """
 
     stages: tuple[int, ...]
@@ -83,12 +86,17 @@ class ResNet(nn.Module):
     act: Layer
     last_scale: float
     small_images: bool
+    slices: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, running_average: bool, dropout_rate: Any = 0.0) -> jax.Array:
         """Logits [example, class] of images [example, row, column, channel]; nothing is dropped."""
         del dropout_rate
         conv = functools.partial(nn.Conv, use_bias=False)
+        max_pool: Layer = nn.max_pool
+        if self.slices:
+            conv = functools.partial(conv, conv_general_dilated=_slices.conv_general_dilated)
+            max_pool = _slices.max_pool
         norm = functools.partial(
             nn.BatchNorm, use_running_average=running_average, momentum=0.9, epsilon=1e-5
         )
@@ -99,7 +107,7 @@ class ResNet(nn.Module):
         x = norm(name="BatchNorm_init")(x)
         x = (nn.relu if self.small_images else self.act)(x)
         if not self.small_images:
-            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))  # type: ignore[arg-type]
+            x = max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage, blocks in enumerate(self.stages):
             for number in range(blocks):
                 strides = (2, 2) if stage > 0 and number == 0 else (1, 1)

@@ -86,3 +86,14 @@ def _depthwise(x: jax.Array, kernel: jax.Array, size: tuple[int, ...], strides: 
     parts = [part[..., None] * tap for part, tap in zip(shifted(x, size, strides), taps, strict=True)]
     y = functools.reduce(jnp.add, parts)  # [batch, *places, channels, each]
     return y.reshape(*y.shape[:-2], -1)
+
+
+def max_pool(
+    x: Float[Array, "batch *pixels channels"],
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: Sequence[tuple[int, int]],
+) -> Float[Array, "batch *places channels"]:
+    """Largest entry of every window. Where two are equal, each has half of the gradient; XLA gives it to the first."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
+    return functools.reduce(jnp.maximum, shifted(x, size, strides))

@@ -14,10 +14,12 @@ import pathlib
 import jax
 import numpy as np
 
-from workloads import classification, layers
+from workloads import layers
 from workloads._source import Provenance, ResidentData
 from workloads._workload import Metric, Workload
+from workloads.algoperf import _classes
 from workloads.data import digits, mnist
+from workloads.functions import functions_of
 
 NAME = "algoperf/mnist"
 SIZES = (784, 128, 10)
@@ -56,7 +58,7 @@ def _apply(params, model_state, batch, key, train, dropout_rate):
     return layers.dense(params["Dense_1"], layers.dropout(key, hidden, dropout_rate, train)), model_state
 
 
-FUNCTIONS = classification.functions(_init, _apply)
+FUNCTIONS = functions_of(_init, _apply, _classes.losses, _classes.sums)
 
 
 def _workload(data: ResidentData, **facts) -> Workload:

@@ -91,6 +91,11 @@ def scalars(name):
     return index()["workloads"][name]["scalars"]
 
 
+def arrays(name):
+    """Golden arrays: outputs, losses, gradients."""
+    return np.load(FOLDER / "models" / f"{name}.npz")
+
+
 def components():
     """(arrays, values) of the parts that belong to no model."""
     folder = FOLDER / "models"
@@ -100,15 +105,14 @@ def components():
 def outputs_and_gradients(name, dropout_rate=0.0):
     """Everything that the golden file of a workload has names for, by our workload on its parameters and batches."""
     workload = workloads.load(f"algoperf/{name}")
-    assert workload.model_fn is not None
+    assert workload.apply is not None
     assert workload.losses is not None
+    apply = workload.apply
     own_params, own_state = params(name), state(name)
     found = {}
 
     def forward(params, batch, train):
-        return workload.model_fn(
-            params, own_state, batch, jax.random.key(0), train, train, None, dropout_rate
-        )
+        return apply(params, own_state, batch, jax.random.key(0), train, dropout_rate)
 
     for mode in ("eval", "train"):
         of_mode = batch(name, mode)

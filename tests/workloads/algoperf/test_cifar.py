@@ -11,3 +11,8 @@ def test_parameters_are_algoperfs_path_for_path():
 @golden.needs_golden
 def test_outputs_statistics_and_gradients_are_algoperfs():
     parity.check_against_golden("cifar")
+
+
+@golden.needs_golden
+def test_losses_and_sums_of_algoperfs_logits_are_its_own():
+    parity.check_classification("cifar")
