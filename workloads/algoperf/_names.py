@@ -19,6 +19,20 @@ class Row(NamedTuple):
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
     "cifar": Row(),
+    "librispeech_conformer": Row(
+        (
+            "librispeech_conformer_attention_temperature",
+            "librispeech_conformer_layernorm",
+            "librispeech_conformer_gelu",
+        )
+    ),
+    "librispeech_deepspeech": Row(
+        (
+            "librispeech_deepspeech_tanh",
+            "librispeech_deepspeech_no_resnet",
+            "librispeech_deepspeech_norm_and_spec_aug",
+        )
+    ),
 }
 
 
