@@ -65,8 +65,9 @@ def log_mel(
       paddings: 1 where a sample is none.
       bands: of what.
     """
-    framed = functools.partial(_framed, length=bands.window + 1, step=bands.step)
-    frames = framed(audio.astype(jnp.float32) * (1.0 - paddings) * 2.0**-15)
+    pieces = functools.partial(_pieces, length=bands.window + 1, step=bands.step)
+    frames = jnp.concatenate(pieces(audio.astype(jnp.float32) * (1.0 - paddings) * 2.0**-15), axis=-1)
+    nowhere = functools.reduce(jnp.minimum, [jnp.min(piece, axis=-1) for piece in pieces(paddings)])
     emphasised = jnp.concatenate(
         [
             frames[..., :1] * (1.0 - PRE_EMPHASIS),
@@ -81,17 +82,17 @@ def log_mel(
     energies = power @ mel_weights(power.shape[-1], bands)
     mean, deviation = normaliser(bands.normaliser)
     logarithms = jnp.log(jnp.maximum(energies, FLOOR))
-    return (logarithms - mean) / deviation, jnp.min(framed(paddings), axis=-1)
+    return (logarithms - mean) / deviation, nowhere
 
 
-def _framed(x: jax.Array, length: int, step: int) -> jax.Array:
-    """[example, sample] as [example, frame, length], a frame every so many samples."""
+def _pieces(x: jax.Array, length: int, step: int) -> list[jax.Array]:
+    """Frames of [example, sample], one every so many samples, in pieces [example, frame, up to a step]."""
     frames = (x.shape[1] - length) // step + 1
-    pieces = -(-length // step)  # of a step each, of which a frame is made
-    needed = (frames - 1 + pieces) * step
+    count = -(-length // step)
+    needed = (frames - 1 + count) * step
     x = jnp.pad(x, ((0, 0), (0, max(0, needed - x.shape[1]))))[:, :needed]
     x = x.reshape(len(x), -1, step)
-    return jnp.concatenate([x[:, i : i + frames] for i in range(pieces)], axis=-1)[..., :length]
+    return [x[:, i : i + frames, : length - i * step] for i in range(count)]
 
 
 def mel_weights(frequencies: int, bands: Bands) -> Float[Array, "frequency bin"]:
