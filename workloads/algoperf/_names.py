@@ -24,14 +24,16 @@ BASES: dict[str, Row] = {
             "librispeech_conformer_attention_temperature",
             "librispeech_conformer_layernorm",
             "librispeech_conformer_gelu",
-        )
+        ),
+        ("mini", "small"),
     ),
     "librispeech_deepspeech": Row(
         (
             "librispeech_deepspeech_tanh",
             "librispeech_deepspeech_no_resnet",
             "librispeech_deepspeech_norm_and_spec_aug",
-        )
+        ),
+        ("mini", "small"),
     ),
 }
 

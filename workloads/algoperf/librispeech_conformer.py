@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.algoperf import _ctc, _speech, _words
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf import _ctc, _speech, _speech_scales, _words
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._dropout import Dropout
 from workloads.algoperf._speech import BatchNorm, LayerNorm, Subsample, real, xavier_uniform
 
@@ -197,6 +197,23 @@ BASE = Base(
         "librispeech_conformer_attention_temperature": {"temperature": 1.6},
         "librispeech_conformer_layernorm": {"last_norm": False},
         "librispeech_conformer_gelu": {"act": nn.gelu},
+    },
+    scales={
+        "mini": Scale(
+            _speech_scales.data(_speech_scales.MINI),
+            {**_speech_scales.MINI_OPTIONS, "layers": 1, "heads": 2, "expansion": 2},
+            batch_size=16,
+            step_hint=320,
+            eval_period=16,
+            eval_examples=64,
+        ),
+        "small": Scale(
+            _speech_scales.data(_speech_scales.SMALL),
+            {**_speech_scales.SMALL_OPTIONS, "dim": 144, "layers": 2, "heads": 4},
+            batch_size=32,
+            step_hint=1000,
+            eval_period=50,
+        ),
     },
     dropout_rate=0.1,
     output_layer="Dense_0",

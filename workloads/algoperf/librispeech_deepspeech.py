@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.algoperf import _ctc, _speech, _words
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf import _ctc, _speech, _speech_scales, _words
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._dropout import Dropout
 from workloads.algoperf._log_mel import Masking
 from workloads.algoperf._lstm import LSTM
@@ -124,6 +124,31 @@ BASE = Base(
             "layer_norm": True,
             "masking": Masking(times=15, frequencies=4),
         },
+    },
+    scales={
+        "mini": Scale(
+            _speech_scales.data(_speech_scales.MINI),
+            {**_speech_scales.MINI_OPTIONS, "recurrent": 2, "dense": 1},
+            batch_size=16,
+            step_hint=320,
+            eval_period=16,
+            eval_examples=64,
+            variants={
+                "librispeech_deepspeech_norm_and_spec_aug": {"masking": _speech_scales.MORE_MASKING},
+            },
+        ),
+        "small": Scale(
+            _speech_scales.data(_speech_scales.SMALL),
+            {**_speech_scales.SMALL_OPTIONS, "dim": 160, "recurrent": 5, "dense": 3},
+            batch_size=32,
+            step_hint=1000,
+            eval_period=50,
+            variants={
+                "librispeech_deepspeech_norm_and_spec_aug": {
+                    "masking": Masking(times=6, frequencies=4, longest=0.05, widest=8)
+                },
+            },
+        ),
     },
     dropout_rate=0.1,
     output_layer="Dense_0",
