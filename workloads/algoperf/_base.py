@@ -80,6 +80,7 @@ class Base:
       sums: for measures that are sums over examples; None: of the losses alone.
       measure: (options, model) -> measure, where it is none of these.
       read: the data set's own files; None where there is no reader yet.
+      beside: (options, data_dir) -> options that files beside the data decide, such as the tokenizer's; None: none do.
       variants: name -> options that differ.
       batch_sizes: variant -> batch size, where it is another.
       mended: variant -> what is broken in AlgoPerf and how it is mended here.
@@ -102,6 +103,7 @@ class Base:
     sums: Sums | None = None
     measure: Callable[[Any, Model], Measure] | None = None
     read: Reader | None = None
+    beside: Callable[[Any, pathlib.Path], Any] | None = None
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     batch_sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     mended: Mapping[str, str] = dataclasses.field(default_factory=dict)

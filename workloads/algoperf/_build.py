@@ -53,6 +53,7 @@ def _full(name: str, table: Base, plain: str, data_dir: pathlib.Path | None) -> 
             f"{name}: nothing here reads {table.data_set} yet; leave out --data-dir for a stand-in"
         )
     else:
+        options = table.beside(options, data_dir) if table.beside else options
         data = table.read(options, data_dir)
     real = data.provenance.kind == "real"
     return _workload(

@@ -29,6 +29,22 @@ BASES: dict[str, Row] = {
         ("mini",),
     ),
     "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), ("mini",)),
+    "librispeech_conformer": Row(
+        (
+            "librispeech_conformer_attention_temperature",
+            "librispeech_conformer_layernorm",
+            "librispeech_conformer_gelu",
+        ),
+        ("mini", "small"),
+    ),
+    "librispeech_deepspeech": Row(
+        (
+            "librispeech_deepspeech_tanh",
+            "librispeech_deepspeech_no_resnet",
+            "librispeech_deepspeech_norm_and_spec_aug",
+        ),
+        ("mini", "small"),
+    ),
 }
 
 

@@ -102,9 +102,15 @@ def components():
     return np.load(folder / "components.npz"), json.loads((folder / "components.json").read_text())
 
 
-def outputs_and_gradients(name, dropout_rate=0.0):
-    """Everything that the golden file of a workload has names for, by our workload on its parameters and batches."""
-    workload = workloads.load(f"algoperf/{name}")
+def outputs_and_gradients(name, dropout_rate=0.0, workload=None):
+    """Everything that the golden file of a workload has names for, by our workload on its parameters and batches.
+
+    Args:
+      name: of AlgoPerf's workload.
+      dropout_rate: in training.
+      workload: None: ours of that name. Another, where the golden files were made with something switched off.
+    """
+    workload = workload or workloads.load(f"algoperf/{name}")
     assert workload.apply is not None
     assert workload.losses is not None
     apply = workload.apply
@@ -131,12 +137,13 @@ def outputs_and_gradients(name, dropout_rate=0.0):
                 losses.size if weights is None else weights.sum()
             )
 
-    def loss(params):
-        outputs, _ = forward(params, batch(name, "train"), True)
-        losses, weights = workload.losses(outputs, batch(name, "train"), None)
+    def loss(params, of_train):
+        outputs, _ = forward(params, of_train, True)
+        losses, weights = workload.losses(outputs, of_train, None)
         return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
-    grads = jax.jit(jax.grad(loss))(own_params)
+    # The batch as an argument: XLA would compute with a constant while it compiles.
+    grads = jax.jit(jax.grad(loss))(own_params, batch(name, "train"))
     found |= {f"grad/{path}": leaf for path, leaf in flat(grads).items()}
     found["grad/global_norm"] = float(
         np.sqrt(sum(np.sum(np.square(np.asarray(leaf, np.float64))) for leaf in jax.tree.leaves(grads)))
@@ -147,3 +154,9 @@ def outputs_and_gradients(name, dropout_rate=0.0):
 def compared(name, found):
     """golden_check.compare: name -> how far ours is from AlgoPerf's."""
     return _modules()[1].compare(name, found, index())
+
+
+def sampled(values, count=4096):
+    """The entries that golden files keep of a large array."""
+    values = np.asarray(values).reshape(-1)
+    return values[_modules()[0].sample_index(len(values), count)]

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-
 from sklearn import metrics
 
 import workloads
@@ -37,7 +36,14 @@ def check_parameters(name):
 
 
 def check_against_golden(
-    name, logits=1e-5, training_logits=2e-4, state=2e-5, loss=1e-5, gradient_norm=1e-4, gradient=2e-3
+    name,
+    logits=1e-5,
+    training_logits=2e-4,
+    state=2e-5,
+    loss=1e-5,
+    gradient_norm=1e-4,
+    gradient=2e-3,
+    workload=None,
 ):
     """Logits, losses, statistics and gradients agree with AlgoPerf's to float32 rounding.
 
@@ -50,8 +56,9 @@ def check_against_golden(
       gradient_norm: relative, of the global norm.
       gradient: of sampled entries, relative to the leaf's largest. Leaves whose norm is below 1e-5 of the global norm
         are zero in exact arithmetic and are left out.
+      workload: see `golden.outputs_and_gradients`.
     """
-    found = golden.outputs_and_gradients(name)
+    found = golden.outputs_and_gradients(name, workload=workload)
     report = golden.compared(name, found)
     total = golden.scalars(name)["grad/global_norm"]
     assert report["eval/logits"]["max_abs"] < logits

@@ -1,0 +1,89 @@
+"""Hold both speech models to what every workload of AlgoPerf's shows, beside their parity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import workloads
+from tests.workloads.algoperf import speech
+from workloads.algoperf import _log_mel
+from workloads.algoperf._names import BASES
+
+MODELS = ("librispeech_conformer", "librispeech_deepspeech")
+each = pytest.mark.parametrize("name", MODELS)
+
+
+@pytest.mark.parametrize("name", [name for base in MODELS for name in (base, *BASES[base].variants)])
+def test_full_scale_builds_abstractly(name):
+    workload = workloads.load(f"algoperf/{name}")
+    of = workloads.batch_shapes(workload)
+    key = jax.random.key(0)
+    params, state = jax.eval_shape(workload.init, key)
+    assert of["inputs"][0].shape == (256, 320_000)
+    regularization = workloads.Regularization(0.1, 0.0)
+    loss, new = jax.eval_shape(
+        lambda *args: workload.loss(*args, key, True, regularization), params, state, of
+    )
+    assert loss.shape == ()
+    assert jax.tree.map(jnp.shape, new) == jax.tree.map(jnp.shape, state)
+    outputs, _ = jax.eval_shape(lambda *args: workload.apply(*args, None, False, 0.0), params, state, of)
+    assert [x.shape for x in outputs] == [(256, 500, 1024), (256, 500)]
+
+
+@each
+def test_dropout_rate_is_traced_and_zero_is_no_dropout(name):
+    options = {"residual_dropout": None} if name == "librispeech_deepspeech" else {}
+    _, model = speech.narrow(name, masking=None, **speech.SHALLOW[name], **options)
+    of = speech.batch()
+    params, state = model.init(jax.random.key(0))
+    traced = 0
+
+    @jax.jit
+    def train(rate, key):
+        nonlocal traced
+        traced += 1
+        return model.model_fn(params, state, of, key, True, True, None, rate)[0][0]
+
+    one, other = jax.random.key(1), jax.random.key(2)
+    assert np.array_equal(train(0.0, one), train(0.0, other))
+    assert not np.array_equal(train(0.3, one), train(0.3, other))
+    assert traced == 1
+
+
+@each
+def test_masks_act_in_training_alone(name):
+    masking = _log_mel.Masking(times=2, frequencies=1, longest=0.2, widest=6)
+    _, model = speech.narrow(name, masking=masking, **speech.SHALLOW[name])
+    params, state = model.init(jax.random.key(0))
+    of = speech.batch()
+
+    @jax.jit
+    def train(key):
+        return model.model_fn(params, state, of, key, True, True, None, 0.0)[0][0]
+
+    assert not np.array_equal(train(jax.random.key(1)), train(jax.random.key(2)))
+    evaluate = jax.jit(lambda: model.model_fn(params, state, of, None, False, False, None, 0.5)[0][0])
+    assert np.isfinite(evaluate()).all()
+
+
+@each
+@pytest.mark.slow
+def test_one_real_step_at_full_scale(name):
+    workload = workloads.load(f"algoperf/{name}")
+    of = speech.batch(2, 32_000)
+    params, state = workload.init(jax.random.key(0))
+    regularization = workloads.Regularization(0.1, 0.0)
+    optimizer = optax.adamw(1e-3)
+
+    @jax.jit
+    def step(params, state, key):
+        gradient, new = jax.grad(workload.loss, has_aux=True)(params, state, of, key, True, regularization)
+        updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+        loss, _ = workload.loss(optax.apply_updates(params, updates), new, of, key, True, regularization)
+        return loss, optax.global_norm(gradient), new
+
+    loss, norm, new = step(params, state, jax.random.key(1))
+    assert np.isfinite([loss, norm]).all()
+    assert not all(map(np.array_equal, jax.tree.leaves(new), jax.tree.leaves(state)))
