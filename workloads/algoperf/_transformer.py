@@ -286,9 +286,7 @@ class Transformer(nn.Module):
     ) -> jax.Array:
         """Logits [row, position, token]; of several sentences in a row, positions and segments tell them apart."""
         encoded = self.encode(inputs, inputs_position, inputs_segmentation, train, dropout_rate)
-        own = nn.combine_masks(
-            nn.make_attention_mask(targets > 0, targets > 0), nn.make_causal_mask(targets)
-        )
+        own = nn.combine_masks(nn.make_attention_mask(targets > 0, targets > 0), nn.make_causal_mask(targets))
         other = nn.make_attention_mask(targets > 0, inputs > 0)
         if targets_segmentation is not None:
             assert inputs_segmentation is not None

@@ -55,9 +55,7 @@ def translator(options: Options) -> _translations.Translate:
             return module.apply({"params": params}, *args, method=method)
 
         beams = jnp.repeat(inputs, _beam.BEAMS, axis=0)
-        memory = jax.tree.map(
-            lambda x: jnp.repeat(x, _beam.BEAMS, axis=0), call(Transformer.memory, inputs)
-        )
+        memory = jax.tree.map(lambda x: jnp.repeat(x, _beam.BEAMS, axis=0), call(Transformer.memory, inputs))
 
         def step(tokens, position, before):
             return call(Transformer.step, tokens, position, before, memory, beams)
