@@ -18,8 +18,8 @@ class Row(NamedTuple):
 
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
-    "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh")),
-    "finewebedu_lm": Row(),
+    "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), ("mini", "small")),
+    "finewebedu_lm": Row(scales=("mini", "small")),
     "cifar": Row(),
 }
 

@@ -17,9 +17,11 @@ import numpy as np
 from flax import linen as nn
 
 from workloads._measure import Measure, Totals, means
+from workloads._source import ResidentData
 from workloads.algoperf import _classes, _linen
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
+from workloads.data import prose, stdlib_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +182,52 @@ def _stand_in(options: Options):
     return dataclasses.replace(shaped("FineWeb-Edu", draw), splits=("train", "validation"))
 
 
+def _characters(options: Options) -> ResidentData:
+    """Prose where it is installed; else sources of Python's library, which is always there. A token is a character."""
+    # AlgoPerf has no test split; the smaller scales have one, as all of ours.
+    sizes = {"train": 4096, "validation": 64, "test": 64}
+    make = prose.prose_windows if prose.version() else stdlib_text.stdlib_windows
+    windows, provenance = make(options.length + 1, sizes)
+    tokens = {split: w.astype(np.int32) for split, w in windows.items()}
+    splits = {split: {"inputs": w[:, :-1], "targets": w[:, 1:]} for split, w in tokens.items()}
+    return ResidentData(splits, dataclasses.replace(provenance, stands_in_for="FineWeb-Edu"))
+
+
+SCALES = {
+    "mini": Scale(
+        data=_characters,
+        options={
+            "vocabulary": len(stdlib_text.VOCABULARY),
+            "length": 64,
+            "width": 32,
+            "layers": 2,
+            "heads": 2,
+            "head_width": 16,
+            "mlp_width": 64,
+        },
+        batch_size=8,
+        step_hint=300,
+        eval_period=15,
+        eval_examples=64,
+    ),
+    "small": Scale(
+        data=_characters,
+        options={
+            "vocabulary": len(stdlib_text.VOCABULARY),
+            "length": 128,
+            "width": 128,
+            "layers": 5,
+            "heads": 4,
+            "head_width": 32,
+            "mlp_width": 384,
+        },
+        batch_size=32,
+        step_hint=1000,
+        eval_period=50,
+        eval_examples=64,
+    ),
+}
+
 BASE = Base(
     name="finewebedu_lm",
     summary="decoder language model on FineWeb-Edu",
@@ -193,6 +241,7 @@ BASE = Base(
     measure=_measure,
     stand_in=_stand_in,
     batch_size=64,
+    scales=SCALES,
     output_layer="embed",
     eval_batch_size=256,
 )

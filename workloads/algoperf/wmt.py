@@ -13,8 +13,8 @@ import jax.numpy as jnp
 
 from workloads._measure import Measure
 from workloads._source import Source
-from workloads.algoperf import _beam, _classes, _linen, _transformer, _translations
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf import _beam, _classes, _interface_text, _linen, _transformer, _translations
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
 from workloads.algoperf._transformer import Transformer
 
@@ -81,6 +81,48 @@ def _draw(options: Options):
     return draw
 
 
+def _sentences(options: Options) -> Source:
+    limits = _interface_text.Limits(options.vocabulary, options.length, options.decoded)
+    return _interface_text.sentences(limits)
+
+
+SCALES = {
+    "mini": Scale(
+        data=_sentences,
+        options={
+            "vocabulary": 384,
+            "width": 32,
+            "heads": 2,
+            "head_width": 16,
+            "layers": 2,
+            "mlp_width": 64,
+            "length": 32,
+            "decoded": 20,
+        },
+        batch_size=16,
+        step_hint=300,
+        eval_period=20,
+        eval_examples=32,
+    ),
+    "small": Scale(
+        data=_sentences,
+        options={
+            "vocabulary": 1024,
+            "width": 128,
+            "heads": 4,
+            "head_width": 32,
+            "layers": 3,
+            "mlp_width": 256,
+            "length": 64,
+            "decoded": 32,
+        },
+        batch_size=32,
+        step_hint=1000,
+        eval_period=50,
+        eval_examples=64,
+    ),
+}
+
 BASE = Base(
     name="wmt",
     summary="Transformer on WMT17 German to English",
@@ -99,6 +141,7 @@ BASE = Base(
         "wmt_attention_temp": {"temperature": 4.0},
         "wmt_glu_tanh": {"activation": "tanh", "gated": True},
     },
+    scales=SCALES,
     dropout_rate=0.1,
     output_layer="shared_embedding",
     eval_batch_size=128,
