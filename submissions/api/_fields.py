@@ -25,7 +25,7 @@ class Fields:
 
     Attributes:
       inputs, targets: fields that the model and the loss read. One is handed out as it is, several as a dictionary.
-      others: fields that neither reads.
+      others: fields that neither reads, or that are handed out under their own names.
     """
 
     inputs: tuple[str, ...]
@@ -98,7 +98,11 @@ def fields_of(workload: Workload) -> Fields:
     outputs, _ = jax.eval_shape(model, batch, params, model_state)
     targets = _read(lambda batch, outputs: losses(outputs, batch, 0.1), batch, outputs)
     # AlgoPerf's submissions look for the weights of examples under their own name, and hand them to the loss.
-    return _fields(batch, inputs - {WEIGHTS}, targets - {WEIGHTS})
+    inputs, targets = inputs - {WEIGHTS}, targets - {WEIGHTS}
+    if INPUTS in inputs and targets == {TARGETS}:
+        # The batch has AlgoPerf's names already: what else the model reads keeps its own, as a Transformer's positions.
+        return _fields(batch, {INPUTS}, targets)
+    return _fields(batch, inputs, targets)
 
 
 def has_dropout(workload: Workload) -> bool:

@@ -74,7 +74,7 @@ def types(tree: Mapping[str, Any], spec: Any, parents: tuple[str, ...] = ()) -> 
 # Of a parameter whose parents match -> type of its `bias`, and type of its other parts. The first match counts.
 _LAYERS = (
     (r"batch_?norm|\bbn", "BATCH_NORM_BIAS", "BATCH_NORM_SCALE"),
-    (r"layer_?norm|\bln", "LAYER_NORM_BIAS", "LAYER_NORM_SCALE"),
+    (r"layer_?norm|(?:\b|_)ln", "LAYER_NORM_BIAS", "LAYER_NORM_SCALE"),
     (r"conv", "BIAS", "CONV_WEIGHT"),
 )
 _ATTENTION = {"query": "ATTENTION_Q", "key": "ATTENTION_K", "value": "ATTENTION_V", "out": "ATTENTION_OUT"}

@@ -79,6 +79,7 @@ class Base:
       batch_size: of AlgoPerf's baseline submission.
       sums: for measures that are sums over examples; None: of the losses alone.
       measure: (options, model) -> measure, where it is none of these.
+      measure_on: (options, model, source) -> measure, where the data are needed for it, such as for words of tokens.
       read: the data set's own files; None where there is no reader yet.
       beside: (options, data_dir) -> options that files beside the data decide, such as the tokenizer's; None: none do.
       variants: name -> options that differ.
@@ -102,6 +103,7 @@ class Base:
     batch_size: int
     sums: Sums | None = None
     measure: Callable[[Any, Model], Measure] | None = None
+    measure_on: Callable[[Any, Model, Source], Measure] | None = None
     read: Reader | None = None
     beside: Callable[[Any, pathlib.Path], Any] | None = None
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import pathlib
 
+from workloads._measure import Measure
 from workloads._source import Source
 from workloads._workload import Metric, Workload
 from workloads.algoperf._base import Base, Model, Scale
@@ -110,10 +111,16 @@ def _workload(name: str, table: Base, plain: str, options, data: Source, note: s
         data=data,
         metric=Metric(defined.metric, minimize=defined.minimize),
         loss_type=table.loss_type,
-        measure=table.measure(options, model) if table.measure else None,
+        measure=_measure(table, options, model, data),
         eval_splits={role: role for role in ("train", "validation", "test") if role in splits},
         model_fn=model.model_fn,
         dropout_rate=table.dropout_rate,
         output_layer=table.output_layer,
         **facts,
     )
+
+
+def _measure(table: Base, options, model: Model, data: Source) -> Measure | None:
+    if table.measure_on:
+        return table.measure_on(options, model, data)
+    return table.measure(options, model) if table.measure else None

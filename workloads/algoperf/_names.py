@@ -23,6 +23,8 @@ BASES: dict[str, Row] = {
         SCALES,
     ),
     "fastmri": Row(("fastmri_model_size", "fastmri_tanh", "fastmri_layernorm"), SCALES),
+    "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), ("mini", "small")),
+    "finewebedu_lm": Row(scales=("mini", "small")),
     "cifar": Row(),
     "imagenet_resnet": Row(
         ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"),

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import UInt8
@@ -46,15 +46,7 @@ def stdlib_windows(
       ValueError: this Python comes without the sources of its library.
     """
     texts = [source_text(module) for module in MODULES]
-    index = {character: i for i, character in enumerate(VOCABULARY)}
-    codes = [np.array([index[c] for c in text.lower() if c in index], dtype=np.uint8) for text in texts]
-    generator = np.random.default_rng(seed)
-    windows = {}
-    for split, (start, stop) in PARTS.items():
-        parts = [code[round(start * len(code)) : round(stop * len(code))] for code in codes]
-        whole = [part[: len(part) // length * length].reshape(-1, length) for part in parts]
-        shuffled = generator.permutation(np.concatenate(whole))
-        windows[split] = np.ascontiguousarray(shuffled[: sizes[split]])
+    windows = windows_of(texts, length, sizes, seed)
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
     provenance = Provenance(
         kind="embedded",
@@ -62,6 +54,32 @@ def stdlib_windows(
         f"{platform.python_version()} (sha256 {digest})",
     )
     return windows, provenance
+
+
+def windows_of(
+    texts: Sequence[str], length: int, sizes: Mapping[str, int], seed: int = 0
+) -> dict[str, UInt8[np.ndarray, "example length"]]:
+    """Windows of consecutive characters as indices into `VOCABULARY`; no two windows share a character.
+
+    Args:
+      texts: `PARTS` says which part of every one belongs to which split.
+      length: characters per window.
+      sizes: at most so many windows of every split, drawn without replacement.
+      seed: of the draw.
+    """
+    # Characters that are not in the vocabulary have no code; neither do those beyond ASCII.
+    table = np.full(128, len(VOCABULARY), np.uint8)
+    table[[ord(character) for character in VOCABULARY]] = np.arange(len(VOCABULARY))
+    codes = [table[np.frombuffer(text.lower().encode("ascii", "ignore"), np.uint8)] for text in texts]
+    codes = [code[code < len(VOCABULARY)] for code in codes]
+    generator = np.random.default_rng(seed)
+    windows = {}
+    for split, (start, stop) in PARTS.items():
+        parts = [code[round(start * len(code)) : round(stop * len(code))] for code in codes]
+        whole = [part[: len(part) // length * length].reshape(-1, length) for part in parts]
+        shuffled = generator.permutation(np.concatenate(whole))
+        windows[split] = np.ascontiguousarray(shuffled[: sizes[split]])
+    return windows
 
 
 def source_text(module: str) -> str:
