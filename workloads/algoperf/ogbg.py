@@ -1,0 +1,109 @@
+"""AlgoPerf's OGBG: a graph network that says of molecules which of 128 assays they are active in.
+
+Facts: AlgoPerf v0.6, `ogbg`, after the ogbg-molpcba task of the Open Graph Benchmark (Hu et al. 2020,
+arXiv:2005.00687).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from workloads._source import Provenance, ResidentData
+from workloads.algoperf import _labels, _linen
+from workloads.algoperf._base import Base, Model
+from workloads.algoperf._gnn import GNN
+from workloads.algoperf._graphs import GraphsTuple, lay_out
+
+ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu}
+AVERAGE_NODES, AVERAGE_EDGES = 26, 56  # of a molecule; how large AlgoPerf makes its batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of the model and its data.
+
+    Attributes:
+      activation: a name of `ACTIVATIONS`.
+      hidden: widths of the layers of every perceptron.
+      latent: width of the embeddings.
+      steps: rounds of message passing.
+      tasks: labels of a molecule.
+      node_features, edge_features: numbers that describe an atom and a bond.
+    """
+
+    activation: str = "relu"
+    hidden: tuple[int, ...] = (256,)
+    latent: int = 256
+    steps: int = 5
+    tasks: int = 128
+    node_features: int = 9
+    edge_features: int = 3
+
+
+def _model(options: Options) -> Model:
+    module = GNN(
+        options.tasks, options.latent, options.hidden, options.steps, ACTIVATIONS[options.activation]
+    )
+
+    def example():
+        node = jnp.zeros((1,), jnp.int32)
+        nodes, edges = jnp.zeros((1, options.node_features)), jnp.zeros((1, options.edge_features))
+        return (GraphsTuple(nodes, edges, node, node, {}, node + 1, node + 1),)
+
+    return _linen.model(module, example)
+
+
+def _stand_in(options: Options) -> ResidentData:
+    """Random graphs of average size, so that batches have the shapes of AlgoPerf's."""
+    graphs = 2048
+    rng = np.random.default_rng(0)
+
+    def split() -> dict[str, np.ndarray]:
+        one_way = rng.integers(0, AVERAGE_NODES, (2, graphs, AVERAGE_EDGES // 2))
+        bonds = rng.integers(0, 3, (graphs, AVERAGE_EDGES // 2, options.edge_features))
+        known = rng.random((graphs, options.tasks)) < 0.6
+        return {
+            "nodes": rng.integers(0, 8, (graphs, AVERAGE_NODES, options.node_features)).astype(np.float32),
+            "edges": np.concatenate([bonds, bonds], 1).astype(np.float32),
+            "senders": np.concatenate([one_way[0], one_way[1]], 1).astype(np.int32),
+            "receivers": np.concatenate([one_way[1], one_way[0]], 1).astype(np.int32),
+            "n_node": np.full(graphs, AVERAGE_NODES, np.int32),
+            "n_edge": np.full(graphs, AVERAGE_EDGES, np.int32),
+            "targets": ((rng.random((graphs, options.tasks)) < 0.1) & known).astype(np.float32),
+            "weights": known.astype(np.float32),
+        }
+
+    splits = {name: split() for name in ("train", "validation", "test")}
+    provenance = Provenance(
+        "synthetic", f"{graphs:,} random graphs a split, labels at random", "ogbg-molpcba"
+    )
+    return ResidentData(splits, provenance, lambda key, batch, split: lay_out(batch))
+
+
+BASE = Base(
+    name="ogbg",
+    summary="graph network on ogbg-molpcba",
+    data_set="ogbg-molpcba",
+    cost_class="graph",
+    loss_type="SOFTMAX_CROSS_ENTROPY",  # AlgoPerf's word for it; the loss is that of `_labels`
+    options=Options(),
+    model=_model,
+    losses=_labels.losses,
+    sums=_labels.sums,
+    measure=lambda options, model: _labels.measure(model),
+    stand_in=_stand_in,
+    batch_size=512,
+    variants={
+        "ogbg_gelu": {"activation": "gelu"},
+        "ogbg_silu": {"activation": "silu"},
+        "ogbg_model_size": {"hidden": (256, 256), "latent": 128, "steps": 3},
+    },
+    dropout_rate=0.1,
+    # AlgoPerf's answer. It is the last layer of none of them, and of `ogbg_model_size` another.
+    output_layer="Dense_17",
+    eval_batch_size=32_768,
+)
