@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from workloads._streams import Stream
 
-Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
-StreamedBatch = Mapping[str, Any]  # field -> array [example, ...], or a tree of them
+Batch = Mapping[str, Any]  # field -> array [example, ...], or a tree of them
+StreamedBatch = Batch
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Row(NamedTuple):
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
     "cifar": Row(),
-    "ogbg": Row(("ogbg_gelu", "ogbg_silu", "ogbg_model_size")),
+    "ogbg": Row(("ogbg_gelu", "ogbg_silu", "ogbg_model_size"), SCALES),
 }
 
 

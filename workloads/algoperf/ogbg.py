@@ -7,16 +7,19 @@ arXiv:2005.00687).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from workloads._source import Provenance, ResidentData
+from workloads._source import Batch, Provenance, ResidentData
 from workloads.algoperf import _labels, _linen
-from workloads.algoperf._base import Base, Model
+from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._gnn import GNN
-from workloads.algoperf._graphs import GraphsTuple, lay_out
+from workloads.algoperf._graphs import GraphsTuple, lay_out, padded
+from workloads.data import molecules, qm9
 
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu}
 AVERAGE_NODES, AVERAGE_EDGES = 26, 56  # of a molecule; how large AlgoPerf makes its batches
@@ -42,6 +45,10 @@ class Options:
     tasks: int = 128
     node_features: int = 9
     edge_features: int = 3
+
+
+# What an option says of data that `workloads.data.molecules` makes.
+OF_MOLECULES = {"tasks": 20, "node_features": 9, "edge_features": 3}
 
 
 def _model(options: Options) -> Model:
@@ -81,7 +88,54 @@ def _stand_in(options: Options) -> ResidentData:
     provenance = Provenance(
         "synthetic", f"{graphs:,} random graphs a split, labels at random", "ogbg-molpcba"
     )
-    return ResidentData(splits, provenance, lambda key, batch, split: lay_out(batch))
+    return ResidentData(splits, provenance, _seen)
+
+
+def _seen(key: jax.Array, batch: Batch, split: str) -> Batch:
+    del key, split
+    return lay_out(batch)
+
+
+def _molecules(training: int) -> Callable[[Options], ResidentData]:
+    """Molecules of QM9, or made-up ones where the package with QM9 is absent.
+
+    Args:
+      training: how many; validation and test have 1,024 each.
+    """
+
+    def data(options: Options) -> ResidentData:
+        del options
+        version, made, texts = qm9.version(), [], []
+        if version is None:
+            made, properties = molecules.made_up(2 * training)
+            counts = np.array([molecule.counts() for molecule in made])
+            what = "made-up molecules, ten properties that their bonds decide"
+        else:
+            texts, counts, properties = qm9.read()
+            what = f"molecules of QM9 (qm9pack {version}), ten properties"
+        splits = np.array([molecules.split_of(molecules.formula(row)) for row in counts.tolist()])
+        answers, known = molecules.labels(properties, counts, splits == "train")
+
+        def of_split(split: str) -> dict[str, np.ndarray]:
+            rows = np.flatnonzero(splits == split)
+            rows = np.random.default_rng(0).permutation(rows)[: training if split == "train" else 1024]
+            chosen = [made[row] if made else molecules.from_smiles(texts[row]) for row in rows]
+            return {
+                **padded([molecule.graph() for molecule in chosen]),
+                "targets": (answers & known)[rows].astype(np.int8),
+                "weights": known[rows].astype(np.int8),
+            }
+
+        fields = {split: of_split(split) for split in ("train", "validation", "test")}
+        sizes = ", ".join(f"{len(of['targets']):,} {split}" for split, of in fields.items())
+        source = (
+            f"{what} as labels (among the lowest or highest tenth, once what the formula says is taken off), "
+            f"{1 - molecules.KNOWN:.0%} of them hidden; {sizes}; no formula is in two splits"
+        )
+        kind = "embedded" if version else "synthetic"
+        return ResidentData(fields, Provenance(kind, source, "ogbg-molpcba"), _seen)
+
+    return data
 
 
 BASE = Base(
@@ -101,6 +155,25 @@ BASE = Base(
         "ogbg_gelu": {"activation": "gelu"},
         "ogbg_silu": {"activation": "silu"},
         "ogbg_model_size": {"hidden": (256, 256), "latent": 128, "steps": 3},
+    },
+    scales={
+        "mini": Scale(
+            data=_molecules(8192),
+            options={**OF_MOLECULES, "hidden": (16,), "latent": 16, "steps": 3},
+            batch_size=64,
+            step_hint=300,
+            eval_period=15,
+            variants={"ogbg_model_size": {"hidden": (16, 16), "latent": 8, "steps": 2}},
+        ),
+        "small": Scale(
+            data=_molecules(65_536),
+            options={**OF_MOLECULES, "hidden": (160,), "latent": 160, "steps": 4},
+            batch_size=128,
+            step_hint=2000,
+            eval_period=100,
+            eval_examples=1024,
+            variants={"ogbg_model_size": {"hidden": (160, 160), "latent": 80, "steps": 2}},
+        ),
     },
     dropout_rate=0.1,
     # AlgoPerf's answer. It is the last layer of none of them, and of `ogbg_model_size` another.
