@@ -43,6 +43,7 @@ def graph_of(counts: jax.Array, total: int) -> jax.Array:
     return jnp.repeat(jnp.arange(counts.shape[0]), counts, total_repeat_length=total)
 
 
+@jax.jit
 def lay_out(stored: Mapping[str, jax.Array]) -> Batch:
     """A batch as the model sees it, of graphs that are stored one by one.
 

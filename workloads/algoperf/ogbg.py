@@ -15,14 +15,14 @@ import numpy as np
 from flax import linen as nn
 
 from workloads._source import Batch, Provenance, ResidentData
-from workloads.algoperf import _labels, _linen
+from workloads.algoperf import _labels, _linen, _molpcba
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._gnn import GNN
 from workloads.algoperf._graphs import GraphsTuple, lay_out, padded
+from workloads.algoperf._molpcba import AVERAGE_EDGES, AVERAGE_NODES
 from workloads.data import molecules, qm9
 
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu}
-AVERAGE_NODES, AVERAGE_EDGES = 26, 56  # of a molecule; how large AlgoPerf makes its batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,14 +100,14 @@ def _molecules(training: int) -> Callable[[Options], ResidentData]:
     """Molecules of QM9, or made-up ones where the package with QM9 is absent.
 
     Args:
-      training: how many; validation and test have 1,024 each.
+      training: how many; validation and test have 512 each.
     """
 
     def data(options: Options) -> ResidentData:
         del options
         version, made, texts = qm9.version(), [], []
         if version is None:
-            made, properties = molecules.made_up(2 * training)
+            made, properties = molecules.made_up(training * 3 // 2)
             counts = np.array([molecule.counts() for molecule in made])
             what = "made-up molecules, ten properties that their bonds decide"
         else:
@@ -118,7 +118,7 @@ def _molecules(training: int) -> Callable[[Options], ResidentData]:
 
         def of_split(split: str) -> dict[str, np.ndarray]:
             rows = np.flatnonzero(splits == split)
-            rows = np.random.default_rng(0).permutation(rows)[: training if split == "train" else 1024]
+            rows = np.random.default_rng(0).permutation(rows)[: training if split == "train" else 512]
             chosen = [made[row] if made else molecules.from_smiles(texts[row]) for row in rows]
             return {
                 **padded([molecule.graph() for molecule in chosen]),
@@ -150,6 +150,7 @@ BASE = Base(
     sums=_labels.sums,
     measure=lambda options, model: _labels.measure(model),
     stand_in=_stand_in,
+    read=lambda options, data_dir: _molpcba.read(data_dir, options.node_features, options.edge_features),
     batch_size=512,
     variants={
         "ogbg_gelu": {"activation": "gelu"},
@@ -159,11 +160,12 @@ BASE = Base(
     scales={
         "mini": Scale(
             data=_molecules(8192),
-            options={**OF_MOLECULES, "hidden": (16,), "latent": 16, "steps": 3},
+            options={**OF_MOLECULES, "hidden": (16,), "latent": 16, "steps": 2},
             batch_size=64,
             step_hint=300,
-            eval_period=15,
-            variants={"ogbg_model_size": {"hidden": (16, 16), "latent": 8, "steps": 2}},
+            eval_period=20,
+            eval_examples=256,
+            variants={"ogbg_model_size": {"hidden": (16, 16), "latent": 8, "steps": 1}},
         ),
         "small": Scale(
             data=_molecules(65_536),
