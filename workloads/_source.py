@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from workloads._streams import Stream
 
-Batch = Mapping[str, "jax.Array"]  # field -> [example, ...]
-StreamedBatch = Mapping[str, Any]  # field -> array [example, ...], or a tree of them
+Batch = Mapping[str, Any]  # field -> array [example, ...], or a tree of them
+StreamedBatch = Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +128,18 @@ class Source(abc.ABC):
           examples: how many in all.
         """
 
+    def once_filled(
+        self, split: str, key: jax.Array, batch_size: int, examples: int
+    ) -> Iterator[dict[str, Any]]:
+        """As `once`, but the last batch is filled up to the size of the others with copies of its first example.
+
+        It has the field `weights`, 0 for copies.
+        """
+        for first, batch in zip(
+            range(0, examples, batch_size), self.once(split, key, batch_size, examples), strict=True
+        ):
+            yield _filled(batch, min(batch_size, examples - first), batch_size)
+
     def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of a training batch as the model sees it. Nothing is computed."""
         import jax
@@ -139,6 +151,26 @@ class Source(abc.ABC):
         rows = jax.ShapeDtypeStruct((batch_size if arrays else 0,), "int32")
         draw = lambda arrays, rows, key: self.batch(arrays, rows, key, split, batch_size)  # noqa: E731
         return dict(jax.eval_shape(draw, arrays, rows, jax.random.key(0)))
+
+
+def _filled(batch: Batch, count: int, size: int) -> dict[str, Any]:
+    """A batch of so many examples with copies of its first behind them, whose weights are 0."""
+    import jax
+    import jax.numpy as jnp
+
+    if count == size:
+        return dict(batch)
+    real = jnp.arange(size) < count
+    rows = jnp.where(real, jnp.arange(size), 0)
+    return _weighted(jax.tree.map(lambda values: values[rows], dict(batch)), real)
+
+
+def _weighted(batch: Batch, weights: jax.Array) -> dict[str, Any]:
+    """The batch with its examples' weights multiplied."""
+    import jax.numpy as jnp
+
+    own = batch.get("weights", jnp.ones_like(weights, jnp.float32))
+    return dict(batch) | {"weights": own * weights.reshape(-1, *(1,) * (own.ndim - 1)).astype(own.dtype)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,12 +251,26 @@ class ResidentData(Source):
 
     def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
         """See `Source.once`."""
+        for stored in self._stored(split, batch_size, examples):
+            yield self.seen(stored, key, split)
+
+    def once_filled(
+        self, split: str, key: jax.Array, batch_size: int, examples: int
+    ) -> Iterator[dict[str, Any]]:
+        """See `Source.once_filled`. Stored examples are copied, before a transform makes something else of them."""
+        for stored in self._stored(split, batch_size, examples):
+            count = len(next(iter(stored.values())))
+            filled = _filled(stored, count, batch_size)
+            weights = None if "weights" in stored else filled.pop("weights", None)
+            batch = dict(self.seen(filled, key, split))
+            yield batch if weights is None else _weighted(batch, weights)
+
+    def _stored(self, split: str, batch_size: int, examples: int) -> Iterator[dict[str, Any]]:
         import jax.numpy as jnp
 
         for first in range(0, examples, batch_size):
             rows = slice(first, min(first + batch_size, examples))
-            stored = {field: jnp.asarray(values[rows]) for field, values in self.splits[split].items()}
-            yield self.seen(stored, key, split)
+            yield {field: jnp.asarray(values[rows]) for field, values in self.splits[split].items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,6 +338,8 @@ class StreamedData(Source):
       eval_batch_size: of evaluations.
       begins_anywhere: `read` honours its first step. A foreign pipeline that cannot is always asked for step 0, and
         what was taken before is replayed.
+      count: batch -> examples in it, for batches of one shape that hold more or fewer, such as graphs; they say by
+        weights of 0 what is none. Their last is taken whole. None: as many as there are rows.
     """
 
     read: Callable[[str, int, int, int], Iterator[StreamedBatch]]
@@ -300,6 +348,7 @@ class StreamedData(Source):
     read_once: Callable[[str, int], Iterator[StreamedBatch]] | None = None
     eval_batch_size: int = 2048
     begins_anywhere: bool = True
+    count: Callable[[StreamedBatch], int] | None = None
     on_device: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -346,12 +395,25 @@ class StreamedData(Source):
             )
         seen = 0
         for batch in self.read_once(split, batch_size):
-            batch = jax.tree.map(lambda x: jnp.asarray(x[: examples - seen]), dict(batch))  # noqa: B023
-            seen += len(jax.tree.leaves(batch)[0])
+            if self.count is not None:
+                seen += self.count(batch)
+                batch = jax.tree.map(jnp.asarray, dict(batch))
+            else:
+                batch = jax.tree.map(lambda x: jnp.asarray(x[: examples - seen]), dict(batch))  # noqa: B023
+                seen += len(jax.tree.leaves(batch)[0])
             yield batch
             if seen >= examples:
                 return
         raise ValueError(f"split {split!r} gave {seen} examples; its size says {examples}")
+
+    def once_filled(
+        self, split: str, key: jax.Array, batch_size: int, examples: int
+    ) -> Iterator[dict[str, Any]]:
+        """See `Source.once_filled`; batches whose examples are counted are of one shape already."""
+        if self.count is None:
+            yield from super().once_filled(split, key, batch_size, examples)
+        else:
+            yield from map(dict, self.once(split, key, batch_size, examples))
 
     def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """See `Source.shapes`. A batch is read for it."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from submissions.api._fields import Fields
 from workloads import Workload
@@ -25,7 +24,7 @@ def evaluation_batches(
 ) -> Batches:
     """One pass over the examples of a role that are evaluated, in order.
 
-    The last batch is filled up with copies of its first example, and has the field `weights` [example], 0 for copies.
+    The last batch is filled up with copies of its first example, and has the field `weights`, 0 for copies.
 
     Args:
       workload: gives the data.
@@ -35,12 +34,9 @@ def evaluation_batches(
       batch_size: examples per batch.
       place: reshapes a batch.
     """
-    examples = examples_of(workload, role)
-    batches = workload.data.once(workload.eval_splits[role], key, batch_size, examples)
-    for first, batch in zip(range(0, examples, batch_size), batches, strict=True):
-        count = min(batch_size, examples - first)
-        rows = jnp.where(jnp.arange(batch_size) < count, jnp.arange(batch_size), 0)
-        seen = fields.seen(jax.tree.map(lambda values: values[rows], dict(batch)), batch_size)  # noqa: B023
-        if count < batch_size:
-            seen["weights"] = (jnp.arange(batch_size) < count).astype(jnp.float32)
+    examples, split = examples_of(workload, role), workload.eval_splits[role]
+    for batch in workload.data.once_filled(split, key, batch_size, examples):
+        seen = fields.seen(batch, batch_size)
+        if "weights" in batch:
+            seen["weights"] = batch["weights"]
         yield place(seen)

@@ -15,7 +15,7 @@ from submissions.api._facts import Facts
 from submissions.api._fields import Seen
 from submissions.api._install import spec as spec_in_force
 from submissions.api._model import Model, typed
-from workloads import Workload
+from workloads import Workload, batch_shapes
 from workloads.evaluation import Evaluator
 
 ROLES = {"train": "train", "eval_train": "train", "validation": "validation", "test": "test"}
@@ -185,6 +185,15 @@ class DeviceAxisView(View):
 
     device_axis = True
     _dropout_rate: Any = 0.0
+
+    def __init__(self, workload: Workload) -> None:
+        super().__init__(workload)
+        graphs = any(hasattr(field, "n_node") for field in batch_shapes(workload).values())
+        if graphs and jax.local_device_count() > 1:
+            raise ValueError(
+                f"{self.name}: a batch of graphs is laid end to end and cannot be cut for jax.pmap over "
+                f"{jax.local_device_count()} devices; show it one device, or use jax.jit"
+            )
 
     def init_model_fn(
         self, rng: Any, dropout_rate: float | None = None, aux_dropout_rate: float | None = None

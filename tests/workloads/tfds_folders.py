@@ -33,6 +33,13 @@ def text() -> dict[str, Any]:
     return {"pythonClassName": f"{PREFIX}.text_feature.Text", "text": {}}
 
 
+def numbers(dtype: str, *shape: int | None) -> dict[str, Any]:
+    """The entry of an array, of which one size may differ between examples."""
+    dimensions = [str(-1 if size is None else size) for size in shape]
+    described = {"dtype": dtype, "encoding": "none", "shape": {"dimensions": dimensions}}
+    return {"pythonClassName": f"{PREFIX}.tensor_feature.Tensor", "tensor": described}
+
+
 def integers() -> dict[str, Any]:
     """The entry of any number of integers."""
     inner = {
@@ -99,7 +106,7 @@ def _serialized(example: Mapping[str, Any], features: Mapping[str, Mapping[str, 
         elif isinstance(value, (bytes, str)):
             values[name] = [value.encode() if isinstance(value, str) else value]
         else:
-            values[name] = np.atleast_1d(value)
+            values[name] = np.ravel(value)
     return tfrecord.serialize_example(values)
 
 

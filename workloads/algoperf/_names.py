@@ -19,16 +19,11 @@ class Row(NamedTuple):
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
     "criteo1tb": Row(
-        ("criteo1tb_test", "criteo1tb_layernorm", "criteo1tb_resnet", "criteo1tb_embed_init"),
-        SCALES,
+        ("criteo1tb_test", "criteo1tb_layernorm", "criteo1tb_resnet", "criteo1tb_embed_init"), SCALES
     ),
     "fastmri": Row(("fastmri_model_size", "fastmri_tanh", "fastmri_layernorm"), SCALES),
-    "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), ("mini", "small")),
-    "finewebedu_lm": Row(scales=("mini", "small")),
-    "cifar": Row(),
     "imagenet_resnet": Row(
-        ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"),
-        ("mini",),
+        ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"), ("mini",)
     ),
     "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), ("mini",)),
     "librispeech_conformer": Row(
@@ -37,7 +32,7 @@ BASES: dict[str, Row] = {
             "librispeech_conformer_layernorm",
             "librispeech_conformer_gelu",
         ),
-        ("mini", "small"),
+        SCALES,
     ),
     "librispeech_deepspeech": Row(
         (
@@ -45,8 +40,12 @@ BASES: dict[str, Row] = {
             "librispeech_deepspeech_no_resnet",
             "librispeech_deepspeech_norm_and_spec_aug",
         ),
-        ("mini", "small"),
+        SCALES,
     ),
+    "ogbg": Row(("ogbg_gelu", "ogbg_silu", "ogbg_model_size"), SCALES),
+    "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), SCALES),
+    "finewebedu_lm": Row(scales=SCALES),
+    "cifar": Row(),
 }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import workloads
+from workloads.algoperf._graphs import GraphsTuple
 
 SHARED = pathlib.Path(__file__).parents[4] / "shared"
 FOLDER = SHARED / "data" / "algoperf_golden"
@@ -83,7 +84,10 @@ def state(name):
 def batch(name, mode):
     """The batch of `eval` or `train`."""
     rule = _modules()[0]
-    return rule.make_batch(rule.family_of(name))[mode]
+    made = rule.make_batch(rule.family_of(name))[mode]
+    if rule.family_of(name) == "ogbg":
+        made["inputs"] = GraphsTuple(**made["inputs"], globals={})
+    return made
 
 
 def scalars(name):
