@@ -61,7 +61,8 @@ DRAWN = {
         LISTS.rename({"trials": "candidates"}).with_columns(size=pl.lit(1)), ["list of 1", "random, 1 trial"],
     ),
     taskset.figure_cost_pairs: (
-        pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2]}), ["lowest of the curve"],
+        pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2], "correlation": [0.25]}),
+        ["lowest of the curve", "correlation 0.250"],
     ),
     taskset.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
     taskset.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
