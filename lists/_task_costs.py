@@ -161,5 +161,5 @@ def _check_start(archives: Iterable[CurveArchive]) -> None:
         if archive.xs[0] != 0:
             raise ValueError(
                 f"task {archive.task}, set {archive.optimizer_set}: curves begin at step {archive.xs[0]}; the loss at "
-                "initialisation, step 0, is what they are normalised by"
+                "initialisation, step 0, is what they are normalised by; 'shortlist tune --eval-at-start' records it"
             )

@@ -68,7 +68,13 @@ def convert(
     echo(f"{done.curves:,} curves of {done.tasks} tasks, {done.bytes:,} bytes")
     for item in done.left_out:
         echo(f"left out: {item.path}: {item.reason}")
-    echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
+    if done.first_step:
+        echo(
+            f"note: curves begin at step {done.first_step}; lists and reports of curves need the loss at step 0, which "
+            "'shortlist tune --eval-at-start' records"
+        )
+    elif done.tasks > 1:  # of one task there is nothing to learn for another
+        echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
 
 
 def list_(

@@ -188,3 +188,20 @@ def test_convert_says_what_it_wrote(table, tmp_path):
     said = json.loads(run("convert", table, "--out", tmp_path / "files", "--json"))
     assert (said["tasks"], said["curves"], len(said["files"])) == (len(TASKS), len(TASKS) * 40, len(TASKS))
     assert said["bytes"] == sum(p.stat().st_size for p in tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("first", "tasks", "said"), [(0, 2, "next: "), (100, 2, "note: curves begin"), (0, 1, "")]
+)
+def test_convert_suggests_a_report_where_there_can_be_one(tmp_path, first, tasks, said):
+    archives = [dataclasses.replace(archive, xs=archive.xs + first) for archive in fake_archives()[:tasks]]
+    source = tmp_path / "curves.parquet"
+    write_table(source, archives_to_table(archives, "made up"))
+    out = tmp_path / "out"
+    last = run("convert", source, "--out", out).splitlines()[-1]
+    assert last.startswith(said or f"{40 * tasks} curves")
+    if said == "next: ":
+        assert lists.task_costs(results.read_curves(out))
+    elif said:
+        with pytest.raises(ValueError, match=r"begin at step 100.*--eval-at-start"):
+            lists.task_costs(results.read_curves(out))
