@@ -307,8 +307,13 @@ def _list_section(context: _Context) -> Section:
     names = [costs.points[p] for p in chosen.points]
     columns: dict[str, Sequence[object]] = {
         "place": range(1, context.size + 1), "point": names,
-        "adds": [place < (chosen.adds or 0) for place in range(len(names))], "cost": chosen.costs, "floor": floor,
+        "adds": [place < (chosen.adds or 0) for place in range(len(names))], "cost": chosen.costs,
     }  # fmt: skip
+    notes = [lists.padding_note(context.size, len(names), chosen.adds, "merit", of_curves=True)]
+    if (repeated := lists.repeat_costs(costs, chosen)) is not None:
+        columns |= {"lowest": repeated.min(axis=1), "highest": repeated.max(axis=1)}
+        notes.append(lists.curve_repeats_note(repeated.shape[1]))
+    columns["floor"] = floor
     for name in dict.fromkeys(key for point in names for key in known.get(point, {})):
         columns[name] = [known.get(point, {}).get(name) for point in names]
     table = Table(
@@ -319,12 +324,11 @@ def _list_section(context: _Context) -> Section:
             "place": Column(title=""),
             "point": Column(show="code"),
             "adds": Column(note="lowers the cost"),
-            "cost": Column(note="of the list so far", show="fraction"),
+            "cost": Column(note="of the list so far", show="fraction", spread=("lowest", "highest")),
             "floor": Column(note="no list is below", show="fraction"),
         },
     )
-    note = lists.padding_note(context.size, len(names), chosen.adds, "merit", of_curves=True)
-    return Section("The list", (table, *([Note(f"{capital(note)}.")] if note else [])))
+    return Section("The list", (table, *(Note(f"{capital(note)}.") for note in notes if note)))
 
 
 def _missing_section(missing: Sequence[tuple[int, str, str]]) -> Section:

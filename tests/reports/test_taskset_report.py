@@ -205,3 +205,34 @@ def test_convert_suggests_a_report_where_there_can_be_one(tmp_path, first, tasks
     elif said:
         with pytest.raises(ValueError, match=r"begin at step 100.*--eval-at-start"):
             lists.task_costs(results.read_curves(out))
+
+
+def test_a_list_of_curves_shows_what_it_costs_in_each_repeat(table, report):
+    curves = results.read_curves(table)
+    built = lists.list_from_curves(curves, size=3)
+    # By hand, with plain loops: in each repeat every task takes its best point of the list so far.
+    by_task = [
+        lists.normalised_losses(curves.read(task)[0].losses("valid_outer")).mean(axis=-1)
+        for task in curves.tasks
+    ]
+    for k, row in enumerate(built.table().iter_rows(named=True), 1):
+        chosen = list(built.chosen.points[:k])
+        each = [sum(min(c[p, r] for p in chosen) for c in by_task) / len(TASKS) for r in range(2)]
+        assert (row["lowest"], row["highest"]) == pytest.approx((min(each), max(each)), rel=1e-12)
+    said = "costs are means over 2 repeats; lowest and highest are of single repeats, each with its own best points"
+    assert said in built.notes()
+    (shown,) = [t.data for t in report.tables if t.name == "list"]
+    assert shown.select("lowest", "highest").equals(built.table().select("lowest", "highest"))
+
+
+def test_a_single_repeat_has_no_spread():
+    archives = {a.task: dataclasses.replace(a, ys=a.ys[:, :1]) for a in fake_archives()[:2]}
+    curves = results.Curves(
+        tasks=tuple(archives), read=lambda task: (archives[task],), points=pl.DataFrame(schema={
+            "set": pl.String, "optimizer": pl.String, "hyperparameters": pl.String, "update_rule": pl.String}),
+        facts=pl.DataFrame(), source="made up",
+    )  # fmt: skip
+    built = lists.list_from_curves(curves, size=2)
+    assert built.table().columns == ["order", "point", "adds", "cost", "floor"]
+    assert built.to_json()["repeat_costs"] is None
+    assert not any("repeats" in note for note in built.notes())
