@@ -79,4 +79,7 @@ def curve_repeats_note(repeats: int) -> str:
       >>> curve_repeats_note(5)
       'costs are means over 5 repeats; lowest and highest are of single repeats, each with its own best points'
     """
-    return f"costs are means over {repeats} repeats; lowest and highest are of single repeats, each with its own best points"
+    return (
+        f"costs are means over {repeats} repeats; lowest and highest are of single repeats, each with its own best "
+        "points"
+    )

@@ -36,8 +36,8 @@ class TaskCosts:
         hyperparameters.
       judging: the same for the split that judges them, the paper's cost alone.
       judging_split: name of that split: test, or valid_outer again where no test losses were kept.
-      by_repeat: one of the costs in each repeat, on the split that chooses; as many repeats as all tasks have, None where
-        that is one.
+      by_repeat: one of the costs in each repeat, on the split that chooses; as many repeats as all tasks have, None
+        where that is one.
     """
 
     optimizer_set: str
