@@ -29,6 +29,7 @@ By whole curves, as in TaskSet: an entry is the mean of the point's normalised l
 | `normalised_losses`, `point_costs` | what does a curve cost, on a scale that all tasks share? |
 | `normalised_cost` | how good is a list? (mean over tasks of its best point; lower is better) |
 | `greedy_normalised`, `exact_normalised`, `normalised_floor` | which list is best, and how good can one be? |
+| `repeat_costs` | what would it have cost in each repeat? |
 | `split_experiment`, `saved_by_task`, `task_splits` | does a list learnt on some tasks beat random search on others? |
 | `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
 | `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
@@ -43,7 +44,7 @@ Example:
 from lists._ablation import penalty_ablation, trains_others
 from lists._build import build_list
 from lists._cost import PENALTY, cost
-from lists._curve_list import list_from_curves
+from lists._curve_list import list_from_curves, repeat_costs
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
 from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
@@ -61,7 +62,7 @@ from lists._normalised_lists import (
     normalised_cost,
     normalised_floor,
 )
-from lists._notes import late_note, padding_note, repeats_note
+from lists._notes import curve_repeats_note, late_note, padding_note, repeats_note
 from lists._opt_list import medapati, opt_list
 from lists._proof import leave_one_workload_out
 from lists._published import PUBLISHED, published
@@ -105,6 +106,7 @@ __all__ = [
     "choose_set",
     "cost",
     "costs_by_repeat",
+    "curve_repeats_note",
     "exact",
     "exact_normalised",
     "expected_best",
@@ -127,6 +129,7 @@ __all__ = [
     "point_costs",
     "published",
     "read_list",
+    "repeat_costs",
     "repeats_note",
     "saved_by_task",
     "split_experiment",

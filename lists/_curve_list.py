@@ -6,12 +6,15 @@ import dataclasses
 from importlib import metadata
 from typing import Any
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from lists._greedy import ChosenList
 from lists._list_file import HyperparameterList
 from lists._normalised_lists import exact_normalised, greedy_normalised, normalised_floor
-from lists._notes import adds_of, padding_note
+from lists._notes import adds_of, curve_repeats_note, padding_note
+from lists._repeats import normalised_by_repeat
 from lists._task_costs import Progress, TaskCosts, choose_set, task_costs
 from lists._ties import MERIT
 from results import LeftOut
@@ -61,28 +64,35 @@ class CurveList:
 
     def notes(self) -> tuple[str, ...]:
         """What must be said beside the table, a sentence each."""
-        note = padding_note(self.asked, len(self.points), self.adds, self.ties, of_curves=True)
-        return (note,) if note else ()
+        padded = padding_note(self.asked, len(self.points), self.adds, self.ties, of_curves=True)
+        several = self.costs.by_repeat
+        repeated = None if several is None else curve_repeats_note(several.shape[2])
+        return tuple(filter(None, (padded, repeated)))
+
+    def repeat_costs(self) -> Float[np.ndarray, "length repeat"] | None:
+        """Cost of its first 1, 2, ... points in each repeat; None where nothing was repeated."""
+        return repeat_costs(self.costs, self.chosen)
 
     def table(self) -> pl.DataFrame:
         """The list in order.
 
         Returns:
-          Columns order, point, adds (whether it lowers the cost), cost (of the list so far), floor (no list of so many
-          points is below).
+          Columns order, point, adds (whether it lowers the cost), cost (of the list so far), lowest, highest (of the
+          costs in the single repeats, where there are several), floor (no list of so many points is below).
         """
-        return pl.DataFrame(
-            {
-                "order": range(1, len(self.points) + 1),
-                "point": self.points,
-                "adds": [place < self.adds for place in range(len(self.points))],
-                "cost": self.chosen.costs,
-                "floor": self.floor,
-            }
-        )
+        columns: dict[str, Any] = {
+            "order": range(1, len(self.points) + 1),
+            "point": self.points,
+            "adds": [place < self.adds for place in range(len(self.points))],
+            "cost": self.chosen.costs,
+        }
+        if (repeated := self.repeat_costs()) is not None:
+            columns |= {"lowest": repeated.min(axis=1), "highest": repeated.max(axis=1)}
+        return pl.DataFrame(columns | {"floor": self.floor})
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of `shortlist curves list --json`."""
+        repeated = self.repeat_costs()
         return {
             "source": self.source,
             "set": self.costs.optimizer_set,
@@ -95,6 +105,7 @@ class CurveList:
             "adds": self.adds,
             "points": list(self.points),
             "costs": list(self.chosen.costs),
+            "repeat_costs": None if repeated is None else repeated.tolist(),
             "floor": list(self.floor),
             "hyperparameters": [self.hyperparameters.get(point, {}) for point in self.points],
             "notes": list(self.notes()),
@@ -139,6 +150,14 @@ class CurveList:
         )
 
 
+def repeat_costs(costs: TaskCosts, chosen: ChosenList) -> Float[np.ndarray, "length repeat"] | None:
+    """Cost of a list's first 1, 2, ... points in each repeat, by the cost that was kept so; None without repeats."""
+    if costs.by_repeat is None:
+        return None
+    rows = costs.by_repeat[list(chosen.points)]
+    return np.stack([normalised_by_repeat(rows[:k]) for k in range(1, len(rows) + 1)])
+
+
 def list_from_curves(
     curves: Curves,
     *,
@@ -168,7 +187,7 @@ def list_from_curves(
     builders = {"greedy": greedy_normalised, "exact": exact_normalised}
     if method not in builders:
         raise ValueError(f"method is {method!r}; must be one of {', '.join(builders)}")
-    found = choose_set(task_costs(curves, costs=(cost,), progress=progress), optimizer_set)
+    found = choose_set(task_costs(curves, costs=(cost,), by_repeat=cost, progress=progress), optimizer_set)
     table = found.choosing[cost]
     chosen = builders[method](table, size, ties=ties)
     chosen = chosen.covered() if stop_when_covered else chosen

@@ -132,6 +132,20 @@ def point_costs(
     Reference: Metz et al. 2020, arXiv:2002.11887, section 3.3; the other summaries and anchors are those of its
     appendix A.4.
     """
+    return costs_of_repeats(losses, anchor, summary, lowest).mean(axis=-1)
+
+
+def costs_of_repeats(
+    losses: Float[np.ndarray, "point repeat step"],
+    anchor: str = "initial",
+    summary: str = "mean",
+    lowest: float | None = None,
+) -> Float[np.ndarray, "point repeat"]:
+    """What each repeat of each point costs on one task; `point_costs` is their mean.
+
+    Raises:
+      ValueError: an unknown summary, or what `normalised_losses` refuses.
+    """
     if summary not in SUMMARIES:
         raise ValueError(f"summary is {summary!r}; must be one of {', '.join(SUMMARIES)}")
-    return SUMMARIES[summary](normalised_losses(losses, anchor, lowest)).mean(axis=-1)
+    return SUMMARIES[summary](normalised_losses(losses, anchor, lowest))

@@ -70,3 +70,16 @@ def repeats_note(repeats: int) -> str:
       'fractions are medians over 3 repeats; lowest and highest are those of single repeats'
     """
     return f"fractions are medians over {repeats} repeats; lowest and highest are those of single repeats"
+
+
+def curve_repeats_note(repeats: int) -> str:
+    """Says what costs of lists from curves are means of, and what their range is.
+
+    Example:
+      >>> curve_repeats_note(5)
+      'costs are means over 5 repeats; lowest and highest are of single repeats, each with its own best points'
+    """
+    return (
+        f"costs are means over {repeats} repeats; lowest and highest are of single repeats, each with its own best "
+        "points"
+    )

@@ -35,6 +35,19 @@ def fractions_by_repeat(
     return by_repeat[:, :, common].min(axis=0)
 
 
+def normalised_by_repeat(by_repeat: Float[np.ndarray, "point task repeat"]) -> Float[np.ndarray, " repeat"]:
+    """The normalised cost of a list in each repeat, where every task is served by the point that is best in it.
+
+    Args:
+      by_repeat: the list's points, as rows of `TaskCosts.by_repeat`.
+
+    Example:
+      >>> normalised_by_repeat(np.array([[[0.5, 0.25]], [[0.25, 0.75]]])).tolist()
+      [0.25, 0.25]
+    """
+    return by_repeat.min(axis=0).mean(axis=0)
+
+
 def costs_by_repeat(
     by_repeat: Float[np.ndarray, "point workload repeat"], penalty: float = PENALTY
 ) -> Float[np.ndarray, " common"]:

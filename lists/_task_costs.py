@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from lists._normalised import lowest_loss, point_costs
+from lists._normalised import costs_of_repeats, lowest_loss, point_costs
 from results.curves import SPLITS, CurveArchive, Curves
 
 Progress = Callable[[str, int, int], None]
@@ -36,6 +36,8 @@ class TaskCosts:
         hyperparameters.
       judging: the same for the split that judges them, the paper's cost alone.
       judging_split: name of that split: test, or valid_outer again where no test losses were kept.
+      by_repeat: one of the costs in each repeat, on the split that chooses; as many repeats as all tasks have, None
+        where that is one.
     """
 
     optimizer_set: str
@@ -44,6 +46,7 @@ class TaskCosts:
     choosing: Mapping[str, Float[np.ndarray, "point task"]]
     judging: Float[np.ndarray, "point task"]
     judging_split: str
+    by_repeat: Float[np.ndarray, "point task repeat"] | None = None
 
     @property
     def costs(self) -> Float[np.ndarray, "point task"]:
@@ -60,6 +63,7 @@ def task_costs(
     *,
     horizons: Sequence[int] = (),
     costs: Sequence[str] = tuple(COSTS),
+    by_repeat: str = "mean",
     progress: Progress | None = None,
 ) -> tuple[TaskCosts, ...]:
     """Costs of all points on all tasks, one table per set of optimizers that was run on at least two tasks.
@@ -72,6 +76,7 @@ def task_costs(
       horizons: steps after which curves are also cut, as if training had ended there: of such a curve, the lowest
         loss is that of all curves so cut. Only those that were evaluated.
       costs: which of `COSTS` to compute, besides "mean".
+      by_repeat: which of these to keep repeat by repeat, too.
       progress: called as progress("reading curves", tasks done, tasks).
 
     Raises:
@@ -81,6 +86,7 @@ def task_costs(
     names = dict.fromkeys(("mean", *costs))
     columns: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # set -> cost -> task -> [point]
     judged: dict[str, dict[str, np.ndarray]] = {}
+    repeated: dict[str, list[np.ndarray]] = {}
     points: dict[str, tuple[str, ...]] = {}
     tested: dict[str, set[bool]] = {}
     finite: dict[str, bool] = {}
@@ -97,8 +103,10 @@ def task_costs(
             choosing = archive.losses(CHOOSING)
             for name in names:
                 anchor, summary = COSTS[name]
-                cost = point_costs(choosing, anchor, summary, low[CHOOSING])
-                of_set.setdefault(name, {})[task] = cost
+                each = costs_of_repeats(choosing, anchor, summary, low[CHOOSING])
+                of_set.setdefault(name, {})[task] = each.mean(axis=-1)
+                if name == by_repeat:
+                    repeated.setdefault(group, []).append(each)
             for horizon in horizons:
                 end = int(np.searchsorted(archive.xs, horizon, side="right"))
                 if end < 2 or end == len(archive.xs) or archive.xs[end - 1] != horizon:
@@ -131,6 +139,7 @@ def task_costs(
                 choosing={name: _matrix(column.values()) for name, column in whole.items()},
                 judging=_matrix(judged[group].values()),
                 judging_split=split,
+                by_repeat=_common_repeats(repeated[group]),
             )
         )
     if not found:
@@ -158,6 +167,16 @@ def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:
     return matrix
 
 
+def _common_repeats(tasks: Sequence[np.ndarray]) -> np.ndarray | None:
+    """[point, task, repeat] of [point, repeat] by task, of as many repeats as all have; None for a single one."""
+    common = min(each.shape[1] for each in tasks)
+    if common == 1:
+        return None
+    found = np.stack([each[:, :common] for each in tasks], axis=1)
+    found.flags.writeable = False
+    return found
+
+
 def _lowest(archives: Sequence[CurveArchive], split: str, end: int | None = None) -> float:
     return min(lowest_loss(archive.losses(split)[..., :end]) for archive in archives)
 
@@ -176,5 +195,5 @@ def _check_start(archives: Iterable[CurveArchive]) -> None:
         if archive.xs[0] != 0:
             raise ValueError(
                 f"task {archive.task}, set {archive.optimizer_set}: curves begin at step {archive.xs[0]}; the loss at "
-                "initialisation, step 0, is what they are normalised by"
+                "initialisation, step 0, is what they are normalised by; 'shortlist tune --eval-at-start' records it"
             )

@@ -10,20 +10,19 @@ figure 1.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-import warnings
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
 
 from reports.calibration import simultaneous_intervals
+from reports.simulated import simulated_intervals
 from results import reached
 
 BAND_METHOD = "ld_equal_tailed"  # within 1-2 % of the tightest bands, and several times cheaper
-# Up to so many trials opda calibrates the band, by simulation in time and memory that grow with them (0.6 s and 60 MB
-# for 40, 107 s and 1.7 GB for 2,000); beyond, the same band is calibrated by calculation.
+# Up to so many trials the band is calibrated as opda does, by simulation in time and memory that grow with them (0.6 s
+# and 60 MB for 40, 107 s and 1.7 GB for 2,000); beyond, the same band is calibrated by calculation.
 MOST_SIMULATED = 100
 
 # The support of a metric keeps a band finite where few trials say nothing about the tail.
@@ -130,65 +129,41 @@ def tuning_curve(
     finite = values[np.isfinite(values)]
     least = least if finite.size == 0 or finite.min() >= least else -math.inf
     greatest = greatest if finite.size == 0 or finite.max() <= greatest else math.inf
-    values = np.clip(values, least, greatest)
+    values = np.sort(np.clip(values, least, greatest))
     trials = np.arange(1, values.size + 1)
-    share = 1 - 0.5 ** (1 / trials) if minimize else 0.5 ** (1 / trials)
+    share = _share_of_best(trials, 0.5, minimize)
     if values.size > MOST_SIMULATED:
-        lower, median, upper = _calculated(np.sort(values), share, confidence, least, greatest)
+        low, high = simultaneous_intervals(values.size, confidence)
+        median = _quantile(np.arange(1, values.size + 1) / values.size, values, share)
     else:
-        lower, median, upper = _simulated(values, trials, minimize, confidence, least, greatest, seed)
+        low, high = simulated_intervals(values.size, confidence, seed)
+        median = _quantile(*_distribution(values), share)
+    # Between two values the distribution function lies above the lower end at the one before and below the upper end at
+    # the one after. A high one means small values, so the band of the curve is the other way round.
+    extended = np.concatenate([[least], values, [greatest]])
+    lower = _quantile(np.concatenate([high, [1.0, 1.0]]), extended, share)
+    upper = _quantile(np.concatenate([[0.0], low, [1.0]]), extended, share)
     return pl.DataFrame({"trials": trials, "lower": lower, "median": median, "upper": upper})
 
 
-def _simulated(
-    values: np.ndarray,
-    trials: np.ndarray,
-    minimize: bool,
-    confidence: float,
-    least: float,
-    greatest: float,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower edge, curve and upper edge at each number of trials, by opda."""
-    from opda.nonparametric import EmpiricalDistribution
-
-    with warnings.catch_warnings():
-        # Diverged trials tie at the worst value; the band is then conservative, which the report says.
-        warnings.filterwarnings("ignore", message="Duplicates detected", category=RuntimeWarning)
-        low, middle, high = EmpiricalDistribution.confidence_bands(
-            values,
-            confidence,
-            a=least,
-            b=greatest,
-            generator=_generator(seed, values.size, confidence),
-            method=BAND_METHOD,
-            n_jobs=1,  # the default forks a pool, which is unsafe once JAX runs in this process
-        )
-    # A high distribution function means small values, so the band of the curve is the other way round.
-    lower, median, upper = (
-        distribution.quantile_tuning_curve(trials, q=0.5, minimize=minimize)
-        for distribution in (high, middle, low)
-    )
-    return lower, median, upper
+def _share_of_best(trials: np.ndarray, q: float, minimize: bool) -> np.ndarray:
+    """The share of a single trial's values up to the q-quantile of the best of so many trials."""
+    return 1 - (1 - q) ** (1 / trials) if minimize else q ** (1 / trials)
 
 
-def _calculated(
-    values: np.ndarray, share: np.ndarray, confidence: float, least: float, greatest: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same at these shares of the distribution, from ascending values, where opda would need n^2 memory."""
-    low, high = simultaneous_intervals(values.size, confidence)
-    extended = np.concatenate([[least], values, [greatest]])
+def _distribution(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The empirical distribution function, and the values at which it rises.
 
-    def quantile(cdf: np.ndarray, at: np.ndarray) -> np.ndarray:
-        return at[np.searchsorted(cdf, share, side="left")]
+    Summed up as opda sums it: at the median of a single trial the last bit decides which of two values it is.
+    """
+    at, counts = np.unique(values, return_counts=True)
+    cumulated = np.cumsum(counts / counts.sum())
+    return cumulated / cumulated[-1], at
 
-    # Between two values the distribution function lies above the lower end at the one before and below the upper end
-    # at the one after.
-    return (
-        quantile(np.concatenate([high, [1.0, 1.0]]), extended),
-        quantile(np.arange(1, values.size + 1) / values.size, values),
-        quantile(np.concatenate([[0.0], low, [1.0]]), extended),
-    )
+
+def _quantile(distribution: np.ndarray, at: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The least value at which a distribution function that rises at these values is no less than a share."""
+    return at[np.searchsorted(distribution, share, side="left")]
 
 
 def equal_budget(curve: pl.DataFrame, result: float, *, minimize: bool) -> EqualBudget:
@@ -247,20 +222,9 @@ def quartiles_of_best(
 
 
 def _quantile_of_best(values: Float[np.ndarray, " trial"], trials: int, q: float, minimize: bool) -> float:
-    from opda.nonparametric import EmpiricalDistribution
-
     values = np.asarray(values, dtype=np.float64)
+    if values.size == 0:
+        raise ValueError("values is empty; random search needs at least one trial")
     if np.isnan(values).any():
         raise ValueError(f"values has {np.isnan(values).sum()} NaN entries; use inf for a miss")
-    return float(EmpiricalDistribution(values).quantile_tuning_curve(trials, q=q, minimize=minimize))
-
-
-@functools.cache
-def _generator(seed: int, trials: int, confidence: float) -> np.random.Generator:
-    """One generator object per calibration.
-
-    opda caches a calibration (seconds of simulation) under the generator *object*, so a fresh one per curve
-    would compute anew each time; one shared by several sizes would make a band depend on which curves came
-    before.
-    """
-    return np.random.default_rng([seed, trials, round(confidence * 1e9)])
+    return float(_quantile(*_distribution(values), _share_of_best(np.asarray(trials), q, minimize)))

@@ -113,8 +113,21 @@ def _level(n: int, confidence: float) -> float:
 
 def _intervals(n: int, z: float) -> tuple[np.ndarray, np.ndarray]:
     """Intervals that each hold as often as a normal variable lies within z of its mean."""
-    from scipy.special import betaincinv, ndtr
+    from scipy.special import ndtr
+
+    return equal_tailed(n, float(ndtr(-z)))
+
+
+def equal_tailed(n: int, tail: float) -> tuple[Float[np.ndarray, " rank"], Float[np.ndarray, " rank"]]:
+    """Ends of the intervals that cut this probability off both tails of each order statistic of n uniform draws.
+
+    Example:
+      >>> low, high = equal_tailed(1, 0.15)
+      >>> [round(float(end), 12) for end in (*low, *high)]
+      [0.15, 0.85]
+    """
+    from scipy.special import betaincinv
 
     ranks = np.arange(1, n + 1)
-    low = betaincinv(ranks, n + 1 - ranks, ndtr(-z))
+    low = betaincinv(ranks, n + 1 - ranks, tail)
     return low, 1 - low[::-1]

@@ -67,7 +67,13 @@ def convert(
         echo(f"written: {len(done.files) - 3} more files below {out}")
     echo(f"{done.curves:,} curves of {done.tasks} tasks, {done.bytes:,} bytes")
     echo_left_out(done.left_out)
-    echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
+    if done.first_step:
+        echo(
+            f"note: curves begin at step {done.first_step}; lists and reports of curves need the loss at step 0, which "
+            "'shortlist tune --eval-at-start' records"
+        )
+    elif done.tasks > 1:  # of one task there is nothing to learn for another
+        echo(f"next: shortlist curves report {out} --out {out.with_suffix('')}-report")
 
 
 def list_(

@@ -158,9 +158,11 @@ def figure_cost_by_length(df: pl.DataFrame, *, penalty: float = 2.0, width: floa
     axes.set_ylim(max(0.0, low - margin), high + margin)
     axes.set_xticks(_integer_ticks(longest))
     axes.grid(False, axis="x")
+    # Not as a formula: matplotlib's parser of mathematics takes longer to load than the figure to draw.
     axes.set_title(
-        f"cost $C_{{{penalty:g}}}$", fontsize=draw.SMALL_TEXT, color=draw.MUTED, loc="left", x=-0.01, pad=5
-    )
+        f"cost, a miss counts {penalty:g}", fontsize=draw.SMALL_TEXT, color=draw.MUTED, loc="left", x=-0.01,
+        pad=5,
+    )  # fmt: skip
     draw.axis_label(axes, "points in the list")
 
     ends = []

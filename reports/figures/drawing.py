@@ -215,7 +215,10 @@ def as_png(figure: Figure, dots_per_inch: int = 200) -> bytes:
     """A figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with _any_script():
-        figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+        figure.savefig(
+            buffer, format="png", dpi=dots_per_inch, metadata={"Software": None},
+            pil_kwargs={"compress_level": 1},  # a third of the time of drawing is packing, for a seventh of the size
+        )  # fmt: skip
     return buffer.getvalue()
 
 

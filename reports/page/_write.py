@@ -59,7 +59,7 @@ def write_report(content: Report, out: Path, *, overwrite: bool = False) -> Path
         files[f"figures/{picture.name}.svg"] = figures[picture.name].encode()
         files[f"figures/{picture.name}.png"] = drawing.as_png(picture.figure)
         if picture.data is not None:
-            files[f"figures/{picture.name}.csv"] = picture.data.write_csv().encode()
+            files[f"figures/{picture.name}.csv"] = csv_bytes(picture.data)
     marker = {
         "format": FORMAT,
         "title": content.title,

@@ -3,13 +3,13 @@
 | figure of the paper | function | table |
 |---|---|---|
 | 1 | `figure_task_embedding` | `task_embedding` |
-| 2 | `figure_tasks` | `task_difficulty`, and what is known of the tasks |
+| 2 | `figure_tasks` | `task_difficulty` |
 | 3 | `figure_lists` | `lists_by_set` |
 | 4 | `figure_task_count` | `lists_by_task_count` |
 | 5, 6 | `figure_families`, `figure_model_sizes` | `lists_by_group` |
 | 11 | `figure_horizons` | `lists_by_horizon` |
 | 12 | `figure_candidates` | `lists_by_candidates` |
-| 13 | `figure_cost_pairs` | `cost_pairs`, `cost_correlations` |
+| 13 | `figure_cost_pairs` | `cost_pairs`; `cost_correlations` says more of them |
 | 14 | `figure_costs` | `lists_by_cost` |
 | 15 | `figure_search_spaces` | `search_spaces` |
 

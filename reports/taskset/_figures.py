@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COST = "normalised loss on other tasks, mean over curves and tasks"
+_QUARTILES = {"median": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+_SPREAD = {"trials": pl.Int64, **_QUARTILES}
 _RAMP = ("#9cc3e0", "#0a3d62")  # light to dark, for what has an order
 
 
@@ -33,7 +35,7 @@ def figure_lists(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"set", "series", *_SPREAD}, "figure_lists")
+    df = draw.typed(df, {"set": pl.String, "series": pl.String, **_SPREAD}, "figure_lists")
     sets = df["set"].unique(maintain_order=True).to_list()
     lines = []
     for i, name in enumerate(sets):
@@ -62,7 +64,8 @@ def figure_task_count(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"size", "part", "tasks", "median", "lower", "upper"}, "figure_task_count")
+    types = {"size": pl.Int64, "part": pl.String, "tasks": pl.Int64, **_QUARTILES}
+    df = draw.typed(df, types, "figure_task_count")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -87,7 +90,7 @@ def figure_horizons(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"series", *_SPREAD}, "figure_horizons")
+    df = draw.typed(df, {"series": pl.String, **_SPREAD}, "figure_horizons")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -108,7 +111,8 @@ def figure_candidates(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"size", "series", "candidates", "median", "lower", "upper"}, "figure_candidates")
+    types = {"size": pl.Int64, "series": pl.String, "candidates": pl.Int64, **_QUARTILES}
+    df = draw.typed(df, types, "figure_candidates")
     lines = []
     for i, size in enumerate(df["size"].unique(maintain_order=True)):
         colour = COLOURS[i % len(COLOURS)]
@@ -135,7 +139,7 @@ def figure_costs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"series", *_SPREAD}, "figure_costs")
+    df = draw.typed(df, {"series": pl.String, **_SPREAD}, "figure_costs")
     series = [name for name in df["series"].unique(maintain_order=True) if name != RANDOM]
     lines = [
         _Line(
@@ -161,7 +165,7 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"series", "points", *_SPREAD}, "figure_search_spaces")
+    df = draw.typed(df, {"series": pl.String, "points": pl.Int64, **_SPREAD}, "figure_search_spaces")
     styles: dict[str, tuple[str, Any]] = {
         LIST: (draw.LIST, "-"),
         RANDOM: (draw.MUTED, (0, (4, 2))),
@@ -175,9 +179,6 @@ def figure_search_spaces(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figur
             label = name if name == LIST else f"{name}, {rows['points'][0]:,} points"
             lines.append(_Line(label, rows, colour, style, bold=name == LIST))
     return _curves(lines, "trials", "trials", width)
-
-
-_SPREAD = {"trials", "median", "lower", "upper"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ import polars as pl
 import lists
 from lists import TaskCosts, choose_set, task_costs
 from reports._words import capital, count
-from reports.figures.drawing import NARROW, WIDE
-from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
+from reports.figures.drawing import NARROW
+from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, draw_picture
 from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures
@@ -82,7 +82,7 @@ class _Figure:
       heading: what it asks.
       caption: what it shows, and how to read it.
       table: the data behind it; a ValueError says why the curves do not allow it.
-      draw: the figure of a table, for a width.
+      draw: the figure of a table.
     """
 
     number: int
@@ -90,7 +90,7 @@ class _Figure:
     heading: str
     caption: str
     table: Callable[[_Context], pl.DataFrame]
-    draw: Callable[[pl.DataFrame, _Context, float], Figure]
+    draw: Callable[..., Figure]
 
 
 FIGURES = (
@@ -99,35 +99,35 @@ FIGURES = (
         "Each dot is a task; tasks are near each other where the same points do well on them (t-SNE of the costs of "
         "all points; only nearness means something).",
         lambda c: tasks_of.task_embedding(c.costs, seed=c.seed),
-        lambda df, c, w: task_figures.figure_task_embedding(df, width=w),
+        task_figures.figure_task_embedding,
     ),
     _Figure(
         2, "tasks", "How hard and how large the tasks are",
         "Share of the points whose curve ever gets so low: the median task (line), the middle half and the middle "
         "nine tenths of the tasks (bands). Where it is known, how many parameters the models have and how long one "
         "training took.",
-        lambda c: tasks_of.task_difficulty(c.costs),
-        lambda df, c, w: task_figures.figure_tasks(df, c.curves.facts, width=w),
+        lambda c: tasks_of.task_difficulty(c.costs, c.curves.facts),
+        task_figures.figure_tasks,
     ),
     _Figure(
         3, "lists", "Do lists beat random search on tasks they have not seen?",
         "Learnt lists (solid) and random search (dashed) on tasks that did not build the list, by number of trials.",
         lambda c: experiments.lists_by_set(c.sets, rates=c.rates, **c.how),
-        lambda df, c, w: figures.figure_lists(df, width=w),
+        figures.figure_lists,
     ),
     _Figure(
         4, "task_count", "How many tasks does a list need?",
         "Lists learnt on few and on many tasks, judged on the same other tasks (solid) and on those that built them "
         "(dotted).",
         lambda c: experiments.lists_by_task_count(c.costs, **c.how),
-        lambda df, c, w: figures.figure_task_count(df, width=w),
+        figures.figure_task_count,
     ),
     _Figure(
         5, "families", "Do lists carry over to other families?",
         "Lists learnt on one half of a family (rows), judged on the other half of each (columns). Darker is better, "
         "white is random search or worse.",
         lambda c: experiments.lists_by_group(c.costs, tasks_of.families(c.costs), size=c.size, **c.how),
-        lambda df, c, w: task_figures.figure_families(df, width=w),
+        task_figures.figure_families,
     ),
     _Figure(
         6, "model_sizes", "Do lists carry over to models of other sizes?",
@@ -136,40 +136,40 @@ FIGURES = (
         lambda c: experiments.lists_by_group(
             c.costs, tasks_of.sizes_of_models(c.costs, c.curves.facts), size=c.size, **c.how
         ),
-        lambda df, c, w: task_figures.figure_model_sizes(df, width=w),
+        task_figures.figure_model_sizes,
     ),
     _Figure(
         11, "horizons", "Do the beginnings of curves suffice?",
         "Lists learnt from curves that were cut short, the lighter the shorter, judged by whole curves of other tasks.",
         lambda c: experiments.lists_by_horizon(c.costs, **c.how),
-        lambda df, c, w: figures.figure_horizons(df, width=w),
+        figures.figure_horizons,
     ),
     _Figure(
         12, "candidates", "From how many points should a list choose?",
         "Lists chosen from a random part of the points, judged on other tasks; random search with as many trials "
         "(dashed) draws from all of them.",
         lambda c: experiments.lists_by_candidates(c.costs, tuned=c.tuned, **c.how),
-        lambda df, c, w: figures.figure_candidates(df, width=w),
+        figures.figure_candidates,
     ),
     _Figure(
         13, "cost_pairs", "Other costs of a curve",
         "Alternative costs beside the mean of the curve; a dot is a pair of task and point. The correlation is over "
         "all pairs.",
         lambda c: tasks_of.cost_pairs(c.costs, most=1000, seed=c.seed),
-        lambda df, c, w: task_figures.figure_cost_pairs(df, tasks_of.cost_correlations(c.costs), width=w),
+        task_figures.figure_cost_pairs,
     ),
     _Figure(
         14, "costs", "Lists learnt from other costs",
         "Lists learnt from alternative costs, all judged by the mean of the curve on other tasks.",
         lambda c: experiments.lists_by_cost(c.costs, **c.how),
-        lambda df, c, w: figures.figure_costs(df, width=w),
+        figures.figure_costs,
     ),
     _Figure(
         15, "search_spaces", "Lists and smaller search spaces",
         "A learnt list, and random search in all of the space and in the box around the best points of the same "
         "training tasks, whole and without the outer 5 % on both sides.",
         lambda c: experiments.search_spaces(c.costs, c.curves.hyperparameters, **c.how),
-        lambda df, c, w: figures.figure_search_spaces(df, width=w),
+        figures.figure_search_spaces,
     ),
 )  # fmt: skip
 
@@ -249,14 +249,13 @@ def horizons_of(curves: Curves) -> tuple[int, ...]:
 def _draw(row: _Figure, context: _Context) -> tuple[Picture, Table]:
     data = row.table(context)
     alt = f"{row.heading}: {row.caption}"
-    picture = Picture(
-        row.name,
-        row.draw(data, context, WIDE),
-        row.caption,
-        alt,
-        narrow=row.draw(data, context, NARROW),
-    )
-    shown = {name: Column(show="number") for name, kind in data.schema.items() if kind.is_float()}
+    picture = draw_picture(row.name, row.draw, data, row.caption, alt, narrow=NARROW)
+    top = data.head(SHOWN_ROWS)
+    shown = {
+        # What the rows on the page are not about is in the file.
+        name: Column(show="number" if kind.is_float() else None, hidden=top[name].null_count() == top.height)
+        for name, kind in data.schema.items()
+    }
     return picture, Table(row.name, data, "The numbers behind the figure.", shown, rows_shown=SHOWN_ROWS)
 
 
@@ -308,8 +307,13 @@ def _list_section(context: _Context) -> Section:
     names = [costs.points[p] for p in chosen.points]
     columns: dict[str, Sequence[object]] = {
         "place": range(1, context.size + 1), "point": names,
-        "adds": [place < (chosen.adds or 0) for place in range(len(names))], "cost": chosen.costs, "floor": floor,
+        "adds": [place < (chosen.adds or 0) for place in range(len(names))], "cost": chosen.costs,
     }  # fmt: skip
+    notes = [lists.padding_note(context.size, len(names), chosen.adds, "merit", of_curves=True)]
+    if (repeated := lists.repeat_costs(costs, chosen)) is not None:
+        columns |= {"lowest": repeated.min(axis=1), "highest": repeated.max(axis=1)}
+        notes.append(lists.curve_repeats_note(repeated.shape[1]))
+    columns["floor"] = floor
     for name in dict.fromkeys(key for point in names for key in known.get(point, {})):
         columns[name] = [known.get(point, {}).get(name) for point in names]
     table = Table(
@@ -320,12 +324,11 @@ def _list_section(context: _Context) -> Section:
             "place": Column(title=""),
             "point": Column(show="code"),
             "adds": Column(note="lowers the cost"),
-            "cost": Column(note="of the list so far", show="fraction"),
+            "cost": Column(note="of the list so far", show="fraction", spread=("lowest", "highest")),
             "floor": Column(note="no list is below", show="fraction"),
         },
     )
-    note = lists.padding_note(context.size, len(names), chosen.adds, "merit", of_curves=True)
-    return Section("The list", (table, *([Note(f"{capital(note)}.")] if note else [])))
+    return Section("The list", (table, *(Note(f"{capital(note)}.") for note in notes if note)))
 
 
 def _missing_section(missing: Sequence[tuple[int, str, str]]) -> Section:

@@ -41,7 +41,8 @@ def figure_task_embedding(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figu
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"task", "family", "x", "y"}, "figure_task_embedding")
+    types = {"task": pl.String, "family": pl.String, "x": pl.Float64, "y": pl.Float64}
+    df = draw.typed(df, types, "figure_task_embedding")
     families = df.group_by("family").len().sort("len", "family", descending=[True, False])["family"].to_list()
     labels = [_tidy(name) for name in families]
     top = 0.21 * draw.key_lines(labels, width - 0.08) + 0.12
@@ -64,12 +65,12 @@ def figure_task_embedding(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figu
     return figure
 
 
-def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: float = draw.WIDE) -> Figure:
+def figure_tasks(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     """How hard tasks are, and where it is known how large and how slow.
 
     Args:
-      df: columns level and p5, p25, p50, p75, p95, from `task_difficulty`.
-      facts: columns task, parameters, seconds; a panel for each that is known for two tasks or more.
+      df: columns level and p5, p25, p50, p75, p95, from `task_difficulty`; and parameters and seconds of tasks, where
+        it was given facts. There is a panel for each that is known for two tasks or more.
       width: inches.
 
     Returns:
@@ -79,12 +80,15 @@ def figure_tasks(df: pl.DataFrame, facts: pl.DataFrame | None = None, *, width: 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"level", *(f"p{p}" for p in PERCENTILES)}, "figure_tasks")
+    columns = {"level": pl.Float64, **{f"p{p}": pl.Float64 for p in PERCENTILES}}
+    labels = {"parameters": "parameters of the model", "seconds": "seconds of training"}
+    df = draw.typed(df, columns | {name: pl.Float64 for name in labels if name in df.columns}, "figure_tasks")
     histograms = []
-    for column, label in (("parameters", "parameters of the model"), ("seconds", "seconds of training")):
-        values = [] if facts is None else [v for v in facts[column].drop_nulls().to_list() if v > 0]
+    for name, label in labels.items():
+        values = [v for v in df.get_column(name, default=pl.Series()).drop_nulls().to_list() if v > 0]
         if len(values) > 1:
             histograms.append((values, label))
+    df = df.filter(pl.col("level").is_not_null())
     panels = 1 + len(histograms)
     across = panels if width >= 5 else 1
     down = panels // across if panels % across == 0 else panels
@@ -153,27 +157,24 @@ def figure_model_sizes(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     return _matrix(df, width, "parameters: learnt on ↓   judged on →   (tasks)", "figure_model_sizes")
 
 
-def figure_cost_pairs(
-    df: pl.DataFrame, correlations: pl.DataFrame | None = None, *, width: float = draw.WIDE
-) -> Figure:
+def figure_cost_pairs(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     """Alternative costs against the paper's: one panel each, one dot per pair of task and point.
 
     Args:
-      df: columns cost, mean, other, from `cost_pairs`.
-      correlations: columns cost, correlation, from `cost_correlations`, written into the panels.
+      df: columns cost, mean, other, correlation (null where there is none), from `cost_pairs`.
       width: inches.
 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
-    draw.check_columns(df, {"cost", "mean", "other"}, "figure_cost_pairs")
+    types = {"cost": pl.String, "mean": pl.Float64, "other": pl.Float64, "correlation": pl.Float64}
+    df = draw.typed(df, types, "figure_cost_pairs")
     names = df["cost"].unique(maintain_order=True).to_list()
     across = min(len(names), 4 if width >= 5 else 2)
     down = math.ceil(len(names) / across)
     each = (width - 0.1) / across
     height = each + 0.42
     figure = draw.new_figure(width, height * down)
-    said = {} if correlations is None else dict(correlations.select("cost", "correlation").iter_rows())
     for i, name in enumerate(names):
         left, line = (i % across) * each, i // across
         axes = draw.add_axes(
@@ -190,7 +191,7 @@ def figure_cost_pairs(
         axes.set_ylim(-0.03, 1.03)
         axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
         axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-        correlation = said.get(name)
+        correlation = rows["correlation"][0]
         ending = "" if correlation is None else f"\ncorrelation {correlation:.3f}"
         axes.set_title(
             draw.plain(COST_NAMES.get(str(name), str(name)), 30) + ending, fontsize=draw.SMALL_TEXT, color=draw.INK,
@@ -208,7 +209,8 @@ def _matrix(df: pl.DataFrame, width: float, corner: str, function: str) -> Figur
     """
     from matplotlib.patches import Rectangle
 
-    draw.check_columns(df, {"learnt", "judged", "median", "tasks"}, function)
+    types = {"learnt": pl.String, "judged": pl.String, "median": pl.Float64, "tasks": pl.Int64}
+    df = draw.typed(df, types, function)
     rows = df["learnt"].unique(maintain_order=True).to_list()
     columns = df["judged"].unique(maintain_order=True).to_list()
     value = {(row, column): cost for row, column, cost in df.select("learnt", "judged", "median").iter_rows()}

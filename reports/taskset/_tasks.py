@@ -51,19 +51,30 @@ def task_embedding(costs: TaskCosts, *, seed: int = 0) -> pl.DataFrame:
     )
 
 
-def task_difficulty(costs: TaskCosts, levels: int = 101) -> pl.DataFrame:
-    """How large a part of the points ever gets so low, on easy and on hard tasks.
+def task_difficulty(
+    costs: TaskCosts, facts: pl.DataFrame | None = None, *, levels: int = 101
+) -> pl.DataFrame:
+    """How large a part of the points ever gets so low, on easy and on hard tasks; and how large and slow these are.
 
     r(level, task) = share of points whose lowest normalised loss is at most the level; percentiles over tasks.
 
+    Args:
+      facts: columns task, parameters, seconds (of one training; null where unknown), as curves have them.
+      levels: evenly from 0 to 1.
+
     Returns:
-      Columns level (0 to 1), p5, p25, p50, p75, p95 (shares).
+      Columns level (0 to 1), p5, p25, p50, p75, p95 (shares); with facts a row more per task, and its columns task,
+      parameters and seconds. What a row is not about is null.
     """
     lowest = np.sort(costs.choosing["minimum"], axis=0)
     at = np.linspace(0.0, 1.0, levels)
-    shares = np.stack([np.searchsorted(column, at, side="right") for column in lowest.T]) / len(lowest)
-    found = np.percentile(shares, PERCENTILES, axis=0)
-    return pl.DataFrame({"level": at, **{f"p{p}": row for p, row in zip(PERCENTILES, found, strict=True)}})
+    by_task = np.stack([np.searchsorted(column, at, side="right") for column in lowest.T]) / len(lowest)
+    found = np.percentile(by_task, PERCENTILES, axis=0)
+    shares = {f"p{p}": row for p, row in zip(PERCENTILES, found, strict=True)}
+    table = pl.DataFrame({"level": at, **shares})
+    if facts is None:
+        return table
+    return pl.concat([table, facts.select("task", "parameters", "seconds")], how="diagonal")
 
 
 def families(costs: TaskCosts) -> dict[str, str]:
@@ -127,7 +138,7 @@ def cost_pairs(costs: TaskCosts, *, most: int = 2000, seed: int = 0) -> pl.DataF
     """The paper's cost beside each alternative, for random pairs of task and point.
 
     Returns:
-      Columns cost, mean (the paper's), other.
+      Columns cost, mean (the paper's), other, correlation (of the two costs over all pairs, see `cost_correlations`).
     """
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.permutation(costs.costs.size)[:most])
@@ -136,7 +147,8 @@ def cost_pairs(costs: TaskCosts, *, most: int = 2000, seed: int = 0) -> pl.DataF
         pl.DataFrame({"cost": name, "mean": mean, "other": costs.choosing[name].ravel()[chosen]})
         for name in alternatives(costs)
     ]
-    return pl.concat(parts)
+    over_all = cost_correlations(costs).select("cost", "correlation")
+    return pl.concat(parts).join(over_all, on="cost", how="left", maintain_order="left")
 
 
 def alternatives(costs: TaskCosts) -> list[str]:

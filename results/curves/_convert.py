@@ -24,6 +24,7 @@ class Converted:
       files: paths, in order of task.
       tasks, curves: how many of each.
       bytes: of all files together.
+      first_step: at which the last curves to begin do so; 0 where all tell of the loss before training.
       left_out: what of the source could not be converted, and why.
     """
 
@@ -31,6 +32,7 @@ class Converted:
     tasks: int
     curves: int
     bytes: int
+    first_step: int
     left_out: tuple[LeftOut, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Converted:
             "tasks": self.tasks,
             "curves": self.curves,
             "bytes": self.bytes,
+            "first_step": self.first_step,
             "left_out": [item.to_json() for item in self.left_out],
         }
 
@@ -81,6 +84,7 @@ def convert_curves(
         tasks=table["task"].n_unique(),
         curves=table.height,
         bytes=sum(path.stat().st_size for path in files),
+        first_step=max(int(archive.xs[0]) for archive in archives),
         left_out=left_out,
     )
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opda.nonparametric import EmpiricalDistribution
 
 from reports import bands
-from reports.bands import EqualBudget, equal_budget, median_of_best, metric_support, tuning_curve
+from reports.bands import (
+    EqualBudget,
+    equal_budget,
+    median_of_best,
+    metric_support,
+    quartiles_of_best,
+    tuning_curve,
+)
 from reports.calibration import probability, simultaneous_intervals
 from reports.figures import figure_tuning_curve
+from reports.simulated import CONFIDENCE, SEED, TAILS, simulated_intervals
 
 # One size for most tests: a band is calibrated once per size, by simulation.
 TRIALS = 12
@@ -96,7 +109,7 @@ def test_a_band_depends_on_nothing_that_was_computed_before():
     values = np.random.default_rng(1).random(TRIALS + 1)
 
     def curves(sizes: list[int]) -> dict[int, pl.DataFrame]:
-        bands._generator.cache_clear()
+        simulated_intervals.cache_clear()
         return {n: tuning_curve(values[:n], minimize=True, seed=5) for n in sizes}
 
     one, other = curves([TRIALS, TRIALS + 1]), curves([TRIALS + 1, TRIALS])
@@ -156,6 +169,91 @@ def test_the_interval_holds_the_number_of_trials(result, seed):
     budget = equal_budget(tuning_curve(values, minimize=True, support=(0.0, 1.0)), result, minimize=True)
     least, trials, most = (math.inf if n is None else n for n in (budget.least, budget.trials, budget.most))
     assert least <= trials <= most
+
+
+# Small searches, whose bands are opda's.
+
+
+@functools.cache
+def generator(seed: int, trials: int, confidence: float) -> np.random.Generator:
+    """opda keeps what it simulated under the generator."""
+    return np.random.default_rng([seed, trials, round(confidence * 1e9)])
+
+
+def by_opda(values, minimize, confidence=0.7, support=(0.0, 1.0), seed=0) -> pl.DataFrame:
+    """The whole curve by opda itself."""
+    trials = np.arange(1, values.size + 1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Duplicates detected", category=RuntimeWarning)
+        low, middle, high = EmpiricalDistribution.confidence_bands(
+            values, confidence, a=support[0], b=support[1], method=bands.BAND_METHOD, n_jobs=1,
+            generator=generator(seed, values.size, confidence),
+        )  # fmt: skip
+    return curve_of(
+        *(each.quantile_tuning_curve(trials, q=0.5, minimize=minimize) for each in (high, middle, low))
+    )
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+@pytest.mark.parametrize(
+    ("trials", "confidence", "seed"), [(1, 0.7, 0), (TRIALS, 0.7, 0), (20, 0.7, 0), (TRIALS, 0.9, 0), (TRIALS, 0.7, 5)]
+)  # fmt: skip
+def test_a_curve_and_its_band_are_those_of_opda(trials, confidence, seed, minimize):
+    # 12 and 20 values: opda's rounding decides which is the median of a single trial.
+    values = np.random.default_rng(1).random(trials)
+    values[: trials // 4] = 1.0 if minimize else 0.0  # diverged
+    for support in ((0.0, 1.0), (-math.inf, math.inf)):
+        found = tuning_curve(values, minimize=minimize, confidence=confidence, support=support, seed=seed)
+        assert found.equals(by_opda(values, minimize, confidence, support, seed))
+
+
+@given(
+    st.lists(st.one_of(st.floats(0.0, 1.0), st.just(math.inf)), min_size=1, max_size=60), st.integers(1, 60)
+)
+@settings(max_examples=60, deadline=None)
+def test_the_best_of_a_few_trials_is_that_of_opda(values, trials):
+    values = np.array(values)
+    for minimize in (True, False):
+        opda = EmpiricalDistribution(values)
+        by_quartile = [opda.quantile_tuning_curve(trials, q=q, minimize=minimize) for q in (0.25, 0.5, 0.75)]
+        low, high = quartiles_of_best(values, trials, minimize=minimize)
+        assert [low, median_of_best(values, trials, minimize=minimize), high] == by_quartile
+
+
+def written_down_intervals_are_those_of_opda(sizes):
+    for n in sizes:
+        written, _ = simulated_intervals(n, CONFIDENCE, SEED)
+        values = np.arange(n, dtype=float)
+        below, _, above = EmpiricalDistribution.confidence_bands(
+            values,
+            CONFIDENCE,
+            a=-1.0,
+            method=bands.BAND_METHOD,
+            n_jobs=1,
+            generator=generator(SEED, n, CONFIDENCE),
+        )
+        # opda sums up the differences of the ends; NumPy's or SciPy's next release may round a little elsewhere.
+        np.testing.assert_allclose(written, below.cdf(values), rtol=1e-9)
+        np.testing.assert_allclose(1 - written[::-1], above.cdf(values - 1), rtol=1e-9)
+
+
+def test_intervals_that_are_written_down_are_those_of_opda():
+    written_down_intervals_are_those_of_opda([2, 7, 40])
+
+
+@pytest.mark.slow
+def test_all_intervals_that_are_written_down_are_those_of_opda():
+    assert len(TAILS) == bands.MOST_SIMULATED
+    written_down_intervals_are_those_of_opda(range(1, len(TAILS) + 1))
+
+
+def test_the_defaults_of_a_report_wait_for_no_simulation():
+    program = (
+        "import sys, numpy; from reports.bands import tuning_curve\n"
+        "tuning_curve(numpy.linspace(0, 1, 40), minimize=True)\n"
+        "sys.exit(bool({'opda', 'scipy.stats'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 # Large searches, whose bands are calculated.

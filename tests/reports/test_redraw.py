@@ -15,7 +15,9 @@ import reports
 from reports.figures import figure_performance_profile, figure_step_fractions, figure_tuning_curve
 from reports.figures.drawing import as_svg
 from reports.page import write_report
-from results import Fractions, Results, fractions, hits
+from results import Curves, Fractions, Results, fractions, hits
+from submissions.taskset_grids import grid_names, grid_point
+from tests.reports.fake_curves import GRID, POINTS, fake_archives
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_comparison_report import search, slower, together
 
@@ -50,6 +52,21 @@ def table_of_fractions() -> Fractions:
     return Fractions(("1", "2", "3"), ("10", "20", "30"), values)
 
 
+def curves() -> Curves:
+    """Fake ones, with what is known of their tasks."""
+    archives = {archive.task: archive for archive in fake_archives()}
+    facts = pl.DataFrame(
+        {"task": list(archives), "parameters": [10 + 3 * i for i in range(12)], "seconds": [None, *[1.5] * 11],
+         "provenance": ["made up"] * 12}
+    )  # fmt: skip
+    known = [(GRID, name, json.dumps(grid_point(name)), "nadamw") for name in grid_names(GRID, POINTS)]
+    columns = ("set", "optimizer", "hyperparameters", "update_rule")
+    points = pl.DataFrame(known, schema=columns, orient="row")
+    return Curves(
+        tuple(archives), lambda task: (archives[task],), points=points, facts=facts, source="made up"
+    )
+
+
 SOURCES = {
     #  name       report                                                                        figures
     "study": (lambda: reports.study_report(study()), 5),
@@ -57,6 +74,7 @@ SOURCES = {
                                                            ("b", search(candidates=8, workloads=NAMES)))), 6),
     "table": (lambda: reports.fractions_report(table_of_fractions(), list_size=2), 2),
     "logs": (lambda: reports.logs_report(logs()), 1),
+    "curves": (lambda: reports.curves_report(curves(), size=3, resamplings=2), 11),
 }  # fmt: skip
 
 

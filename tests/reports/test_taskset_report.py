@@ -61,7 +61,8 @@ DRAWN = {
         LISTS.rename({"trials": "candidates"}).with_columns(size=pl.lit(1)), ["list of 1", "random, 1 trial"],
     ),
     taskset.figure_cost_pairs: (
-        pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2]}), ["lowest of the curve"],
+        pl.DataFrame({"cost": ["minimum"], "mean": [0.5], "other": [0.2], "correlation": [0.25]}),
+        ["lowest of the curve", "correlation 0.250"],
     ),
     taskset.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
     taskset.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
@@ -187,3 +188,51 @@ def test_convert_says_what_it_wrote(table, tmp_path):
     said = json.loads(run("convert", table, "--out", tmp_path / "files", "--json"))
     assert (said["tasks"], said["curves"], len(said["files"])) == (len(TASKS), len(TASKS) * 40, len(TASKS))
     assert said["bytes"] == sum(p.stat().st_size for p in tmp_path.rglob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("first", "tasks", "said"), [(0, 2, "next: "), (100, 2, "note: curves begin"), (0, 1, "")]
+)
+def test_convert_suggests_a_report_where_there_can_be_one(tmp_path, first, tasks, said):
+    archives = [dataclasses.replace(archive, xs=archive.xs + first) for archive in fake_archives()[:tasks]]
+    source = tmp_path / "curves.parquet"
+    write_table(source, archives_to_table(archives, "made up"))
+    out = tmp_path / "out"
+    last = run("convert", source, "--out", out).splitlines()[-1]
+    assert last.startswith(said or f"{40 * tasks} curves")
+    if said == "next: ":
+        assert lists.task_costs(results.read_curves(out))
+    elif said:
+        with pytest.raises(ValueError, match=r"begin at step 100.*--eval-at-start"):
+            lists.task_costs(results.read_curves(out))
+
+
+def test_a_list_of_curves_shows_what_it_costs_in_each_repeat(table, report):
+    curves = results.read_curves(table)
+    built = lists.list_from_curves(curves, size=3)
+    # By hand, with plain loops: in each repeat every task takes its best point of the list so far.
+    by_task = [
+        lists.normalised_losses(curves.read(task)[0].losses("valid_outer")).mean(axis=-1)
+        for task in curves.tasks
+    ]
+    for k, row in enumerate(built.table().iter_rows(named=True), 1):
+        chosen = list(built.chosen.points[:k])
+        each = [sum(min(c[p, r] for p in chosen) for c in by_task) / len(TASKS) for r in range(2)]
+        assert (row["lowest"], row["highest"]) == pytest.approx((min(each), max(each)), rel=1e-12)
+    said = "costs are means over 2 repeats; lowest and highest are of single repeats, each with its own best points"
+    assert said in built.notes()
+    (shown,) = [t.data for t in report.tables if t.name == "list"]
+    assert shown.select("lowest", "highest").equals(built.table().select("lowest", "highest"))
+
+
+def test_a_single_repeat_has_no_spread():
+    archives = {a.task: dataclasses.replace(a, ys=a.ys[:, :1]) for a in fake_archives()[:2]}
+    curves = results.Curves(
+        tasks=tuple(archives), read=lambda task: (archives[task],), points=pl.DataFrame(schema={
+            "set": pl.String, "optimizer": pl.String, "hyperparameters": pl.String, "update_rule": pl.String}),
+        facts=pl.DataFrame(), source="made up",
+    )  # fmt: skip
+    built = lists.list_from_curves(curves, size=2)
+    assert built.table().columns == ["order", "point", "adds", "cost", "floor"]
+    assert built.to_json()["repeat_costs"] is None
+    assert not any("repeats" in note for note in built.notes())
