@@ -146,7 +146,7 @@ def _writing() -> Iterator[Case]:
         "curves report {dir}/curves.parquet --size 2 --resamplings 2 --out {dir}/locked/report": "write",
         "package --list medapati2025 --authors A --out {dir}/locked/mine": "write",
         "package --built-in all --out {dir}/locked/all": "write",
-        "set-targets clicks/mlp --points 1 --seeds 1 --out {dir}/locked/targets.json": "train",
+        "set-targets clicks/mlp --reference nadamw --points 1 --seeds 1 --out {dir}/locked/targets.json": "train",
         TUNE.replace("trained", "locked/study"): "train",
         TUNE.replace("trained", "locked"): "train",
         TUNE.replace("trained", "locked/study") + " --executor processes": "train",

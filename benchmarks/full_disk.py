@@ -27,7 +27,7 @@ LEFT = {"full": 0, "4 KiB left": 4, "20 KiB left": 20, "100 KiB left": 100}
 COMMANDS = {
     "tune": "tune digits/conv --study {disk}/study --budget 2 --steps 2 --eval-period 1",
     "tune, processes": "tune digits/conv --study {disk}/study --budget 2 --steps 2 --executor processes",
-    "set-targets": "set-targets clicks/mlp --points 1 --seeds 1 --out {disk}/targets.json",
+    "set-targets": "set-targets clicks/mlp --reference nadamw --points 1 --seeds 1 --out {disk}/targets.json",
     "demo": "demo --out {disk}/demo --candidates 2 --repeats 1 --size 1",
     "build-list": "build-list {input}/study --size 1 --out {disk}/list.json",
     "curves list": "curves list {input}/curves.parquet --size 2 --out {disk}/list.json",

@@ -193,13 +193,22 @@ def set_targets(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Targets file to add to.")],
-    points: Annotated[int, typer.Option(metavar="N", min=1, help="Size of the reference set.")] = 20,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="adamw, nadamw, nesterov or heavy_ball; repeat for more. Default: all four, as AlgoPerf's targets.",
+        ),
+    ] = None,
+    points: Annotated[int, typer.Option(metavar="N", min=1, help="Of each reference optimizer.")] = 100,
     first: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="First row of the 200 candidates; a study's own points stay out."
+            metavar="N",
+            min=0,
+            help="First row of the quasi-random points; a study's own, 0 to 199, stay out.",
         ),
-    ] = 100,
+    ] = 200,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Trainings of the best point.")] = 19,
     part_of_budget: Annotated[
         float, typer.Option(metavar="X", help="Evaluations that count, in (0, 1].")
@@ -207,20 +216,18 @@ def set_targets(
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:
-    """Set validation targets: tune a reference set, retrain the best point, take the median.
+    """Set validation targets: tune a reference set of four optimizers, retrain the best point, take the median.
 
     Example: shortlist set-targets digits/conv --out workloads/targets.json
     """
     import sys
 
     import workloads as room
-    from submissions.spaces import MEDAPATI_TABLE_1
     from tuning import targets
-    from tuning.strategies import halton
 
     targets.check_targets(out)  # before anything is trained for it
     use_compilation_cache()
-    reference = halton.points(MEDAPATI_TABLE_1, points, start=first)
+    tuned = targets.reference_points(reference or tuple(targets.references()), points, first)
     made_by = "shortlist " + " ".join(sys.argv[1:])
     stop, kept = Stop(), f"targets in {out} are kept"
     with interruptible(stop, waits_for=stop.waits_for, kept=kept), progress_display() as progress:
@@ -230,11 +237,13 @@ def set_targets(
                 break
             with stop.under_way(f"the target of {name}"):
                 target = targets.set_target(
-                    workload, reference, optimizer="nadamw_optax", seeds=seeds,
-                    part_of_budget=part_of_budget, seed=seed, progress=progress,
+                    workload, tuned, seeds=seeds, part_of_budget=part_of_budget, seed=seed, progress=progress,
                 )  # fmt: skip
             targets.write_targets(out, {name: target}, made_by)
-            typer.echo(f"{name}: {target.metric} {target.validation_target:.6g} (point {target.best_point})")
+            typer.echo(
+                f"{name}: {target.metric} {target.validation_target:.6g} "
+                f"({target.best_reference}, point {target.best_point})"
+            )
 
 
 def demo(

@@ -1,9 +1,9 @@
 """How validation and test targets are set, for workloads that nobody published a target for.
 
 The procedure `reference-median`, after Dahl et al. 2023 (arXiv:2306.07179, target setting): tune a reference set of
-points, take the best, train it again from many seeds, and let the target be the median of the best value that these
-trainings reach within a stated part of the step budget. A good algorithm can then reach the target in time, and a
-lucky seed cannot set it.
+points of several optimizers, take the best of all, train it again from many seeds, and let the target be the median of
+the best value that these trainings reach within a stated part of the step budget. A good algorithm can then reach the
+target in time, and a lucky seed cannot set it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,72 @@ import submissions
 import workloads
 from submissions import environment
 from submissions.points import Point
+from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
 from tuning.engine.population import Curves, Population, stack, trial_seed
+from tuning.strategies import halton
 from workloads.data import reading
 from workloads.data.files import write_atomically
 
 PROCEDURE = "reference-median"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """An optimizer, and where its reference points are drawn from.
+
+    Attributes:
+      optimizer: its name.
+      space: of its points, which are quasi-random.
+    """
+
+    optimizer: str
+    space: SearchSpace
+
+
+def _momentum(use_nesterov: float) -> SearchSpace:
+    space = submissions.optimizer("sgd_optax").search_space
+    assert space is not None
+    return SearchSpace.from_json({**space, "use_nesterov": {"feasible_points": [use_nesterov]}})
+
+
+def references() -> dict[str, Reference]:
+    """The four that set AlgoPerf's targets (Dahl et al. 2023, arXiv:2306.07179, target setting), by name."""
+    return {
+        "adamw": Reference("adamw_optax", MEDAPATI_TABLE_1),
+        "nadamw": Reference("nadamw_optax", MEDAPATI_TABLE_1),
+        "nesterov": Reference("sgd_optax", _momentum(1.0)),
+        "heavy_ball": Reference("sgd_optax", _momentum(0.0)),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """Reference points of one optimizer.
+
+    Attributes:
+      name: of the reference, such as `nesterov`.
+      optimizer: that trains them.
+      points: its reference set.
+    """
+
+    name: str
+    optimizer: str
+    points: Sequence[Point]
+
+
+def reference_points(names: Sequence[str], points: int, first: int) -> tuple[Tuned, ...]:
+    """Rows first, first + 1, ... of each reference's quasi-random points.
+
+    Raises:
+      ValueError: no such reference.
+    """
+    known = references()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no reference {', '.join(unknown)}; there are {', '.join(known)}")
+    return tuple(
+        Tuned(name, known[name].optimizer, halton.points(known[name].space, points, start=first))
+        for name in names
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +96,11 @@ class MeasuredTarget:
       metric, minimize: what the target is a value of.
       validation_target: median over seeds of the best validation metric within the part of the budget.
       test_target: median over seeds of the test metric at that same evaluation.
-      procedure, optimizer, points, seeds, part_of_budget, seed: the procedure's arguments.
-      best_point: id of the reference point that was retrained.
+      procedure, seeds, part_of_budget, seed: the procedure's arguments.
+      reference: name -> ids of its points.
+      best_of_reference: name -> the best value that its points reached within the part of the budget; None where all
+        diverged.
+      best_reference, optimizer, best_point: which point was retrained, by which optimizer.
       best_reached: what each seed reached, sorted.
       data, device, versions: where and on what it ran.
     """
@@ -46,8 +110,10 @@ class MeasuredTarget:
     validation_target: float
     test_target: float
     procedure: str
+    reference: dict[str, tuple[str, ...]]
+    best_of_reference: dict[str, float | None]
+    best_reference: str
     optimizer: str
-    points: tuple[str, ...]
     best_point: str
     seeds: int
     part_of_budget: float
@@ -60,9 +126,8 @@ class MeasuredTarget:
 
 def set_target(
     workload: workloads.Workload,
-    points: Sequence[Point],
+    reference: Sequence[Tuned],
     *,
-    optimizer: str,
     seeds: int = 19,
     part_of_budget: float = 0.5,
     seed: int = 0,
@@ -73,8 +138,7 @@ def set_target(
 
     Args:
       workload: whose own targets, if any, are not read.
-      points: the reference set.
-      optimizer: name of the optimizer that trains it.
+      reference: the reference set, optimizer by optimizer. All of them begin from the same parameters and batches.
       seeds: how often the best point is trained again; an odd number makes the median one of the values.
       part_of_budget: only evaluations up to this part of the step hint count, in (0, 1].
       seed: of the whole procedure.
@@ -86,57 +150,58 @@ def set_target(
     """
     if not 0 < part_of_budget <= 1:
         raise ValueError(f"part_of_budget is {part_of_budget}, must lie in (0, 1]")
-    if seeds < 1 or not points:
-        raise ValueError(f"{seeds} seeds and {len(points)} points; at least one of each is needed")
-    rule = submissions.optimizer(optimizer)
-    total = len(points) + seeds
+    count = sum(len(one.points) for one in reference)
+    if seeds < 1 or not count:
+        raise ValueError(f"{seeds} seeds and {count} points; at least one of each is needed")
+    done, total = 0, count + seeds
 
-    def report(done: int) -> None:
+    def report(more: int) -> None:
+        nonlocal done
+        done += more
         if progress:
             progress(workload.name, done, total)
 
-    def run(population: Population, chosen: Sequence[Point], purpose: str) -> Curves:
-        hyperparameters = [
-            rule.prepare(p.hyperparameters, workload.step_hint, where=f"point {p.id}") for p in chosen
-        ]
-        names = [(seed, workload.name, purpose, p.id, i) for i, p in enumerate(chosen)]
-        init = [trial_seed(*name, "init") for name in names]
-        batches = [
-            trial_seed(*name, "batches") for name in (names[:1] if population.shared_batches else names)
-        ]
-        return population.run(stack(hyperparameters), np.array(init, np.uint32), np.array(batches, np.uint32))
-
     report(0)
-    shared = Population(
-        workload, rule.rule, workload.step_hint, workload.eval_period,
-        constrained=rule.applies_constraints,
-    )  # fmt: skip
-    found: list[float] = []
-    for chunk in (points[i : i + width] for i in range(0, len(points), width)):
-        padded = [*chunk, *[chunk[-1]] * (min(width, len(points)) - len(chunk))]
-        found += _reached(run(shared, padded, "reference"), workload, part_of_budget)[0].tolist()[
-            : len(chunk)
-        ]
-        report(len(found))
-    signed = np.array(found) if workload.metric.minimize else -np.array(found)
-    if np.isnan(signed).all():
+    sign = 1.0 if workload.metric.minimize else -1.0
+    best: tuple[float, Tuned, Point] | None = None
+    best_of: dict[str, float | None] = {}
+    for one in reference:
+        found: list[float] = []
+        population = _population(workload, one)
+        for chunk in (one.points[i : i + width] for i in range(0, len(one.points), width)):
+            padded = [*chunk, *[chunk[-1]] * (min(width, len(one.points)) - len(chunk))]
+            curves = _trained(population, one, padded, "reference", seed)
+            found += _reached(curves, workload, part_of_budget)[0].tolist()[: len(chunk)]
+            report(len(chunk))
+        signed = sign * np.array(found)
+        if np.isnan(signed).all():
+            best_of[one.name] = None
+            continue
+        row = int(np.nanargmin(signed))
+        best_of[one.name] = found[row]
+        if best is None or signed[row] < best[0]:
+            best = float(signed[row]), one, one.points[row]
+    if best is None:
         raise ValueError(
-            f"{workload.name}: all {len(points)} reference points diverged; choose another reference set"
+            f"{workload.name}: all {count} reference points diverged; choose another reference set"
         )
-    best = points[int(np.nanargmin(signed))]
+    _, one, point = best
     # The spread over data order is part of the question here, so every seed draws its own batches.
-    alone = dataclasses.replace(shared, shared_batches=False)
-    reached, at_test = _reached(run(alone, [best] * seeds, "seeds"), workload, part_of_budget)
-    report(total)
+    alone = dataclasses.replace(_population(workload, one), shared_batches=False)
+    curves = _trained(alone, one, [point] * seeds, "seeds", seed)
+    reached, at_test = _reached(curves, workload, part_of_budget)
+    report(seeds)
     return MeasuredTarget(
         metric=workload.metric.name,
         minimize=workload.metric.minimize,
         validation_target=float(np.nanmedian(reached)),
         test_target=float(np.nanmedian(at_test)),
         procedure=PROCEDURE,
-        optimizer=optimizer,
-        points=tuple(p.id for p in points),
-        best_point=best.id,
+        reference={tuned.name: tuple(p.id for p in tuned.points) for tuned in reference},
+        best_of_reference=best_of,
+        best_reference=one.name,
+        optimizer=one.optimizer,
+        best_point=point.id,
         seeds=seeds,
         part_of_budget=part_of_budget,
         seed=seed,
@@ -145,6 +210,24 @@ def set_target(
         device=environment.device(),
         versions=environment.versions(),
     )
+
+
+def _population(workload: workloads.Workload, one: Tuned) -> Population:
+    rule = submissions.optimizer(one.optimizer)
+    return Population(
+        workload, rule.rule, workload.step_hint, workload.eval_period, constrained=rule.applies_constraints
+    )
+
+
+def _trained(population: Population, one: Tuned, chosen: Sequence[Point], purpose: str, seed: int) -> Curves:
+    workload, rule = population.workload, submissions.optimizer(one.optimizer)
+    hyperparameters = [
+        rule.prepare(p.hyperparameters, workload.step_hint, where=f"{one.name}: point {p.id}") for p in chosen
+    ]
+    names = [(seed, workload.name, purpose, p.id, i) for i, p in enumerate(chosen)]
+    init = [trial_seed(*name, "init") for name in names]
+    batches = [trial_seed(*name, "batches") for name in (names[:1] if population.shared_batches else names)]
+    return population.run(stack(hyperparameters), np.array(init, np.uint32), np.array(batches, np.uint32))
 
 
 def write_targets(path: Path, targets: Mapping[str, MeasuredTarget], made_by: str) -> None:
