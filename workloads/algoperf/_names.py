@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 # A line each, in AlgoPerf's order.
 BASES: dict[str, Row] = {
-    "cifar": Row(),
+    "cifar": Row(scales=("mini",)),
     "imagenet_resnet": Row(
         ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"),
         ("mini",),
