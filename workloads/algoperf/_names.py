@@ -45,7 +45,7 @@ BASES: dict[str, Row] = {
     "ogbg": Row(("ogbg_gelu", "ogbg_silu", "ogbg_model_size"), SCALES),
     "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), SCALES),
     "finewebedu_lm": Row(scales=SCALES),
-    "cifar": Row(),
+    "cifar": Row(scales=("mini",)),
 }
 
 

@@ -7,14 +7,13 @@ evaluation calls a function that JAX no longer has. Here the state is that of th
 from __future__ import annotations
 
 import dataclasses
+import functools
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.algoperf import _classes, _linen, _resnet
-from workloads.algoperf._base import Base, Model
-from workloads.algoperf._shaped import shaped
+from workloads.algoperf import _classes, _images, _linen, _resnet
+from workloads.algoperf._base import Base, Model, Scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,25 +23,30 @@ class Options:
     Attributes:
       stages: blocks of every stage.
       filters: of the first stage; every stage has twice those of the one before.
+      images: their shape; four pixels or more along a side are left after the stages.
+      classes: of the output.
+      slices: convolutions as shifted slices.
     """
 
     stages: tuple[int, ...] = (2, 2, 2, 2)
     filters: int = 64
+    images: tuple[int, int, int] = (32, 32, 3)
+    classes: int = 10
+    slices: bool = False
 
 
 def _model(options: Options) -> Model:
     module = _resnet.ResNet(
-        options.stages, _resnet.ResNetBlock, options.filters, 10, nn.relu, last_scale=0.0, small_images=True
+        options.stages,
+        _resnet.ResNetBlock,
+        options.filters,
+        options.classes,
+        nn.relu,
+        last_scale=0.0,
+        small_images=True,
+        slices=options.slices,
     )
-    return _linen.model(module, lambda: (jnp.zeros((1, 32, 32, 3)),), switches=_resnet.switches)
-
-
-def _draw(key: jax.Array, examples: int):
-    images, labels = jax.random.split(key)
-    return {
-        "inputs": jax.random.normal(images, (examples, 32, 32, 3)),
-        "targets": jax.random.randint(labels, (examples,), 0, 10),
-    }
+    return _linen.model(module, lambda: (jnp.zeros((1, *options.images)),), switches=_resnet.switches)
 
 
 BASE = Base(
@@ -55,10 +59,20 @@ BASE = Base(
     model=_model,
     losses=_classes.losses,
     sums=_classes.sums,
-    stand_in=lambda options: shaped("CIFAR-10", _draw),
+    stand_in=functools.partial(_images.stand_in, "CIFAR-10"),
     batch_size=128,
     mended={
         "cifar": "the model's state is its batch statistics; AlgoPerf returns the parameters in its place"
     },
     output_layer="Dense_0",
+    scales={
+        "mini": Scale(
+            data=functools.partial(_images.handwritten, "CIFAR-10"),
+            options={"stages": (1, 1, 1), "filters": 8, "images": _images.HALVED, "slices": True},
+            batch_size=32,
+            step_hint=120,
+            eval_period=6,
+            eval_examples=100,
+        ),
+    },
 )

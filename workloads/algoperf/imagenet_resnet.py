@@ -72,7 +72,7 @@ BASE = Base(
     output_layer="Dense_0",
     scales={
         "mini": Scale(
-            data=lambda options: _images.handwritten("ImageNet"),
+            data=functools.partial(_images.handwritten, "ImageNet"),
             options={
                 "stages": (1, 1, 1),
                 "filters": 8,
@@ -83,7 +83,7 @@ BASE = Base(
             batch_size=32,
             step_hint=200,
             eval_period=10,
-            eval_examples=250,
+            eval_examples=100,
         ),
     },
 )

