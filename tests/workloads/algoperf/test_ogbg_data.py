@@ -211,7 +211,7 @@ def test_an_epoch_has_every_graph_once(full):
 
 def test_labels_that_are_missing_have_no_weight(full):
     records = examples(41, 1)
-    (batch, *_) = full.data.read_once("validation", 8)
+    (batch, *_) = full.data.read_once("validation", 8)  # no more than the first file's first turn
     for i in range(full.data.count(batch)):
         labels = records[i]["labels"]
         np.testing.assert_array_equal(batch["weights"][i], ~np.isnan(labels))
