@@ -343,3 +343,12 @@ def test_a_corrupt_set_leaves_nothing_in_the_cache(tmp_path, cache):
     with pytest.raises(ValueError, match="corrupt record"):
         resized.resized_images(tmp_path, "weeds", "train", "label", (8, 8, 3))
     assert list(cache.iterdir()) == []
+
+
+def test_records_are_interleaved_as_tfds_reads_them():
+    # Found by running TFDS 4.9.10 on files of 21 and 20 records.
+    expected = [*range(16), *range(21, 37), *range(16, 21), *range(37, 41)]
+    assert tfds_folder.interleaved([21, 20]).tolist() == expected
+    assert tfds_folder.interleaved([3]).tolist() == [0, 1, 2]
+    # Two open at a time, two records a turn: the third file takes the place of the first that ends.
+    assert tfds_folder.interleaved([3, 4, 2], cycle=2, block=2).tolist() == [0, 1, 3, 4, 2, 5, 6, 7, 8]

@@ -23,7 +23,7 @@ def read(data_dir: pathlib.Path, node_features: int, edge_features: int) -> Stre
     """The data set, of which a split is read when it is first asked for.
 
     Training graphs are shuffled anew for every epoch, and epochs laid end to end. AlgoPerf shuffles within windows of
-    32,768 graphs, by TensorFlow, so its order is another. Evaluations take the files' order, as AlgoPerf's do.
+    32,768 graphs, by TensorFlow, so its order is another. Evaluations take TFDS's order, as AlgoPerf's do.
 
     Raises:
       FileNotFoundError, ValueError: see `molpcba.find`.

@@ -203,6 +203,40 @@ def _check_texts(values: Mapping[str, tfrecord.Value], folder: Folder, encoded: 
             raise ValueError(f"text {name!r} is {value.tolist()[:5]}; token ids are whole numbers, 0 or more")
 
 
+def interleaved(sizes: Sequence[int], cycle: int = 16, block: int = 16) -> np.ndarray:
+    """The order in which TFDS reads records that it does not shuffle, as their places in files laid end to end.
+
+    It has so many files open at a time, and takes a block of records of each in turn. A file that ends makes room for
+    the next one when its turn comes again.
+
+    Args:
+      sizes: records of every file.
+      cycle: files open at a time.
+      block: records of a turn.
+    """
+    order: list[int] = []
+    starts = np.cumsum([0, *sizes])
+    files = iter(range(len(sizes)))
+    places: list[list[int] | None] = [None] * cycle  # [next record, end] of the open files
+    turn, left = 0, len(sizes)
+    while left:
+        if places[turn] is None:
+            number = next(files, None)
+            if number is not None:
+                places[turn] = [int(starts[number]), int(starts[number + 1])]
+        place = places[turn]
+        if place is not None:
+            end = min(place[0] + block, place[1])
+            order.extend(range(place[0], end))
+            # Its end is only noticed when one more record is asked for.
+            if end - place[0] < block:
+                places[turn], left = None, left - 1
+            else:
+                place[0] = end
+        turn = (turn + 1) % cycle
+    return np.array(order, np.int64)
+
+
 def _versions(folder: pathlib.Path) -> list[str]:
     """Versions below a folder, the newest last."""
     if not folder.is_dir():

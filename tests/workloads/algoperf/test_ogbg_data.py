@@ -1,5 +1,6 @@
 """Hold the graph network's data against their formats: molecules of QM9, and ogbg-molpcba as AlgoPerf batches it."""
 
+import csv
 import itertools
 
 import jax
@@ -9,6 +10,7 @@ import pytest
 import workloads
 from submissions import api
 from tests.workloads import tfds_folders
+from tuning.execution.run import run
 from workloads import StreamedData
 from workloads.algoperf import _molpcba, ogbg
 from workloads.data import molecules, qm9
@@ -81,7 +83,7 @@ def test_hydrogens_from_smiles_are_those_that_qm9_counts():
 
 
 @pytest.fixture(scope="module", params=["with the package", "without"])
-def mini(request):
+def either(request):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "without":
             patch.setattr(qm9, "version", lambda: None)
@@ -90,9 +92,14 @@ def mini(request):
         return workloads.load("algoperf/ogbg@mini")
 
 
-def test_no_formula_is_in_two_splits(mini):
+@pytest.fixture(scope="module")
+def mini():
+    return workloads.load("algoperf/ogbg@mini")
+
+
+def test_no_formula_is_in_two_splits(either):
     def formulas(split):
-        stored = mini.data.splits[split]
+        stored = either.data.splits[split]
         atoms = stored["nodes"][..., :5].sum(
             1
         )  # C, N, O, F and hydrogens: zeros behind a molecule add nothing
@@ -102,16 +109,16 @@ def test_no_formula_is_in_two_splits(mini):
     assert not train & (validation | test)
     assert not validation & test
     assert min(len(validation), len(test)) > 10
-    kind = mini.data.provenance.kind
-    assert kind == ("embedded" if "QM9" in mini.data.provenance.source else "synthetic")
+    kind = either.data.provenance.kind
+    assert kind == ("embedded" if "QM9" in either.data.provenance.source else "synthetic")
 
 
-def test_shapes_and_labels_of_mini(mini):
-    batch = workloads.batch_shapes(mini)
+def test_shapes_and_labels_of_mini(either):
+    batch = workloads.batch_shapes(either)
     assert batch["inputs"].nodes.shape == (64 * 9 + 1, 9)
     assert batch["inputs"].edges.shape[1] == 3
     assert batch["targets"].shape == (65, 20)
-    stored = mini.data.splits["train"]
+    stored = either.data.splits["train"]
     assert not (stored["targets"] & ~stored["weights"]).any()
     assert 0.08 < stored["targets"].sum() / stored["weights"].sum() < 0.12
 
@@ -211,7 +218,7 @@ def test_an_epoch_has_every_graph_once(full):
 
 def test_labels_that_are_missing_have_no_weight(full):
     records = examples(41, 1)
-    (batch, *_) = full.data.read_once("validation", 8)
+    (batch, *_) = full.data.read_once("validation", 8)  # no more than the first file's first turn
     for i in range(full.data.count(batch)):
         labels = records[i]["labels"]
         np.testing.assert_array_equal(batch["weights"][i], ~np.isnan(labels))
@@ -270,3 +277,59 @@ def test_batches_have_a_part_for_every_device(full, monkeypatch):
     ends = np.asarray(batch["inputs"].senders).reshape(4, -1) // (26 * 4 + 1)
     assert (ends == np.arange(4)[:, None]).all()
     assert sum(map(full.data.count, full.data.read_once("validation", 16))) == 41
+
+
+SUBMISSION = """
+import functools
+import jax, optax
+from algoperf import spec
+
+optimizer = optax.adam(4e-3)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def step(workload, params, state, batch, rng):
+    def loss(params):
+        logits, _ = workload.model_fn(
+            params, batch, None, spec.ForwardPassMode.TRAIN, rng, update_batch_norm=True, dropout_rate=0.05)
+        found = workload.loss_fn(batch["targets"], logits, mask_batch=batch.get("weights"), label_smoothing=0.0)
+        return found["summed"] / found["n_valid_examples"]
+    updates, state = optimizer.update(jax.grad(loss)(params), state)
+    return optax.apply_updates(params, updates), state
+
+
+def init_optimizer_state(workload, model_params, model_state, hyperparameters, rng):
+    return optimizer.init(model_params), None
+
+
+def update_params(workload, current_param_container, current_params_types, model_state, hyperparameters, batch,
+                  loss_type, optimizer_state, eval_results, global_step, rng):
+    state, none = optimizer_state
+    assert batch["inputs"].nodes.shape[0] == batch["inputs"].n_node.sum()  # a jraph.GraphsTuple's fields
+    params, state = step(workload, current_param_container, state, batch, rng)
+    return (state, none), params, model_state
+
+
+def data_selection(workload, input_queue, optimizer_state, current_param_container, model_state, hyperparameters,
+                   global_step, rng):
+    return next(input_queue)
+
+
+def get_batch_size(workload_name):
+    return 64
+"""
+
+
+@pytest.mark.slow
+def test_a_submission_of_algoperfs_trains_the_mini_workload(tmp_path):
+    (tmp_path / "submission.py").write_text(SUBMISSION)
+    (tmp_path / "space.json").write_text('[{"unused": 1}]')
+    (done,) = run(
+        submission_path=tmp_path / "submission.py", workload="algoperf/ogbg@mini", experiment_dir=tmp_path,
+        experiment_name="e", tuning_search_space=tmp_path / "space.json", rng_seed=0, max_global_steps=90,
+        eval_period_steps=30, isolated=False,
+    )  # fmt: skip
+    with (tmp_path / "e").joinpath(done.folder, "eval_measurements.csv").open() as lines:
+        found = [float(row["validation/mean_average_precision"]) for row in csv.DictReader(lines)]
+    # A tenth of the labels is yes: chance has about .1.
+    assert found[-1] > 0.18
