@@ -48,7 +48,7 @@ def normaliser(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(mean, deviation) of a data set's log-mel energies, per bin. LibriSpeech's are data that AlgoPerf defines."""
     text = (importlib.resources.files("workloads.algoperf") / f"{name}_log_mel.json").read_text()
     found = json.loads(text)
-    return np.float32(found["mean"]), np.float32(found["deviation"])
+    return np.asarray(found["mean"], np.float32), np.asarray(found["deviation"], np.float32)
 
 
 def log_mel(

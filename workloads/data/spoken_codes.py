@@ -139,9 +139,9 @@ def _said(
 
     parts = []
     for voices in pieces:
-        speeds = voices[random.integers(len(voices))]
+        speeds = voices[int(random.integers(len(voices)))]
         parts.append(np.zeros(random.integers(round(manner.gap * RATE) + 1)))
-        parts.append(speeds[random.integers(len(speeds))] * 10 ** random.uniform(-0.2, 0.2))
+        parts.append(speeds[int(random.integers(len(speeds)))] * 10 ** random.uniform(-0.2, 0.2))
     sound = np.concatenate(parts)
     seconds = random.uniform(*manner.echo)
     time = np.arange(round(seconds * RATE)) / RATE
