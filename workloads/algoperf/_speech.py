@@ -6,6 +6,7 @@ Paddings are [example, time], 1 where there is nothing. Every normalisation mult
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,10 +21,12 @@ from workloads.algoperf._dropout import Dropout
 from workloads.algoperf._linen import model as linen_model
 from workloads.algoperf._log_mel import Bands, Masking, log_mel, masked
 from workloads.algoperf._shaped import shaped
+from workloads.data import librispeech
 from workloads.layers import conv
 
 xavier_uniform = nn.initializers.xavier_uniform()
 zeros = nn.initializers.zeros
+EVAL_BATCH_SIZE = 256  # AlgoPerf's
 LIBRISPEECH, SPECAUGMENT = Bands(), Masking()  # AlgoPerf's
 
 
@@ -190,21 +193,33 @@ def model(module: nn.Module, bands: Bands, switches: Callable[..., Mapping[str, 
     return linen_model(module, example, inputs=lambda batch: tuple(batch["inputs"]), switches=switches)
 
 
-# Of AlgoPerf's batches: recordings of up to 20 seconds, texts of up to 256 tokens.
-SAMPLES, TOKENS = 320_000, 256
+def beside(options: Any, data_dir: pathlib.Path) -> Any:
+    """The tokenizer lies beside the data."""
+    path = (data_dir / librispeech.TOKENIZER).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the tokenizer, without which no words can be counted")
+    return dataclasses.replace(options, spelling=str(path))
+
+
+def read(options: Any, data_dir: pathlib.Path) -> Source:
+    """LibriSpeech itself."""
+    del options
+    return librispeech.read(data_dir, EVAL_BATCH_SIZE)
 
 
 def stand_in(options: Speech) -> Source:
     """Noise in the shapes of LibriSpeech: recordings of 10 to 20 seconds, texts of 32 to 64 tokens."""
 
-    def draw(key: jax.Array, examples: int):
+    samples, most_tokens = librispeech.SAMPLES, librispeech.TOKENS
+
+    def draw(key: jax.Array, examples: int) -> Any:
         sound, tokens, lengths, counts = jax.random.split(key, 4)
-        length = jax.random.randint(lengths, (examples, 1), SAMPLES // 2, SAMPLES + 1)
+        length = jax.random.randint(lengths, (examples, 1), samples // 2, samples + 1)
         count = jax.random.randint(counts, (examples, 1), 32, 65)
-        paddings = (jnp.arange(SAMPLES) >= length).astype(jnp.float32)
-        no_tokens = (jnp.arange(TOKENS) >= count).astype(jnp.float32)
-        audio = jnp.rint(1000.0 * jax.random.normal(sound, (examples, SAMPLES))) * (1.0 - paddings)
-        ids = jax.random.randint(tokens, (examples, TOKENS), 1, options.vocabulary)
+        paddings = (jnp.arange(samples) >= length).astype(jnp.float32)
+        no_tokens = (jnp.arange(most_tokens) >= count).astype(jnp.float32)
+        audio = jnp.rint(1000.0 * jax.random.normal(sound, (examples, samples))) * (1.0 - paddings)
+        ids = jax.random.randint(tokens, (examples, most_tokens), 1, options.vocabulary)
         return {"inputs": (audio, paddings), "targets": (ids * (1.0 - no_tokens), no_tokens)}
 
     return shaped("LibriSpeech", draw)

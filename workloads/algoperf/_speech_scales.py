@@ -24,16 +24,15 @@ class Strings(NamedTuple):
     held_out: int  # of validation, and of test
 
 
-MINI = Strings(spoken_codes.DIGITS, (2, 4), 9_600, train=1024, held_out=128)
+MINI = Strings(spoken_codes.DIGITS, (1, 3), 8_000, train=1024, held_out=128)
 SMALL = Strings(spoken_codes.DIGITS + spoken_codes.LETTERS, (3, 8), 20_000, train=4096, held_out=512)
 
+SPOKEN = (-2.4, 2.3)  # mean and deviation of the log-mel energies of such strings
 # Frames are further apart than AlgoPerf's, so that as many are left for a code as are for a token there.
 MINI_OPTIONS: Mapping[str, Any] = {
     "vocabulary": 1 + len(MINI.alphabet),
     "spelling": MINI.alphabet,
-    "bands": Bands(
-        spoken_codes.RATE, window=240, step=200, bins=24, lowest=125.0, highest=3_800.0, normaliser=None
-    ),
+    "bands": Bands(spoken_codes.RATE, 240, 200, 24, 125.0, 3_800.0, SPOKEN),
     "masking": Masking(times=2, frequencies=1, longest=0.1, widest=4),
     "dim": 32,
     "channels": 8,
@@ -44,9 +43,7 @@ MORE_MASKING = Masking(times=3, frequencies=2, longest=0.1, widest=4)  # of Algo
 SMALL_OPTIONS: Mapping[str, Any] = {
     "vocabulary": 1 + len(SMALL.alphabet),
     "spelling": SMALL.alphabet,
-    "bands": Bands(
-        spoken_codes.RATE, window=200, step=80, bins=40, lowest=125.0, highest=3_800.0, normaliser=None
-    ),
+    "bands": Bands(spoken_codes.RATE, 200, 80, 40, 125.0, 3_800.0, SPOKEN),
     "masking": Masking(times=4, frequencies=2, longest=0.05, widest=8),
     "channels": 32,
     "momentum": 0.98,

@@ -192,6 +192,8 @@ BASE = Base(
     losses=_ctc.losses,
     measure=_words.measure,
     stand_in=_speech.stand_in,
+    read=_speech.read,
+    beside=_speech.beside,
     batch_size=256,
     variants={
         "librispeech_conformer_attention_temperature": {"temperature": 1.6},
@@ -217,5 +219,5 @@ BASE = Base(
     },
     dropout_rate=0.1,
     output_layer="Dense_0",
-    eval_batch_size=256,
+    eval_batch_size=_speech.EVAL_BATCH_SIZE,
 )

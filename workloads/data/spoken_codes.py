@@ -12,6 +12,7 @@ import io
 import itertools
 import math
 import wave
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ def spoken(
     manner: Manner = Manner(),  # noqa: B008
     seed: int = 0,
 ) -> tuple[dict[str, Spoken], Provenance]:
-    """Splits that have no string in common.
+    """Splits that have no string in common; a string may be spoken several times in its own.
 
     Args:
       alphabet: some of the digits and letters.
@@ -92,19 +93,25 @@ def spoken(
         ]
         for of_code in voices
     ]
-    splits, taken = {}, set()
+    splits = {}
     for split, size in sizes.items():
         of_split: list[tuple[list[int], np.ndarray]] = []
         while len(of_split) < size:
             codes = random.integers(1, len(alphabet) + 1, random.integers(places[0], places[1] + 1)).tolist()
-            if tuple(codes) in taken:
+            if _split_of(codes, sizes) != split:
                 continue
             sound = _said(random, [pieces[code - 1] for code in codes], manner)
             if len(sound) <= samples:
-                taken.add(tuple(codes))
                 of_split.append((codes, sound))
         splits[split] = _laid_out(of_split, places[1], samples)
     return splits, provenance
+
+
+def _split_of(codes: Sequence[int], sizes: Mapping[str, int]) -> str:
+    """The split that a string belongs to, in proportion to the sizes, whatever the seed."""
+    place = zlib.crc32(bytes(codes)) % sum(sizes.values())
+    ends = itertools.accumulate(sizes.values())
+    return next(split for split, end in zip(sizes, ends, strict=True) if place < end)
 
 
 def _laid_out(strings: Sequence[tuple[list[int], np.ndarray]], places: int, samples: int) -> Spoken:
@@ -132,9 +139,9 @@ def _said(
 
     parts = []
     for voices in pieces:
-        speeds = voices[random.integers(len(voices))]
+        speeds = voices[int(random.integers(len(voices)))]
         parts.append(np.zeros(random.integers(round(manner.gap * RATE) + 1)))
-        parts.append(speeds[random.integers(len(speeds))] * 10 ** random.uniform(-0.2, 0.2))
+        parts.append(speeds[int(random.integers(len(speeds)))] * 10 ** random.uniform(-0.2, 0.2))
     sound = np.concatenate(parts)
     seconds = random.uniform(*manner.echo)
     time = np.arange(round(seconds * RATE)) / RATE

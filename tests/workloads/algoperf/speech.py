@@ -18,7 +18,7 @@ NARROW = {
     "vocabulary": 11,
     "dim": 16,
     "channels": 4,
-    "bands": Bands(8_000, 200, 160, 16, 100.0, 3_900.0, None),
+    "bands": Bands(8_000, 200, 160, 16, 100.0, 3_900.0, (0.0, 3.0)),
 }
 SHALLOW = {
     "librispeech_conformer": {"layers": 1, "heads": 2},

@@ -1,5 +1,7 @@
 """Hold both speech models to what every workload of AlgoPerf's shows, beside their parity."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 import workloads
 from tests.workloads.algoperf import speech
-from workloads.algoperf import _log_mel
+from workloads.algoperf import _log_mel, _speech_scales
 from workloads.algoperf._names import BASES
 
 MODELS = ("librispeech_conformer", "librispeech_deepspeech")
@@ -82,8 +84,49 @@ def test_one_real_step_at_full_scale(name):
         gradient, new = jax.grad(workload.loss, has_aux=True)(params, state, of, key, True, regularization)
         updates, _ = optimizer.update(gradient, optimizer.init(params), params)
         loss, _ = workload.loss(optax.apply_updates(params, updates), new, of, key, True, regularization)
-        return loss, optax.global_norm(gradient), new
+        return loss, optax.tree.norm(gradient), new
 
     loss, norm, new = step(params, state, jax.random.key(1))
     assert np.isfinite([loss, norm]).all()
     assert not all(map(np.array_equal, jax.tree.leaves(new), jax.tree.leaves(state)))
+
+
+@each
+@pytest.mark.parametrize("scale", ["mini", "small"])
+def test_smaller_scales_build_abstractly(name, scale):
+    strings = _speech_scales.MINI if scale == "mini" else _speech_scales.SMALL
+    table = speech.base(name).scales[scale]
+    options = dataclasses.replace(speech.base(name).options, **table.options)
+    model = speech.base(name).model(options)
+    stored = _stored(strings)
+    of = jax.eval_shape(lambda stored: _speech_scales.batch(None, stored, "train"), stored)
+    params, state = jax.eval_shape(model.init, jax.random.key(0))
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert size < 25_000 if scale == "mini" else 0.7e6 < size < 1.3e6
+    (logits, paddings), _ = jax.eval_shape(
+        lambda *args: model.model_fn(*args, None, False, False, None, 0.0), params, state, of
+    )
+    assert logits.shape[::2] == (4, 1 + len(strings.alphabet))
+    # Room for every code twice, a blank between equal ones included.
+    assert logits.shape[1] >= 2 * strings.places[1]
+    assert paddings.shape == logits.shape[:2]
+
+
+def _stored(strings):
+    shape = jax.ShapeDtypeStruct
+    return {
+        "audio": shape((4, strings.samples), jnp.int16),
+        "samples": shape((4,), jnp.int32),
+        "codes": shape((4, strings.places[1]), jnp.int32),
+        "places": shape((4,), jnp.int32),
+    }
+
+
+@each
+def test_every_variant_differs_at_the_smaller_scales_too(name):
+    table = speech.base(name)
+    for scale in table.scales.values():
+        plain = dataclasses.replace(table.options, **scale.options)
+        for variant, changes in table.variants.items():
+            options = dataclasses.replace(plain, **{**changes, **scale.variants.get(variant, {})})
+            assert options != plain
