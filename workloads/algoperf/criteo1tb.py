@@ -160,14 +160,14 @@ COLUMNS = {"numbers": _click_rows.NUMBERS, "fields": _click_rows.FIELDS}
 SCALES = {
     "mini": Scale(
         data=lambda options: _click_rows.resident({"train": 65_536, "validation": 2048, "test": 2048}),
-        options={**COLUMNS, "rows": 1024, "width": 8, "bottom": (32, 16, 8), "top": (32, 32, 16)},
+        options={**COLUMNS, "rows": 1024, "width": 16, "bottom": (64, 32, 16), "top": (64, 64, 48, 32)},
         batch_size=128,
-        step_hint=300,
-        eval_period=15,
+        step_hint=400,
+        eval_period=20,
         eval_examples=1024,
         variants={
             "criteo1tb_test": {"rows": 256},
-            "criteo1tb_resnet": {"bottom": (24,) * 3, "top": (24,) * 4},
+            "criteo1tb_resnet": {"bottom": (32,) * 3, "top": (32,) * 4},
         },
     ),
     "small": Scale(

@@ -194,12 +194,12 @@ def _stand_in(options: Options):
 
 SCALES = {
     "mini": Scale(
-        data=lambda options: _heads.resident(options.side, {"train": 1024, "validation": 64, "test": 64}),
-        options={"side": 24, "channels": 4, "levels": 2, "slices": True},
+        data=lambda options: _heads.resident(options.side, {"train": 1024, "validation": 48, "test": 48}),
+        options={"side": 20, "channels": 4, "levels": 2, "slices": True},
         batch_size=8,
-        step_hint=150,
-        eval_period=10,
-        eval_examples=32,
+        step_hint=120,
+        eval_period=8,
+        eval_examples=16,
         variants={"fastmri_model_size": {"channels": 8, "levels": 1}},
     ),
     "small": Scale(

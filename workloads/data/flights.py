@@ -65,8 +65,9 @@ def read(sizes: Mapping[str, int | None], seed: int = 0) -> dict[str, Split]:
     rows = np.stack(columns, axis=1).astype(np.float32)
     late = (table["arr_delay"] > LATE).to_numpy().astype(np.float32)
     digits = table["week"].to_numpy() % 10
-    generator, splits = np.random.default_rng(seed), {}
+    splits = {}
     for split, size in sizes.items():
+        generator = np.random.default_rng([seed, list(LAST_DIGITS).index(split)])
         of_split = generator.permutation(np.flatnonzero(np.isin(digits, LAST_DIGITS[split])))[:size]
         splits[split] = rows[of_split], late[of_split]
     return splits

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,45 +74,6 @@ def check_against_golden(
             compared += 1
     assert compared
     return report
-
-
-def check_builds(name):
-    """Initialisation, model and loss at full scale can be traced, on batches as the data have them."""
-    workload = workloads.load(f"algoperf/{name}")
-    key = jax.random.key(0)
-    params, state = jax.eval_shape(workload.init, key)
-    batch = workloads.batch_shapes(workload)
-
-    def loss(params, state, batch):
-        return workload.loss(params, state, batch, key, True, workloads.Regularization(0.1, 0.1))
-
-    value, new_state = jax.eval_shape(loss, params, state, batch)
-    assert value.shape == ()
-    assert jax.tree.structure(new_state) == jax.tree.structure(state)
-
-
-def check_step(name, examples):
-    """A real step of AdamW at full scale, on so many examples, gives finite losses and moves every kind of leaf."""
-    workload = workloads.load(f"algoperf/{name}")
-    init_key, batch_key, key = jax.random.split(jax.random.key(0), 3)
-    params, state = jax.jit(workload.init)(init_key)
-    batch = workload.data.fresh(workload.data.arrays("train"), batch_key, "train", examples)
-    rule = optax.adamw(1e-3)
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    def step(params, state):
-        def loss(params):
-            return workload.loss(params, state, batch, key, True, workloads.Regularization())
-
-        (value, _), gradients = jax.value_and_grad(loss, has_aux=True)(params)
-        updates, _ = rule.update(gradients, rule.init(params), params)
-        norms = jax.tree.map(jax.numpy.linalg.norm, gradients)
-        return optax.apply_updates(params, updates), value, norms
-
-    new, value, norms = step(params, state)
-    assert np.isfinite(value)
-    assert all(np.isfinite(norm) and norm > 0 for norm in jax.tree.leaves(norms))
-    assert all(bool(jax.numpy.isfinite(leaf).all()) for leaf in jax.tree.leaves(new))
 
 
 def check_classification(name):

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import workloads
@@ -193,13 +194,13 @@ def test_a_traced_dropout_rate_is_what_was_mended():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_full_scale_builds(name):
-    parity.check_builds(name)
+    parity.check_abstract_step(workloads.load(f"algoperf/{name}"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_training_step_at_full_scale(name):
-    parity.check_step(name, 4)
+    parity.check_training_step(workloads.load(f"algoperf/{name}"), optax.adamw(1e-3), 4)
 
 
 def test_loss_is_scikit_learns_and_knows_no_smoothing():

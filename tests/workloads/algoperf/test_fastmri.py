@@ -4,9 +4,11 @@ import dataclasses
 
 import jax
 import numpy as np
+import optax
 import pytest
 from skimage.metrics import structural_similarity
 
+import workloads
 from tests.workloads.algoperf import golden, parity
 from workloads.algoperf import _ssim
 from workloads.algoperf.fastmri import BASE
@@ -45,13 +47,13 @@ def test_parameters_are_algoperfs_path_for_path(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_full_scale_builds(name):
-    parity.check_builds(name)
+    parity.check_abstract_step(workloads.load(f"algoperf/{name}"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_training_step_at_full_scale(name):
-    parity.check_step(name, 2)
+    parity.check_training_step(workloads.load(f"algoperf/{name}"), optax.adamw(1e-3), 2)
 
 
 @pytest.mark.slow
