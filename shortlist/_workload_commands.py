@@ -113,9 +113,11 @@ def _list(rows: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json({"workloads": rows})
         return
-    costs = [key for key in ("parameters", "flops_per_step") if rows and key in rows[0]]
-    columns = ["name", "family", "data", *costs, "rejected"]
-    print_table(f"{len(rows):,} workloads", columns, [[row[key] for key in columns] for row in rows])
+    # What some have and others have not, such as AlgoPerf's targets, is a column where any has it.
+    said = {key for row in rows for key, value in row.items() if value is not None}
+    known = dict.fromkeys(key for row in rows for key in row)
+    columns = ["name", *(key for key in known if key in said and key not in ("name", "kind"))]
+    print_table(f"{len(rows):,} workloads", columns, [[row.get(key) for key in columns] for row in rows])
 
 
 def _show(rows: list[dict[str, Any]], json: bool) -> None:

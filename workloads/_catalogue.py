@@ -17,6 +17,7 @@ from typing import Any, Literal
 from workloads import _registry, taskset
 from workloads._facts import facts, parameter_count
 from workloads._flops import flops_per_step
+from workloads.algoperf import _listed as _algoperf
 from workloads.spelling import closest
 from workloads.taskset import fixed
 from workloads.taskset.quirks import RELEASED, Quirks
@@ -166,7 +167,8 @@ def select(
       progress: called with (what, done, total) while workloads are built.
 
     Returns:
-      name, family, kind, data and why it is rejected, with parameters and flops_per_step where a filter needed them.
+      name, family, kind, data and why it is rejected, with parameters and flops_per_step where a filter needed them;
+      AlgoPerf's have both from a table, their step hint, and their validation targets by version.
 
     Raises:
       ValueError: there is no such family or data set.
@@ -183,6 +185,8 @@ def select(
     for done, line in enumerate(lines):
         row = {"name": line.name, "family": line.family, "kind": line.kind}
         row |= {"data": line.data, "rejected": line.rejected}
+        if _algoperf.is_listed(line.name):
+            row |= _algoperf.listed(line.name)
         if max_parameters is not None or max_flops is not None:
             if progress:
                 progress("workloads", done, len(lines))
@@ -206,6 +210,8 @@ def describe(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[
     line = entry(name)
     workload = _registry.load(line.name, data_dir)
     row = facts(workload)
+    if _algoperf.is_listed(line.name):
+        row |= {"targets_by_version": _algoperf.targets(line.name)}
     return {
         **row,
         "family": line.family,
@@ -233,18 +239,22 @@ def _lines(kinds: Collection[Kind], seeds: Iterable[int] | None) -> Iterator[Ent
 
 def _cost(name: str, max_parameters: float | None, max_flops: float | None) -> dict[str, int] | None:
     """Parameters, and operations where they are asked for; None where a limit is passed or nothing can be built."""
-    try:
-        workload = _registry.load(name)
-    except ValueError:
-        return None  # an invalid config of a sampled family
-    cost = {"parameters": parameter_count(workload)}
-    if max_parameters is not None and cost["parameters"] > max_parameters:
-        return None
-    if max_flops is not None:
-        cost["flops_per_step"] = flops_per_step(workload)
-        if cost["flops_per_step"] > max_flops:
-            return None
-    return cost
+    known = _algoperf.size(name) if _algoperf.is_listed(name) else None
+    if known is not None:
+        cost = {"parameters": known["parameters"]}
+        if max_flops is not None:
+            cost["flops_per_step"] = known["flops_per_step"]
+    else:
+        try:
+            workload = _registry.load(name)
+        except ValueError:
+            return None  # an invalid config of a sampled family
+        cost = {"parameters": parameter_count(workload)}
+        if max_flops is not None and not (max_parameters is not None and cost["parameters"] > max_parameters):
+            cost["flops_per_step"] = flops_per_step(workload)
+    limits = {"parameters": max_parameters, "flops_per_step": max_flops}
+    within = all(limits[key] is None or value <= limits[key] for key, value in cost.items())
+    return cost if within else None
 
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
