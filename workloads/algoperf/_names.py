@@ -23,9 +23,9 @@ BASES: dict[str, Row] = {
     ),
     "fastmri": Row(("fastmri_model_size", "fastmri_tanh", "fastmri_layernorm"), SCALES),
     "imagenet_resnet": Row(
-        ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"), ("mini",)
+        ("imagenet_resnet_silu", "imagenet_resnet_gelu", "imagenet_resnet_large_bn_init"), SCALES
     ),
-    "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), ("mini",)),
+    "imagenet_vit": Row(("imagenet_vit_glu", "imagenet_vit_post_ln", "imagenet_vit_map"), SCALES),
     "librispeech_conformer": Row(
         (
             "librispeech_conformer_attention_temperature",
@@ -45,7 +45,7 @@ BASES: dict[str, Row] = {
     "ogbg": Row(("ogbg_gelu", "ogbg_silu", "ogbg_model_size"), SCALES),
     "wmt": Row(("wmt_post_ln", "wmt_attention_temp", "wmt_glu_tanh"), SCALES),
     "finewebedu_lm": Row(scales=SCALES),
-    "cifar": Row(scales=("mini",)),
+    "cifar": Row(scales=SCALES),
 }
 
 

@@ -74,5 +74,12 @@ BASE = Base(
             eval_period=6,
             eval_examples=100,
         ),
+        "small": Scale(
+            data=functools.partial(_images.handwritten, "CIFAR-10"),
+            options={"stages": (2, 2, 2), "filters": 40, "images": _images.HALVED},
+            batch_size=64,
+            step_hint=1000,
+            eval_period=50,
+        ),
     },
 )

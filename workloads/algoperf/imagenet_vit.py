@@ -95,5 +95,20 @@ BASE = Base(
             eval_period=15,
             eval_examples=100,
         ),
+        "small": Scale(
+            data=functools.partial(_images.handwritten, "ImageNet"),
+            options={
+                "width": 128,
+                "depth": 5,
+                "heads": 4,
+                "hidden": 512,
+                "patch": 4,
+                "images": _images.DIGITS,
+                "classes": 10,
+            },
+            batch_size=64,
+            step_hint=1000,
+            eval_period=50,
+        ),
     },
 )
