@@ -24,7 +24,7 @@ class Strings(NamedTuple):
     held_out: int  # of validation, and of test
 
 
-MINI = Strings(spoken_codes.DIGITS, (1, 3), 8_000, train=1024, held_out=128)
+MINI = Strings(spoken_codes.DIGITS, (1, 3), 8_000, train=1024, held_out=96)
 SMALL = Strings(spoken_codes.DIGITS + spoken_codes.LETTERS, (3, 8), 20_000, train=4096, held_out=512)
 
 SPOKEN = (-2.4, 2.3)  # mean and deviation of the log-mel energies of such strings

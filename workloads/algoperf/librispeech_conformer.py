@@ -206,8 +206,8 @@ BASE = Base(
             {**_speech_scales.MINI_OPTIONS, "layers": 1, "heads": 2, "expansion": 2},
             batch_size=16,
             step_hint=320,
-            eval_period=16,
-            eval_examples=64,
+            eval_period=20,
+            eval_examples=32,
         ),
         "small": Scale(
             _speech_scales.data(_speech_scales.SMALL),

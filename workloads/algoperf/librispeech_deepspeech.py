@@ -133,8 +133,8 @@ BASE = Base(
             {**_speech_scales.MINI_OPTIONS, "recurrent": 2, "dense": 1},
             batch_size=16,
             step_hint=320,
-            eval_period=16,
-            eval_examples=64,
+            eval_period=20,
+            eval_examples=32,
             variants={
                 "librispeech_deepspeech_norm_and_spec_aug": {"masking": _speech_scales.MORE_MASKING},
             },
