@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -252,9 +253,11 @@ def _cost(name: str, max_parameters: float | None, max_flops: float | None) -> d
         cost = {"parameters": parameter_count(workload)}
         if max_flops is not None and not (max_parameters is not None and cost["parameters"] > max_parameters):
             cost["flops_per_step"] = flops_per_step(workload)
-    limits = {"parameters": max_parameters, "flops_per_step": max_flops}
-    within = all(limits[key] is None or value <= limits[key] for key, value in cost.items())
-    return cost if within else None
+    limits = {
+        "parameters": math.inf if max_parameters is None else max_parameters,
+        "flops_per_step": math.inf if max_flops is None else max_flops,
+    }
+    return cost if all(value <= limits[key] for key, value in cost.items()) else None
 
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
