@@ -32,24 +32,24 @@ def version() -> str | None:
         return None
 
 
-def pairs(sources: Sequence[str], target: str, longest: int) -> dict[str, list[Pair]]:
-    """Split -> pairs of a string in one of the source languages and in the target language.
+def pairs(languages: Sequence[tuple[str, str]], longest: int) -> dict[str, list[Pair]]:
+    """Split -> pairs of a string in two languages.
 
     The split follows from the English string, letters alone and small: a string, and one that differs from it in
     other signs, is of one split in all languages. Strings with placeholders, markup or several lines are left out, and
     so are plural forms but the first, since languages have different ones.
 
     Args:
-      sources, target: names of languages as Django's folders have them.
+      languages: (source, target), names as Django's folders have them.
       longest: characters at most, on both sides.
 
     Raises:
       ValueError: the package has no such language.
     """
-    wanted = _strings(target)
     found: dict[str, dict[Pair, None]] = {"train": {}, "validation": {}, "test": {}}
-    for language in sources:
-        for english, source in _strings(language).items():
+    for source_language, target_language in languages:
+        wanted = _strings(target_language)
+        for english, source in _strings(source_language).items():
             pair = Pair(source, wanted.get(english, ""))
             if all(0 < len(text) <= longest and not re.search(r"[%{}<>\n]", text) for text in pair):
                 found[_split(english)][pair] = None
