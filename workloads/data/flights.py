@@ -118,10 +118,12 @@ def _instant() -> pl.Expr:
 
 def _hashed(values: pl.Series, column: int) -> np.ndarray:
     """Every value's bucket; two values may share one."""
-    values = values.cast(str).fill_null("")
+    import polars as pl
+
+    values = values.cast(pl.String).fill_null("")
     texts = values.unique()
     buckets = [zlib.crc32(f"{text}{column}".encode()) % BUCKETS for text in texts.to_list()]
-    return values.replace_strict(texts, buckets, return_dtype=int).to_numpy()
+    return values.replace_strict(texts, buckets, return_dtype=pl.Int64).to_numpy()
 
 
 def _path(name: str) -> pathlib.Path:

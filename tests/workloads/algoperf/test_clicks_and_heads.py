@@ -64,7 +64,7 @@ def test_real_data_and_what_stands_in_have_one_shape(name, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "learned"), [("criteo1tb", lambda m: m < 0.54), ("fastmri", lambda m: m > 0.6)]
+    ("name", "learned"), [("criteo1tb", lambda m: m < 0.54), ("fastmri", lambda m: m > 0.6)], ids=BASES
 )
 def test_mini_learns_in_its_step_hint(name, learned):
     """From .57 nats, the entropy of the labels' frequency, to less than .54; from a similarity of .1 to .6."""
