@@ -131,8 +131,8 @@ BASE = Base(
         "mini": Scale(
             _speech_scales.data(_speech_scales.MINI),
             {**_speech_scales.MINI_OPTIONS, "recurrent": 2, "dense": 1},
-            batch_size=16,
-            step_hint=320,
+            batch_size=8,
+            step_hint=400,
             eval_period=20,
             eval_examples=32,
             variants={

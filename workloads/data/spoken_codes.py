@@ -40,10 +40,10 @@ class Manner(NamedTuple):
     """
 
     speeds: int = 5
-    slowest: float = 0.8
-    fastest: float = 1.25
-    noise: tuple[float, float] = (5.0, 25.0)
-    echo: tuple[float, float] = (0.05, 0.3)
+    slowest: float = 0.9
+    fastest: float = 1.2
+    noise: tuple[float, float] = (15.0, 30.0)
+    echo: tuple[float, float] = (0.05, 0.2)
     gap: float = 0.06
 
 

@@ -48,7 +48,7 @@ def test_initial_parameters_have_algoperfs_distributions():
         "FeedForwardModule_0/Dense_0/kernel": (64, 64),
         "Dense_0/kernel": (64, 11),
     }.items():
-        speech.check_uniform(leaves[path], *fans)
+        parity.check_uniform(np.asarray(leaves[path]), speech.xavier(*fans))
     # LeCun's: a normal of deviation 1 / sqrt(64) after it is cut at two of its own deviations, .1421 before.
     values = np.concatenate([np.ravel(leaves[f"{cell}/i{gate}/kernel"]) for gate in "ifgo"])
     assert abs(values.std() - 0.125) < 5 * 0.125 / np.sqrt(2 * values.size)

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import workloads
-from tests.workloads.algoperf import speech
+from tests.workloads.algoperf import parity, speech
 from workloads.algoperf import _log_mel, _speech_scales
 from workloads.algoperf._names import BASES
 
@@ -19,19 +19,17 @@ each = pytest.mark.parametrize("name", MODELS)
 
 @pytest.mark.parametrize("name", [name for base in MODELS for name in (base, *BASES[base].variants)])
 def test_full_scale_builds_abstractly(name):
+    parity.check_abstract_step(workloads.load(f"algoperf/{name}"))
+
+
+@each
+def test_four_frames_become_one_output(name):
     workload = workloads.load(f"algoperf/{name}")
-    of = workloads.batch_shapes(workload)
-    key = jax.random.key(0)
-    params, state = jax.eval_shape(workload.init, key)
-    assert of["inputs"][0].shape == (256, 320_000)
-    regularization = workloads.Regularization(0.1, 0.0)
-    loss, new = jax.eval_shape(
-        lambda *args: workload.loss(*args, key, True, regularization), params, state, of
-    )
-    assert loss.shape == ()
-    assert jax.tree.map(jnp.shape, new) == jax.tree.map(jnp.shape, state)
+    of = workload.data.shapes("train", 2)
+    assert [x.shape for x in (*of["inputs"], *of["targets"])] == [(2, 320_000)] * 2 + [(2, 256)] * 2
+    params, state = jax.eval_shape(workload.init, jax.random.key(0))
     outputs, _ = jax.eval_shape(lambda *args: workload.apply(*args, None, False, 0.0), params, state, of)
-    assert [x.shape for x in outputs] == [(256, 500, 1024), (256, 500)]
+    assert [x.shape for x in outputs] == [(2, 500, 1024), (2, 500)]
 
 
 @each
