@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pathlib
+from typing import Any
 
 from workloads._measure import Measure
 from workloads._source import Source
@@ -44,9 +45,18 @@ def build(name: str, data_dir: pathlib.Path | None = None) -> Workload:
     return _scaled(name, table, plain, table.scales[scale], scale)
 
 
+def options_at(table: Base, plain: str, scale: str) -> Any:
+    """The options of a base workload or variant at a scale."""
+    changes = dict(table.variants.get(plain, {}))
+    if scale != FULL:
+        row = table.scales[scale]
+        changes = {**row.options, **changes, **row.variants.get(plain, {})}
+    return dataclasses.replace(table.options, **changes)
+
+
 def _full(name: str, table: Base, plain: str, data_dir: pathlib.Path | None) -> Workload:
     facts = benchmark(VERSION).workloads[plain]
-    options = dataclasses.replace(table.options, **table.variants.get(plain, {}))
+    options = options_at(table, plain, FULL)
     if data_dir is None:
         data = table.stand_in(options)
     elif table.read is None:
@@ -76,8 +86,7 @@ def _full(name: str, table: Base, plain: str, data_dir: pathlib.Path | None) -> 
 
 
 def _scaled(name: str, table: Base, plain: str, scale: Scale, called: str) -> Workload:
-    changes = {**scale.options, **table.variants.get(plain, {}), **scale.variants.get(plain, {})}
-    options = dataclasses.replace(table.options, **changes)
+    options = options_at(table, plain, called)
     return _workload(
         name,
         table,

@@ -123,9 +123,7 @@ def _batches(
     """
     shards = _shards(batch_size)
     taken = itertools.islice(cuts, first_step * shards, None)
-    starts = tuple(
-        np.concatenate([[0], np.cumsum(n, dtype=np.int64)]) for n in (graphs.n_node, graphs.n_bond)
-    )
+    starts = _starts(graphs.n_node), _starts(graphs.n_bond)
     while parts := list(itertools.islice(taken, shards)):
         if len(parts) < shards:
             if not last:
@@ -170,6 +168,11 @@ def _part(
         "targets": filled(np.nan_to_num(labels, nan=0.0), rows),
         "weights": filled((~np.isnan(labels)).astype(np.float32), rows),
     }
+
+
+def _starts(sizes: np.ndarray) -> np.ndarray:
+    """Where ranges of these sizes begin, laid end to end."""
+    return np.cumsum(sizes, dtype=np.int64) - sizes
 
 
 def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -58,14 +58,14 @@ class Molecule:
                 beyond[atom] += order - 1
                 in_ring[atom] |= ring
         kinds = np.array([[element == letter for letter in ELEMENTS] for element in self.elements], np.int8)
-        columns = (np.int8(self.hydrogens), neighbours, np.int8(self.charges), in_ring, beyond)
+        columns = (self.hydrogens, neighbours, self.charges, in_ring, beyond)
         features = [
             (order, ring, beyond[one] > 0 and beyond[other] > 0) for one, other, order, ring in self.bonds
         ]
         edges = np.array(features, np.int8).reshape(-1, EDGE_FEATURES)
         ends = np.array([bond[:2] for bond in self.bonds], np.int8).reshape(-1, 2)
         return {
-            "nodes": np.column_stack([kinds, *columns]),
+            "nodes": np.column_stack([kinds, *columns]).astype(np.int8),
             "edges": np.concatenate([edges, edges]),
             "senders": np.concatenate([ends[:, 0], ends[:, 1]]),
             "receivers": np.concatenate([ends[:, 1], ends[:, 0]]),
