@@ -198,7 +198,7 @@ SCALES = {
         data=_characters,
         options={
             "vocabulary": len(stdlib_text.VOCABULARY),
-            "length": 64,
+            "length": 32,
             "width": 32,
             "layers": 2,
             "heads": 2,

@@ -5,6 +5,7 @@ The package is looked up among the installed ones and its files are read; it is 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import re
@@ -70,9 +71,7 @@ def _split(english: str) -> str:
 
 def _strings(language: str) -> dict[str, str]:
     """English -> translation, of all of the package's catalogues."""
-    files = importlib.metadata.files(PACKAGE) or []
-    parts = ("locale", language, "LC_MESSAGES")
-    paths = sorted(file for file in files if file.suffix == ".mo" and file.parts[-4:-1] == parts)
+    paths = _paths(version()).get(language)
     if not paths:
         raise ValueError(f"{PACKAGE} has no catalogues of language {language!r}")
     found: dict[str, str] = {}
@@ -80,6 +79,18 @@ def _strings(language: str) -> dict[str, str]:
         for english, text in _catalogue(path.read_binary()).items():
             found.setdefault(english, text)
     return found
+
+
+@functools.cache  # the package has 4,500 files
+def _paths(version: str | None) -> dict[str, list[importlib.metadata.PackagePath]]:
+    """Language -> its catalogues, sorted."""
+    del version
+    found: dict[str, list[importlib.metadata.PackagePath]] = {}
+    for file in importlib.metadata.files(PACKAGE) or []:
+        *_, folder, language, messages, name = ("", "", "", *file.parts)
+        if (folder, messages) == ("locale", "LC_MESSAGES") and name.endswith(".mo"):
+            found.setdefault(language, []).append(file)
+    return {language: sorted(files) for language, files in found.items()}
 
 
 def _catalogue(content: bytes) -> dict[str, str]:

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -30,11 +30,7 @@ class Pieces:
 
     def tokens(self, text: str) -> list[int]:
         """Of a text, END behind them."""
-        number, rank = self._numbers
-        found = [
-            number.get(piece, UNKNOWN) for word in text.split() for piece in _merged((*WORD, *word), rank)
-        ]
-        return [*found, END]
+        return [*(token for word in text.split() for token in self._of_word(word)), END]
 
     def text(self, tokens: np.ndarray) -> str:
         """Of tokens; special ones have none."""
@@ -45,11 +41,15 @@ class Pieces:
         return "".join(known).replace(WORD, " ").strip()
 
     @functools.cached_property
-    def _numbers(self) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
-        return (
-            {name: SPECIAL + i for i, name in enumerate(self.names)},
-            {pair: i for i, pair in enumerate(self.merges)},
-        )
+    def _of_word(self) -> Callable[[str], list[int]]:
+        number = {name: SPECIAL + i for i, name in enumerate(self.names)}
+        rank = {pair: i for i, pair in enumerate(self.merges)}
+
+        @functools.cache
+        def of_word(word: str) -> list[int]:
+            return [number.get(piece, UNKNOWN) for piece in _merged((*WORD, *word), rank)]
+
+        return of_word
 
 
 def learn(texts: Iterable[str], vocabulary: int) -> Pieces:

@@ -205,3 +205,14 @@ def test_evaluations_report_the_perplexity_of_all_tokens_together():
     found = evaluation.Evaluator(workload).metrics("validation", params, ())
     losses, _ = BASE.losses(formulas.outputs(model, params, batch), batch, None)
     assert found["ppl"] == pytest.approx(float(np.exp(losses.mean())), rel=1e-5)
+
+
+def test_a_small_scale_is_the_same_model_on_characters():
+    workload = workloads.load("algoperf/finewebedu_lm@mini")
+    batch = workload.data.arrays("train")
+    np.testing.assert_array_equal(batch["inputs"][:, 1:], batch["targets"][:, :-1])
+    assert batch["inputs"].dtype == np.int32
+    params, _ = jax.eval_shape(workload.init, jax.random.key(0))
+    full, _ = jax.eval_shape(workloads.load("algoperf/finewebedu_lm").init, jax.random.key(0))
+    assert golden.flat(params).keys() < golden.flat(full).keys()
+    assert set(workload.eval_splits) == {"train", "validation", "test"}

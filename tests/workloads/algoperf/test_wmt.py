@@ -338,3 +338,14 @@ def test_evaluations_of_a_split_translate_all_of_it():
     losses, weights = wmt.BASE.losses(outputs, batch, None)
     assert found["loss"] == pytest.approx(float((losses * weights).sum() / weights.sum()), rel=1e-6)
     assert found["bleu"] >= 0
+
+
+def test_a_small_scale_is_the_same_model_on_packed_rows():
+    workload = workloads.load("algoperf/wmt_attention_temp@mini")
+    batch = workloads.batch_shapes(workload)
+    assert {"inputs_position", "targets_segmentation", "weights"} < batch.keys()
+    params, _ = jax.eval_shape(workload.init, jax.random.key(0))
+    full, _ = jax.eval_shape(workloads.load("algoperf/wmt").init, jax.random.key(0))
+    assert golden.flat(params).keys() < golden.flat(full).keys()
+    # Rows of evaluations hold one sentence, as AlgoPerf's.
+    assert set(workload.data.arrays("validation")) == {"inputs", "targets", "weights"}
