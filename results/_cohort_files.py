@@ -121,10 +121,9 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
         raise ValueError(f"{path}: unreadable (no checksum, which every file of this study has); {_ANEW}")
     if wrong := _wrong_columns(trials):
         raise ValueError(f"{path}: does not belong here: {wrong}; {_ANEW}")
-    typeless = {
-        name: SCHEMA[name] for name, found in trials.schema.items() if found == pl.Null and name in SCHEMA
-    }
-    return CohortFile(path, trials.cast(typeless), belongs, cohort)
+    typeless = [name for name, found in trials.schema.items() if found == pl.Null and name in SCHEMA]
+    typed = trials.with_columns(pl.col(name).cast(SCHEMA[name]) for name in typeless)
+    return CohortFile(path, typed, belongs, cohort)
 
 
 def check_cohorts(

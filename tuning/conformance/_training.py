@@ -60,7 +60,7 @@ def one_program(trial: Trial) -> str:
 
 
 def learnable(trial: Trial) -> str:
-    """A point improves the metric by more than untrained models differ."""
+    """A point is better than every untrained model, and than their mean by two standard deviations."""
     workload, points, steps, seed = trial.workload, trial.points, trial.steps, trial.seed
     role = "validation" if "validation" in workload.eval_splits else "train"
     name, minimize = workload.metric.name, workload.metric.minimize
@@ -78,8 +78,8 @@ def learnable(trial: Trial) -> str:
     sign = 1.0 if minimize else -1.0
     best = sign * float(np.nanmin(sign * curves))
     start = sign * min(sign * value for value in untrained)
-    gain, spread = sign * (start - best), max(untrained) - min(untrained)
-    if not gain > spread:
+    mean, deviation = float(np.mean(untrained)), float(np.std(untrained, ddof=1))
+    if not (sign * (start - best) > 0 and sign * (mean - best) > 2 * deviation):
         raise Failure(
             f"{role}/{name}: the best of {len(points)} points reaches {best:.4g} in {steps} steps, and untrained "
             f"models have {min(untrained):.4g} to {max(untrained):.4g}: nothing is known to be learnt"

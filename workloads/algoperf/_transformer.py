@@ -286,13 +286,13 @@ class Transformer(nn.Module):
     ) -> jax.Array:
         """Logits [row, position, token]; of several sentences in a row, positions and segments tell them apart."""
         encoded = self.encode(inputs, inputs_position, inputs_segmentation, train, dropout_rate)
-        own = nn.combine_masks(nn.make_attention_mask(targets > 0, targets > 0), nn.make_causal_mask(targets))
+        own = jnp.logical_and(nn.make_attention_mask(targets > 0, targets > 0), nn.make_causal_mask(targets))
         other = nn.make_attention_mask(targets > 0, inputs > 0)
         if targets_segmentation is not None:
             assert inputs_segmentation is not None
             same = nn.make_attention_mask(targets_segmentation, targets_segmentation, jnp.equal)
-            own = nn.combine_masks(own, same)
-            other = nn.combine_masks(
+            own = jnp.logical_and(own, same)
+            other = jnp.logical_and(
                 other, nn.make_attention_mask(targets_segmentation, inputs_segmentation, jnp.equal)
             )
         # Of a packed row, the whole is shifted: a sentence begins with the last token of the one before it.
@@ -311,7 +311,7 @@ class Transformer(nn.Module):
         """The inputs as the decoder sees them, [row, position, width]."""
         mask = nn.make_attention_mask(inputs > 0, inputs > 0)
         if segmentation is not None:
-            mask = nn.combine_masks(mask, nn.make_attention_mask(segmentation, segmentation, jnp.equal))
+            mask = jnp.logical_and(mask, nn.make_attention_mask(segmentation, segmentation, jnp.equal))
         return self.encoder(self._embedded(inputs, position), mask, dropout_rate, train)
 
     def memory(self, inputs: jax.Array) -> tuple[Memory, ...]:
