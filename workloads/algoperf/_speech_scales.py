@@ -34,7 +34,7 @@ MINI_OPTIONS: Mapping[str, Any] = {
     "spelling": MINI.alphabet,
     "bands": Bands(spoken_codes.RATE, 240, 200, 24, 125.0, 3_800.0, SPOKEN),
     "masking": Masking(times=2, frequencies=1, longest=0.1, widest=4),
-    "dim": 32,
+    "dim": 48,
     "channels": 8,
     "momentum": 0.9,  # running averages follow within the few steps there are
     "slices": True,
