@@ -8,6 +8,7 @@ and on one token of every row with what the tokens before it left behind.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -286,15 +287,12 @@ class Transformer(nn.Module):
     ) -> jax.Array:
         """Logits [row, position, token]; of several sentences in a row, positions and segments tell them apart."""
         encoded = self.encode(inputs, inputs_position, inputs_segmentation, train, dropout_rate)
-        own = jnp.logical_and(nn.make_attention_mask(targets > 0, targets > 0), nn.make_causal_mask(targets))
-        other = nn.make_attention_mask(targets > 0, inputs > 0)
+        own = _allowed(targets > 0, targets > 0) & nn.make_causal_mask(targets, dtype=jnp.bool_)
+        other = _allowed(targets > 0, inputs > 0)
         if targets_segmentation is not None:
             assert inputs_segmentation is not None
-            same = nn.make_attention_mask(targets_segmentation, targets_segmentation, jnp.equal)
-            own = jnp.logical_and(own, same)
-            other = jnp.logical_and(
-                other, nn.make_attention_mask(targets_segmentation, inputs_segmentation, jnp.equal)
-            )
+            own &= _allowed(targets_segmentation, targets_segmentation, jnp.equal)
+            other &= _allowed(targets_segmentation, inputs_segmentation, jnp.equal)
         # Of a packed row, the whole is shifted: a sentence begins with the last token of the one before it.
         shifted = jnp.pad(targets, ((0, 0), (1, 0)))[:, :-1]
         x = self._embedded(shifted, targets_position)
@@ -309,9 +307,9 @@ class Transformer(nn.Module):
         dropout_rate: Any = 0.0,
     ) -> jax.Array:
         """The inputs as the decoder sees them, [row, position, width]."""
-        mask = nn.make_attention_mask(inputs > 0, inputs > 0)
+        mask = _allowed(inputs > 0, inputs > 0)
         if segmentation is not None:
-            mask = jnp.logical_and(mask, nn.make_attention_mask(segmentation, segmentation, jnp.equal))
+            mask &= _allowed(segmentation, segmentation, jnp.equal)
         return self.encoder(self._embedded(inputs, position), mask, dropout_rate, train)
 
     def memory(self, inputs: jax.Array) -> tuple[Memory, ...]:
@@ -346,6 +344,10 @@ class Transformer(nn.Module):
 
     def _logits(self, x: jax.Array) -> jax.Array:
         return self.shared_embedding.attend(x) / jnp.sqrt(self.shape.width)
+
+
+def _allowed(queries: jax.Array, keys: jax.Array, agree: Callable[..., Any] = jnp.logical_and) -> Mask:
+    return nn.make_attention_mask(queries, keys, agree, dtype=jnp.bool_)
 
 
 def sinusoids(length: int, width: int) -> np.ndarray:

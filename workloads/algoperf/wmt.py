@@ -103,8 +103,9 @@ SCALES = {
         # Many small steps learn more than few large ones here, at equal cost: a row has three sentences or four.
         batch_size=4,
         step_hint=800,
-        eval_period=50,
-        eval_examples=16,
+        # Translating by beam search costs as much as training: ten evaluations, of 32 sentences a split and fewer.
+        eval_period=80,
+        eval_examples=8,
     ),
     "small": Scale(
         data=functools.partial(_sentences, languages=_interface_text.MORE),
