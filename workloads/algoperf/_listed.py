@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workloads._targets import read_targets
-from workloads.algoperf._names import FULL, is_name, parse
+from workloads.algoperf._names import PREFIX, is_name
 from workloads.benchmarks import BENCHMARKS, benchmark
 
 
@@ -35,8 +35,8 @@ def listed(name: str) -> dict[str, Any]:
 
 def targets(name: str) -> dict[str, float | None]:
     """Validation target by benchmark version; of a smaller scale under "scale". None where there is none."""
-    _, plain, scale = parse(name)
-    if scale != FULL:
+    plain, scaled, _ = name.removeprefix(PREFIX).partition("@")
+    if scaled:
         target = read_targets().get(name)
         return dict.fromkeys(BENCHMARKS) | {"scale": target and target.validation_target}
     found = {version: benchmark(version).workloads.get(plain) for version in BENCHMARKS}
@@ -46,4 +46,4 @@ def targets(name: str) -> dict[str, float | None]:
 
 def is_listed(name: str) -> bool:
     """Whether it is one of AlgoPerf's at any scale."""
-    return is_name(name)
+    return is_name(name) or size(name) is not None
