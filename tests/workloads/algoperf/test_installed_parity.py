@@ -25,10 +25,10 @@ def test_outputs_state_and_losses_are_the_installed_ones(name):
         pytest.skip(f"broken in AlgoPerf: {BROKEN[name]}")
     found = installed.differences(name)
     # Both in float32, on one machine: what differs is the order of sums. Three examples make the statistics of batch
-    # normalisation, which magnify it.
+    # normalisation, which magnify it. Measured: at most 1.7e-5, of fastmri, and 7e-5 with batch statistics.
     normalised = found.state is not None
-    assert found.evaluation < 2e-5
-    assert found.training < (1e-3 if normalised else 2e-5)
+    assert found.evaluation < 5e-5
+    assert found.training < (5e-4 if normalised else 5e-5)
     assert found.state is None or found.state < 5e-5
     assert found.losses < 1e-5
     assert found.examples == 0
