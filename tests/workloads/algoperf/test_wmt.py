@@ -308,7 +308,7 @@ def test_decoding_token_by_token_gives_the_logits_of_whole_rows(name):
 def test_the_translation_of_the_golden_batch_is_algoperfs():
     wanted = np.load(golden.FOLDER / "models" / "wmt.npz")["metrics/beam_best_24"]
     options = dataclasses.replace(wmt.BASE.options, decoded=24)
-    found = jax.jit(wmt.translator(options))(golden.params("wmt"), golden.batch("wmt", "eval")["inputs"])
+    found = jax.jit(wmt.translator(options))(golden.params("wmt"), golden.batch("wmt", "eval")["inputs"][:2])
     np.testing.assert_array_equal(found, wanted)
 
 
