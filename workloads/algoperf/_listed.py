@@ -10,7 +10,6 @@ from typing import Any
 
 from workloads._targets import read_targets
 from workloads.algoperf._names import PREFIX, is_name
-from workloads.benchmarks import BENCHMARKS, benchmark
 
 
 @functools.cache
@@ -35,6 +34,8 @@ def listed(name: str) -> dict[str, Any]:
 
 def targets(name: str) -> dict[str, float | None]:
     """Validation target by benchmark version; of a smaller scale under "scale". None where there is none."""
+    from workloads.benchmarks import BENCHMARKS, benchmark  # which loads NumPy
+
     plain, scaled, _ = name.removeprefix(PREFIX).partition("@")
     if scaled:
         target = read_targets().get(name)
