@@ -68,10 +68,10 @@ BASE = Base(
     scales={
         "mini": Scale(
             data=functools.partial(_images.handwritten, "CIFAR-10"),
-            options={"stages": (1, 1, 1), "filters": 8, "images": _images.HALVED, "slices": True},
+            options={"stages": (1, 1, 1), "filters": 4, "images": _images.HALVED, "slices": True},
             batch_size=32,
-            step_hint=120,
-            eval_period=6,
+            step_hint=100,
+            eval_period=5,
             eval_examples=100,
         ),
         "small": Scale(
