@@ -88,7 +88,6 @@ class Base:
       scales: name -> scale.
       dropout_rate: AlgoPerf's default, for submissions that pass none.
       output_layer: top-level name of the output layer's parameters, as AlgoPerf's `is_output_params` has it.
-      eval_batch_size: AlgoPerf's.
     """
 
     name: str
@@ -112,4 +111,3 @@ class Base:
     scales: Mapping[str, Scale] = dataclasses.field(default_factory=dict)
     dropout_rate: float = 0.0
     output_layer: str | None = None
-    eval_batch_size: int = 1024

@@ -207,5 +207,4 @@ BASE = Base(
     },
     scales=SCALES,
     output_layer="Dense_7",
-    eval_batch_size=131_072,
 )

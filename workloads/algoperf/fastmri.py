@@ -232,5 +232,4 @@ BASE = Base(
     },
     scales=SCALES,
     output_layer="Conv_0",
-    eval_batch_size=256,
 )

@@ -243,5 +243,4 @@ BASE = Base(
     batch_size=64,
     scales=SCALES,
     output_layer="embed",
-    eval_batch_size=256,
 )

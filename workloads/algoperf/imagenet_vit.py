@@ -67,7 +67,6 @@ BASE = Base(
     sums=_classes.sums,
     stand_in=functools.partial(_images.stand_in, "ImageNet"),
     batch_size=1024,
-    eval_batch_size=2048,
     variants={
         "imagenet_vit_glu": {"glu": True},
         "imagenet_vit_post_ln": {"post_ln": True},

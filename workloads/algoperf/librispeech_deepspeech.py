@@ -154,5 +154,4 @@ BASE = Base(
     },
     dropout_rate=0.1,
     output_layer="Dense_0",
-    eval_batch_size=_speech.EVAL_BATCH_SIZE,
 )

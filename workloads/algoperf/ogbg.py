@@ -180,5 +180,4 @@ BASE = Base(
     dropout_rate=0.1,
     # AlgoPerf's answer. It is the last layer of none of them, and of `ogbg_model_size` another.
     output_layer="Dense_17",
-    eval_batch_size=32_768,
 )

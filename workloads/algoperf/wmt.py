@@ -147,5 +147,4 @@ BASE = Base(
     scales=SCALES,
     dropout_rate=0.1,
     output_layer="shared_embedding",
-    eval_batch_size=128,
 )
