@@ -39,4 +39,6 @@ def tell_pace(workloads: Sequence[str], data_dir: Path | None, wanted: bool | No
             except ValueError as error:
                 if wanted:
                     raise
+                if isinstance(error, pace.NoWorkload):
+                    continue  # the command itself refuses it
                 typer.echo(f"shortlist: {error}; going on without", err=True)

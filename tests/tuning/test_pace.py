@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shortlist import cli
+from shortlist._pace import tell_pace
 from tuning.execution import pace
 
 
@@ -59,5 +60,13 @@ def test_it_is_told_where_a_training_takes_hours(name, data_dir, wanted):
 def test_a_measurement_that_was_asked_for_and_fails_is_an_error(tmp_path):
     arguments = ["tune", "nope/x", "--pace", "--study", str(tmp_path / "study")]
     result = CliRunner().invoke(cli.app, arguments)
-    assert "nope/x: its pace cannot be measured: ValueError: unknown workload" in str(result.exception)
+    assert "nope/x: its pace cannot be measured: unknown workload" in str(result.exception)
     assert not (tmp_path / "study").exists()
+
+
+def test_data_that_are_not_there_are_told_once(tmp_path, capfd):
+    """By the command, not by the measurement before it."""
+    tell_pace(["algoperf/mnist"], tmp_path, None)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(pace.NoWorkload, match="mnist"):
+        pace.measured_apart("algoperf/mnist", tmp_path)

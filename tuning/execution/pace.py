@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+NO_WORKLOAD = 2  # exit status
 STEPS = 6  # timed one by one; the median of all but the first counts
 
 
@@ -123,26 +124,38 @@ def is_wanted(name: str, data_dir: Path | None) -> bool:
     return name.startswith(("algoperf/", "algoperf-installed/")) and "@" not in name and data_dir is not None
 
 
+class NoWorkload(ValueError):
+    """There is no such workload, or its data are not there: whoever trains it will be told the same."""
+
+
 def measured_apart(name: str, data_dir: Path | None = None) -> Pace:
     """`measure` in a process of its own.
 
     Raises:
+      NoWorkload: see `workloads.load`.
       ValueError: it failed; with its last line.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "tuning.execution.pace",
-        name,
-        *([] if data_dir is None else [str(data_dir)]),
-    ]
+    given = [] if data_dir is None else [str(data_dir)]
+    command = [sys.executable, "-m", "tuning.execution.pace", name, *given]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise ValueError(f"{name}: its pace cannot be measured: {lines[-1]}")
+        kind = NoWorkload if done.returncode == NO_WORKLOAD else ValueError
+        raise kind(f"{name}: its pace cannot be measured: {lines[-1]}")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Pace)
 
 
+def _main(name: str, data_dir: Path | None) -> int:
+    import workloads
+
+    try:
+        workloads.load(name, data_dir)
+    except (ValueError, OSError) as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return NO_WORKLOAD
+    print(json.dumps(msgspec.structs.asdict(measure(name, data_dir))))
+    return 0
+
+
 if __name__ == "__main__":
-    found = measure(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None)
-    print(json.dumps(msgspec.structs.asdict(found)))
+    sys.exit(_main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None))
