@@ -24,15 +24,16 @@ RECORD = "experiment/mine/study_0/record/algoperf.mnist_jax"
 TUNE = "tune digits/conv --study {dir}/trained --budget 2 --steps 2 --eval-period 1"
 RUN = (
     "run --submission-path {dir}/packaged --workload algoperf/mnist --experiment-dir {dir}/experiment "
-    "--experiment-name mine/study_0 --rng-seed 0 --num-tuning-trials 2 --max-global-steps 4 --eval-period-steps 2"
+    "--experiment-name mine/study_0 --rng-seed 0 --num-tuning-trials 3 --max-global-steps 4 --eval-period-steps 2"
 )
-RESUMED = RUN.replace("steps 4", "steps 6") + " --resume"
+SLICE = f"{RUN} --hparam-start-index 0 --hparam-end-index 2"  # the first two of three trials
+RESUMED = f"{RUN} --resume"
 DRY = "validate {dir}/packaged --workload digits/conv --steps 4"
 OF_DATA = "tune algoperf/mnist --study {dir}/made --steps 2 --eval-period 1 --budget 1 --data-dir {dir}/data"
 # Commands that make the inputs, for the groups that need them.
 PREPARED = {
     "tune": (TUNE.replace("budget 2", "budget 1"),),
-    "run": ("package --list medapati2025 --authors A --out {dir}/packaged", RUN),
+    "run": ("package --list medapati2025 --authors A --out {dir}/packaged", SLICE),
     "replace": ("report {dir}/fractions.csv --out {dir}/reported",),
     "package": ("package --list medapati2025 --authors A --out {dir}/packaged",),
 }
@@ -216,7 +217,8 @@ def _going_on() -> Iterator[Case]:
     yield Case("run", RESUMED, "experiment/mine", "read", TAKEN)
     yield Case("run", RESUMED, "experiment/mine", "search")
     for right in ("write", "read", "search"):
-        yield Case("run", RESUMED, RECORD, right)
+        # Its files are known by name.
+        yield Case("run", RESUMED, RECORD, right, TAKEN if right == "read" else REFUSED)
         yield Case("run", RESUMED, TRIAL, right)
     yield Case("run", RESUMED, str(Path(TRIAL).parent), "read")
     for name in (
