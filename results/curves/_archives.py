@@ -163,7 +163,8 @@ def read_archive(path: Path, task: str | None = None) -> CurveArchive:
 def archive_paths(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Task -> its files, for all released files below a folder; both in order of name."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(reading.walk_files(folder)):
+    # A folder in place of a file is refused where it is read, not passed over.
+    for path in sorted(reading.walk(folder)):
         if _NAME.fullmatch(path.name):
             found.setdefault(path.parent.relative_to(folder).as_posix(), []).append(path)
     if "." in found:  # the folder of a single task was given

@@ -111,6 +111,15 @@ def test_damaged_and_misnamed_files_are_refused(tmp_path):
         curve_files.read_archive(tmp_path / "set_1_replica1.npz")
 
 
+def test_a_folder_in_place_of_a_file_is_refused_and_no_task_passed_over(tmp_path):
+    released(tmp_path).parent.rename(tmp_path / "other")
+    path = released(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises((ValueError, OSError), match=path.name):
+        curve_files.read_curves(tmp_path)
+
+
 def replica_means(folder, name="means.npz", **changes):
     """A file of means over replicas, with some arrays changed."""
     arrays = {"task_names": np.array(["t"]), "optimizers": np.array(["a", "b"]), "steps": np.array([0, 10])}

@@ -90,8 +90,8 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     return [folder / name for name in sorted(fnmatch.filter(names, pattern))]
 
 
-def walk_files(folder: Path) -> Iterator[Path]:
-    """All files in a folder and below it, folder by folder in order of name.
+def walk(folder: Path) -> Iterator[Path]:
+    """All files and folders below a folder, in order of name within each.
 
     Raises:
       PermissionError: one of the folders may not be listed.
@@ -103,7 +103,12 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
     for where, folders, names in os.walk(folder, onerror=refuse) if lies(folder) else ():
         folders.sort()
-        yield from (Path(where, name) for name in sorted(names))
+        yield from (Path(where, name) for name in sorted((*folders, *names)))
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """As `walk`, without the folders."""
+    return (path for path in walk(folder) if not path.is_dir())
 
 
 def read_bytes(path: str | os.PathLike[str], absent: str = "no such file") -> bytes:
