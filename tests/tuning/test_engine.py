@@ -190,6 +190,29 @@ def test_a_measure_may_merge_and_compute_on_the_host():
     np.testing.assert_allclose(still.metrics["test/mse"], np.full((1, 5), expected), rtol=ROUNDING)
 
 
+def test_trials_that_all_diverge_are_nan_where_the_host_computes():
+    """A program whose trials have all diverged computes no metrics, so it knows no names but the workload's."""
+    measure = Measure(
+        accumulate=lambda params, state, batch, key: jnp.abs(params["b"])[None],
+        merge=lambda one, more: np.concatenate([one, more]),
+        compute=lambda found: {"mse": np.median(found), "most": np.max(found)},
+        in_program=False,
+    )
+    workload = dataclasses.replace(toy_workload(), measure=measure)
+    mixed = Population(workload, sgd, 24, 6, width=1).run(
+        {"learning_rate": np.array([1e30, 0.1])}, SEEDS[:2], ORDER
+    )
+    for role in ("validation", "test"):
+        for name in ("mse", "most"):
+            values = mixed.metrics[f"{role}/{name}"]
+            assert values.shape == (2, 4)
+            assert np.isnan(values[0]).all()
+            assert np.isfinite(values[1]).all()
+    none = Population(workload, sgd, 24, 6).run({"learning_rate": np.array([1e30])}, SEEDS[:1], ORDER)
+    assert np.isnan(none.metrics["validation/mse"]).all()
+    assert none.diverged_step[0] > 0
+
+
 TWO_DEVICES = """
 import sys
 from pathlib import Path

@@ -68,15 +68,18 @@ def accumulated(training: Training, trials: Trials) -> Any:
     )
 
 
-def on_host(measure: Measure, parts: tuple[Any, ...], fine: np.ndarray) -> dict[str, np.ndarray]:
+def on_host(
+    measure: Measure, metric: str, parts: tuple[Any, ...], fine: np.ndarray
+) -> dict[str, np.ndarray]:
     """Metrics from what programs accumulated, where merging and computing are the host's.
 
     Args:
       measure: says how.
+      metric: the workload's, which is there even if all trials have diverged; others are known by being computed.
       parts: leaves [chunk, trial, ...], as NumPy arrays.
       fine: [trial], those that have not diverged; the others are not looked at.
     """
-    found: dict[str, np.ndarray] = {}
+    found = {metric: np.full(len(fine), np.nan, np.float32)}
     for trial in np.flatnonzero(fine).tolist():
         of_trial = [jax.tree.map(lambda x: x[:, trial], part) for part in parts]  # noqa: B023
         for name, value in measure.compute(merged(measure, of_trial)).items():

@@ -219,7 +219,7 @@ class Stepwise:
                 inputs, params, model_state,
             )  # fmt: skip
             for role, parts in jax.device_get(program.call(inputs, params, model_state)).items():
-                yield role, _evaluation.on_host(measure, parts, fine)
+                yield role, _evaluation.on_host(measure, workload.metric.name, parts, fine)
         else:
             for role in workload.eval_splits:
                 yield role, self._streamed(inputs, measure, params, model_state, role, fine)
@@ -247,7 +247,8 @@ class Stepwise:
             lambda batch, key: [jax.device_get(of_batch(batch, key))],
             lambda chunks, more: chunks + more,
         )
-        return _evaluation.on_host(measure, tuple(jax.tree.map(lambda x: x[None], c) for c in chunks), fine)
+        parts = tuple(jax.tree.map(lambda x: x[None], c) for c in chunks)
+        return _evaluation.on_host(measure, self.training.workload.metric.name, parts, fine)
 
     def _foreign(
         self,

@@ -219,10 +219,7 @@ class Population:
             made = list(pool.map(run, enumerate(parts)))
         return Curves(
             global_step=made[0][0],
-            metrics={
-                name: np.concatenate([metrics[name] for _, metrics, _ in made])[:trials]
-                for name in made[0][1]
-            },
+            metrics=_joined([metrics for _, metrics, _ in made], [len(rows) for rows in parts], trials),
             diverged_step=np.concatenate([diverged for *_, diverged in made])[:trials],
         )
 
@@ -273,6 +270,17 @@ class Population:
         """How many trials per program fit into memory, given what a program of `width` takes."""
         limit = self.memory or _memory.available()
         return _memory.fitting(program.call, width, limit // spread.side_by_side)
+
+
+def _joined(parts: Sequence[Mapping[str, np.ndarray]], sizes: Sequence[int], trials: int) -> dict[str, Any]:
+    """Metrics of all parts, one behind the other. A part whose trials have all diverged may lack some: NaN."""
+    evaluations = next(iter(parts[0].values())).shape[1]
+    nothing = [np.full((size, evaluations), np.nan, np.float32) for size in sizes]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: np.concatenate([part.get(name, none) for part, none in zip(parts, nothing, strict=True)])[:trials]
+        for name in names
+    }
 
 
 def stack(points: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
