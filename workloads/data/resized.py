@@ -14,7 +14,7 @@ from jaxtyping import Int, UInt8
 
 from workloads.data import caches, files, pictures, tfds_folder
 
-FORMAT = 2  # of the files; a new number makes all of them anew
+FORMAT = 1  # of the files; a new number makes all of them anew
 
 
 def resized_images(
