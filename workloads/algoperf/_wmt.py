@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import itertools
 import pathlib
-import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from jaxtyping import Int
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, packing, wmt
 
+AHEAD = 8  # batches
 EVAL_BATCH = 128  # AlgoPerf's
 
 
@@ -54,7 +54,7 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> Sentences:
 
     def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
         rows = Rows(training() if split == "train" else held_out[split], seed, length)
-        return ahead.made_ahead(functools.partial(_batch, rows, batch_size), first_step)
+        return ahead.prefetched((_batch(rows, batch_size, step) for step in itertools.count(first_step)), AHEAD)
 
     def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
         if split == "train":
@@ -113,7 +113,6 @@ class Rows:
           length: of a row. As in AlgoPerf a row is finished in any case after as many pairs as it has tokens.
         """
         self._corpus, self._seed, self.length = corpus, seed, length
-        self._lock = threading.Lock()
         self._begin()
 
     def order(self, epoch: int) -> Int[np.ndarray, " pair"]:
@@ -131,13 +130,12 @@ class Rows:
         self._next = 0
 
     def _epoch_of(self, number: int) -> _Epoch:
-        with self._lock:
-            if number < self._epochs[0].first:
-                self._begin()
-            while number >= self._epochs[-1].end:
-                self._epochs.append(self._after(self._epochs[-1]))
-                self._next += 1
-            return next(epoch for epoch in self._epochs if epoch.first <= number < epoch.end)
+        if number < self._epochs[0].first:
+            self._begin()
+        while number >= self._epochs[-1].end:
+            self._epochs.append(self._after(self._epochs[-1]))
+            self._next += 1
+        return next(epoch for epoch in self._epochs if epoch.first <= number < epoch.end)
 
     def _after(self, epoch: _Epoch) -> _Epoch:
         pairs = np.concatenate([epoch.left, self.order(self._next)])

@@ -1,32 +1,57 @@
-"""Batches that are made ahead of their use, beside the training, by Grain. Needs the extra `shortlist[algoperf]`."""
+"""Work that is done before it is asked for, in threads; the order stays as it is."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+import collections
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
-AHEAD = 8  # batches that wait at most
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+THREADS = min(16, os.cpu_count() or 1)
 
 
-def made_ahead(make: Callable[[int], Any], first: int) -> Iterator[Any]:
-    """make(first), make(first + 1), ... without end, of which some are made in a thread before they are asked for."""
-    grain = package()
-    # One thread, so that batches that lie side by side in the data are made one after the other.
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
-    return iter(grain.MapDataset.range(first, sys.maxsize).map(make).to_iter_dataset(options))
+def mapped(
+    make: Callable[[Item], Made], items: Iterable[Item], many: int, threads: int = THREADS
+) -> Iterator[Made]:
+    """make(item) of every item, in their order.
 
-
-def package() -> Any:
-    """Grain.
-
-    Raises:
-      ValueError: it is not installed.
+    Args:
+      make: what is done side by side. It pays where it leaves Python's lock alone, as libraries for arrays do.
+      items: taken one by one, by whoever asks for what is made of them.
+      many: so many are under way beside the one that is asked for.
+      threads: that do it.
     """
+    items, waiting = iter(items), collections.deque[Future[Made]]()
+    with _threads(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(make, item))
+            if len(waiting) > many:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def prefetched(items: Iterable[Item], many: int) -> Iterator[Item]:
+    """The items, the next so many of which are made by a thread of their own meanwhile."""
+    items, end = iter(items), object()
+    with _threads(1) as pool:
+        waiting = collections.deque(pool.submit(next, items, end) for _ in itertools.repeat(None, many))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, items, end))
+            yield item  # type: ignore[misc]
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """So many; what has not begun when whoever asks has had enough is not begun."""
+    pool = ThreadPoolExecutor(count)
     try:
-        import grain
-    except ImportError:
-        raise ValueError(
-            "streams of AlgoPerf's texts need a package: pip install 'shortlist[algoperf]'"
-        ) from None
-    return grain
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)

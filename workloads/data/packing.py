@@ -1,7 +1,8 @@
 """Several pairs of sentences in a row, as AlgoPerf packs them for its Transformer.
 
-Grain packs too, but does not say in advance which pairs share a row, so that no row could be found without packing all
-rows before it; what AlgoPerf makes of token 0 inside a sentence it does not do.
+Grain packs by this rule too, but one row after the other: it does not say from lengths alone which pairs share a row, so
+that no row could be found without making all rows before it, and has nothing of AlgoPerf's 0 inside a sentence. SeqIO
+has it written for TensorFlow.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from workloads.data import packing
 from workloads.data import wmt as files
 
 spm = pytest.importorskip("sentencepiece", reason="sentencepiece is not installed; it is in [algoperf]")
-pytest.importorskip("grain", reason="grain is not installed; it is in [algoperf]")
 needs_algoperf = pytest.mark.skipif(
     not api.is_installed(), reason="AlgoPerf is not installed; docs/algoperf.md says how"
 )
