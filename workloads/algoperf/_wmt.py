@@ -1,4 +1,4 @@
-"""Streams of WMT's sentences in batches as AlgoPerf makes them: packed rows to train on, one pair a row to evaluate on."""
+"""Streams of WMT's sentences in batches as AlgoPerf makes them: packed rows to train on, a pair a row to evaluate."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> Sentences:
 
     def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
         rows = Rows(training() if split == "train" else held_out[split], seed, length)
-        return ahead.prefetched((_batch(rows, batch_size, step) for step in itertools.count(first_step)), AHEAD)
+        return ahead.prefetched(
+            (_batch(rows, batch_size, step) for step in itertools.count(first_step)), AHEAD
+        )
 
     def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
         if split == "train":
@@ -65,7 +67,9 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> Sentences:
             yield packing.padded(some, length)
 
     sizes = {"train": layout.train.size("train")} | {split: len(of.lengths) for split, of in held_out.items()}
-    source = f"WMT 2017 German to English (TFDS 1.0.0), {sizes['train']:,} pairs; validation and test of WMT 2014"
+    source = (
+        f"WMT 2017 German to English (TFDS 1.0.0), {sizes['train']:,} pairs; validation and test of WMT 2014"
+    )
     return Sentences(endless, sizes, Provenance("real", source), once, EVAL_BATCH, model=model)
 
 

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -48,10 +49,11 @@ def prefetched(items: Iterable[Item], many: int) -> Iterator[Item]:
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+def _threads(count: int, finalizing: Callable[[], bool] = sys.is_finalizing) -> Iterator[ThreadPoolExecutor]:
     """So many; what has not begun when whoever asks has had enough is not begun."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
+        if not finalizing():  # else the threads have ended, and what shutting down needs may be gone
+            pool.shutdown(cancel_futures=True)

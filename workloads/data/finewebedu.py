@@ -1,8 +1,8 @@
 """FineWeb-Edu (Penedo et al. 2024, arXiv:2406.17557), 10 billion tokens, in the layouts of AlgoPerf's set-up.
 
-A split is one long text: documents in tokens of GPT-2, each with its end, one behind the other. AlgoPerf v1.0 keeps it as
-`tf.data` saves a data set; its newer set-up as Hugging Face's `datasets` does. Both are read where they lie: a stretch of
-tokens is found without reading what is before it.
+A split is one long text: documents in tokens of GPT-2, each with its end, one behind the other. AlgoPerf v1.0 keeps it
+as `tf.data` saves a data set; its newer set-up as Hugging Face's `datasets` does. Both are read where they lie: a
+stretch of tokens is found without reading what is before it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _tokens(folder: pathlib.Path) -> Tokens:
     if reading.lies(folder / TENSORFLOW):
         return saved(folder)
     raise FileNotFoundError(
-        f"{folder}: neither {TENSORFLOW} nor {HUGGING_FACE} is there; give the folder that AlgoPerf's dataset_setup made "
-        f"of FineWeb-Edu, fineweb_edu_10B, with {' and '.join(SPLITS.values())} in it"
+        f"{folder}: neither {TENSORFLOW} nor {HUGGING_FACE} is there; give the folder that AlgoPerf's dataset_setup "
+        f"made of FineWeb-Edu, fineweb_edu_10B, with {' and '.join(SPLITS.values())} in it"
     )
 
 
@@ -188,7 +188,9 @@ def saved(folder: pathlib.Path) -> SavedTokens:
         caches.key_of(files, FORMAT),
         lambda index: _write(index, files, described.elements),
     )
-    return SavedTokens(files, *(np.load(index / f"{name}.npy", mmap_mode="r") for name in ("bounds", "ends", "documents")))
+    return SavedTokens(
+        files, *(np.load(index / f"{name}.npy", mmap_mode="r") for name in ("bounds", "ends", "documents"))
+    )
 
 
 def _write(index: pathlib.Path, files: list[pathlib.Path], documents: int) -> None:

@@ -1,7 +1,7 @@
 """Several pairs of sentences in a row, as AlgoPerf packs them for its Transformer.
 
-Grain packs by this rule too, but one row after the other: it does not say from lengths alone which pairs share a row, so
-that no row could be found without making all rows before it, and has nothing of AlgoPerf's 0 inside a sentence. SeqIO
+Grain packs by this rule too, but one row after the other: it does not say from lengths alone which pairs share a row,
+so that no row could be found without making all before it, and it has nothing of AlgoPerf's 0 inside a sentence. SeqIO
 has it written for TensorFlow.
 """
 
@@ -34,7 +34,7 @@ def packed(pairs: Sequence[Pair], length: int, restart: int | None = None) -> di
       length: of a row.
       restart: see `begins`; None: `length`, as in AlgoPerf.
     """
-    kept = [tuple(known(tokens) for tokens in pair) for pair in pairs]
+    kept = [(known(source), known(target)) for source, target in pairs]
     sizes = np.array([[len(tokens) for tokens in pair] for pair in kept], np.int64).reshape(-1, len(SIDES))
     starts = np.flatnonzero(begins(sizes, length, restart or length))
     ends = [*starts[1:].tolist(), len(kept)]

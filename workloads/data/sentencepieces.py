@@ -1,7 +1,7 @@
 """SentencePiece models (Kudo and Richardson 2018, arXiv:1808.06226), as AlgoPerf's set-up trains them on its data.
 
-The package of that name reads them. AlgoPerf asks tensorflow-text, which is the same code in TensorFlow's graphs: ids and
-texts are equal.
+The package of that name reads them. AlgoPerf asks tensorflow-text, which is the same code in TensorFlow's graphs: ids
+and texts are equal.
 """
 
 from __future__ import annotations

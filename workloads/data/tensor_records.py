@@ -1,7 +1,7 @@
 """Folders that `tf.data.Dataset.save` makes, of one tensor of whole numbers an element, without TensorFlow.
 
-`snapshot.metadata` names the folder `<run>` whose `00000000.shard/*.snapshot` hold the elements in order: TFRecord files,
-a record a tensor. Both messages are TensorFlow's (`snapshot.proto`, `tensor.proto`), of which the fields that are needed
+`snapshot.metadata` names the folder `<run>` whose `00000000.shard/*.snapshot` hold the elements in order: TFRecord
+files, a record a tensor. Both messages are TensorFlow's (`snapshot.proto`, `tensor.proto`); the fields that are needed
 are described here. Needs the extra `shortlist[tfds]`.
 """
 
@@ -35,7 +35,13 @@ def described(path: pathlib.Path) -> Described:
     """
     message = _parsed("Metadata", reading.read_bytes(path), str(path))
     run, types = message.run_id, list(message.dtype)
-    if message.version != VERSION or len(types) != 1 or types[0] not in TYPES or "/" in run or run in ("", "."):
+    if (
+        message.version != VERSION
+        or len(types) != 1
+        or types[0] not in TYPES
+        or "/" in run
+        or run in ("", ".")
+    ):
         raise ValueError(
             f"{path}: describes version {message.version} with tensors of types {types}; "
             f"version {VERSION} with one tensor of whole numbers is understood"
@@ -54,7 +60,9 @@ def files(folder: pathlib.Path, found: Described) -> list[pathlib.Path]:
     """
     shards = reading.matching(folder / found.run, "*.shard")
     if len(shards) > 1:
-        raise ValueError(f"{folder / found.run}: has {len(shards)} shards; AlgoPerf's dataset_setup makes one")
+        raise ValueError(
+            f"{folder / found.run}: has {len(shards)} shards; AlgoPerf's dataset_setup makes one"
+        )
     there = reading.matching(shards[0], "*.snapshot") if shards else []
     if not there:
         raise FileNotFoundError(

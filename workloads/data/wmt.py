@@ -188,4 +188,4 @@ def _tokenised(
         tokens = np.fromiter(itertools.chain.from_iterable(sentences), np.uint16, lengths.sum())
         ends = np.concatenate([[0], np.cumsum(tokens != 0)])[np.cumsum(lengths)]
         known = np.diff(ends, prepend=0)
-        yield tokens, *(counts.reshape(-1, 2).astype(np.uint16) for counts in (lengths, known))
+        yield tokens, lengths.reshape(-1, 2).astype(np.uint16), known.reshape(-1, 2).astype(np.uint16)

@@ -187,7 +187,14 @@ def test_a_token_beyond_the_vocabulary_or_too_few_are_refused(folder):
 
 
 def test_a_model_is_trained_and_judged_on_the_files(folder, monkeypatch):
-    options = {"vocabulary": VOCABULARY, "length": LENGTH, "width": 16, "heads": 2, "head_width": 8, "layers": 1}
+    options = {
+        "vocabulary": VOCABULARY,
+        "length": LENGTH,
+        "width": 16,
+        "heads": 2,
+        "head_width": 8,
+        "layers": 1,
+    }
     options = dataclasses.replace(finewebedu_lm.BASE.options, **options, mlp_width=16)
     monkeypatch.setattr(
         finewebedu_lm, "BASE", dataclasses.replace(finewebedu_lm.BASE, options=options, batch_size=8)

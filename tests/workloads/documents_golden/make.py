@@ -1,6 +1,6 @@
 """Made the folders beside it: documents in tokens, saved by tf.data (TensorFlow 2.21.0) and by datasets (5.2.0).
 
-    python -m tests.workloads.documents_golden.make FOLDER
+python -m tests.workloads.documents_golden.make FOLDER
 """
 
 import sys
