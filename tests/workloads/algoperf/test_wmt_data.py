@@ -12,7 +12,7 @@ import workloads
 from submissions import api
 from tests.workloads import tfds_folders
 from workloads import Regularization, evaluation
-from workloads.algoperf import _wmt, wmt
+from workloads.algoperf import _bleu, _wmt, wmt
 from workloads.data import packing
 from workloads.data import wmt as files
 
@@ -260,8 +260,8 @@ def test_rows_are_packed_as_an_installed_algoperf_packs_pairs_in_that_order(wmt_
 
 
 @needs_algoperf
-def test_tokens_and_texts_are_those_of_tensorflow_text(wmt_dir, data):
-    from algoperf.workloads.wmt import tokenizer
+def test_tokens_texts_and_bleu_are_those_of_an_installed_algoperf(wmt_dir, data):
+    from algoperf.workloads.wmt import bleu, tokenizer
 
     theirs, rng = tokenizer.load_tokenizer(str(wmt_dir / files.MODEL)), np.random.default_rng(0)
     letters = [
@@ -279,3 +279,11 @@ def test_tokens_and_texts_are_those_of_tensorflow_text(wmt_dir, data):
     )
     for row in rows:
         assert theirs.detokenize(row.astype(np.int32)).numpy().decode() == data.text(row)
+    wanted = [pair["en"] for pair in TRAIN]
+    found = [
+        data.text(np.array(tokens)[: 1 + number % 9]) for number, tokens in enumerate(ours[: len(wanted)])
+    ]
+    found[::2] = [" ".join(text.split()[:3]) for text in wanted[::2]]
+    assert bleu.corpus_bleu(found, [wanted]).score == pytest.approx(
+        _bleu.corpus_bleu(found, wanted), rel=1e-12
+    )
