@@ -172,6 +172,16 @@ def test_a_vocabulary_larger_than_the_models_is_refused(wmt_dir):
         _wmt.read(wmt_dir, 20, LENGTH)
 
 
+def test_a_split_of_which_nothing_fits_is_refused(wmt_dir):
+    with pytest.raises(
+        ValueError, match=r"de-en/1.0.0: split 'validation' has no pair of at most 0 tokens a side"
+    ):
+        _wmt.read(wmt_dir, VOCABULARY, 0)
+    layout = files.find(wmt_dir)
+    with pytest.raises(ValueError, match=r"split 'train' has no pair of at most 0 tokens"):
+        files.training(layout, files.processor(layout, VOCABULARY), 0)
+
+
 def test_the_full_workload_has_its_files(wmt_dir):
     workload = workloads.load("algoperf/wmt_post_ln", wmt_dir)
     assert workload.data.provenance.kind == "real"
