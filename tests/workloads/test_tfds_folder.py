@@ -352,3 +352,15 @@ def test_records_are_interleaved_as_tfds_reads_them():
     assert tfds_folder.interleaved([3]).tolist() == [0, 1, 2]
     # Two open at a time, two records a turn: the third file takes the place of the first that ends.
     assert tfds_folder.interleaved([3, 4, 2], cycle=2, block=2).tolist() == [0, 1, 3, 4, 2, 5, 6, 7, 8]
+
+
+def test_a_translation_is_a_text_a_language(tmp_path):
+    pairs = [{"de": "ä b", "en": "a"}, {"de": "", "en": "c"}]
+    features = tfds_folders.translation("de", "en")
+    tfds_folders.write(tmp_path, "small/de-en:1.0.0", features, {"train": pairs}, supervised=("de", "en"))
+    read = tfds_folder.read_split(tmp_path, "small/de-en:1.0.0", "train")
+    assert read == {"de": ["ä b".encode(), b""], "en": [b"a", b"c"]}
+    described = tmp_path / "small" / "de-en" / "1.0.0" / "features.json"
+    described.write_text(described.read_text().replace('["de", "en"]', '"de"'))
+    with pytest.raises(ValueError, match="its languages are 'de'"):
+        tfds_folder.find(tmp_path, "small/de-en:1.0.0")

@@ -52,21 +52,29 @@ def integers() -> dict[str, Any]:
     }
 
 
+def translation(source: str, target: str) -> dict[str, Any]:
+    """A features.json of pairs of texts, as a whole."""
+    name = f"{PREFIX}.translation_feature.Translation"
+    return {"pythonClassName": name, "translation": {"languages": sorted((source, target))}}
+
+
 def write(
     data_dir: pathlib.Path,
     dataset: str,
     features: Mapping[str, Mapping[str, Any]],
     splits: Mapping[str, Sequence[Mapping[str, Any]]],
     files: int = 1,
+    supervised: Sequence[str] = (),
 ) -> pathlib.Path:
     """A prepared data set.
 
     Args:
       data_dir: the folder of all data sets.
       dataset: `name[/config]:version`.
-      features: name -> entry of features.json, as the functions above make them.
+      features: name -> entry of features.json, as the functions above make them; or a whole one, as `translation`.
       splits: name -> examples; an image is an array, a text bytes or str.
       files: of each split, of nearly equal length.
+      supervised: names of the features that are TFDS's supervised keys.
 
     Returns:
       The folder of the version.
@@ -88,12 +96,17 @@ def write(
                 "shardLengths": [str(len(part)) for part in parts],
             }
         )
-    info = {"fileFormat": "tfrecord", "name": name, "version": version, "splits": described}
+    info: dict[str, Any] = {"fileFormat": "tfrecord", "name": name, "version": version, "splits": described}
+    if "/" in path:
+        info["configName"] = path.split("/")[1]
+    if supervised:
+        info["supervisedKeys"] = {"tuple": {"items": [{"featureKey": key} for key in supervised]}}
     (folder / "dataset_info.json").write_text(json.dumps(info))
     content = {
         "pythonClassName": f"{PREFIX}.features_dict.FeaturesDict",
         "featuresDict": {"features": features},
     }
+    content = features if "pythonClassName" in features else content
     (folder / "features.json").write_text(json.dumps(content))
     return folder
 
@@ -101,7 +114,7 @@ def write(
 def _serialized(example: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]) -> bytes:
     values: dict[str, Any] = {}
     for name, value in example.items():
-        if "image" in features[name]:
+        if "image" in features.get(name, {}):
             values[name] = [encode(value, features[name]["image"]["encodingFormat"])]
         elif isinstance(value, (bytes, str)):
             values[name] = [value.encode() if isinstance(value, str) else value]

@@ -14,6 +14,7 @@ from workloads._measure import Measure
 from workloads.algoperf import _ctc
 from workloads.algoperf._base import Model
 from workloads.algoperf._speech import Speech
+from workloads.data import sentencepieces
 
 Spell = Callable[[Sequence[int]], str]
 COUNTS = ("loss", "tokens")
@@ -39,13 +40,7 @@ def spelled(spelling: str | None) -> Spell:
 
 @functools.cache
 def _pieces(path: pathlib.Path) -> Spell:
-    try:
-        import sentencepiece
-    except ImportError:
-        raise ValueError(
-            f"{path}: reading a SentencePiece model needs a package: pip install 'shortlist[algoperf]'"
-        ) from None
-    model = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+    model = sentencepieces.load(path)
     return lambda tokens: model.decode([int(token) for token in tokens])
 
 

@@ -18,7 +18,7 @@ from flax import linen as nn
 
 from workloads._measure import Measure, Totals, means
 from workloads._source import ResidentData
-from workloads.algoperf import _classes, _linen
+from workloads.algoperf import _classes, _finewebedu, _linen
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
 from workloads.data import prose, stdlib_text
@@ -240,6 +240,7 @@ BASE = Base(
     sums=_classes.sums,
     measure=_measure,
     stand_in=_stand_in,
+    read=lambda options, data_dir: _finewebedu.read(data_dir, options.vocabulary, options.length),
     batch_size=64,
     scales=SCALES,
     output_layer="embed",

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from workloads._measure import Measure
 from workloads._source import Source
-from workloads.algoperf import _beam, _classes, _emoji_names, _linen, _transformer, _translations
+from workloads.algoperf import _beam, _classes, _emoji_names, _linen, _transformer, _translations, _wmt
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
 from workloads.algoperf._transformer import Transformer
@@ -138,6 +138,7 @@ BASE = Base(
     sums=_classes.sums,
     measure_on=_measure,
     stand_in=lambda options: shaped("WMT17 German to English", _draw(options)),
+    read=lambda options, data_dir: _wmt.read(data_dir, options.vocabulary, options.length),
     batch_size=128,
     variants={
         "wmt_post_ln": {"normalised_first": False},

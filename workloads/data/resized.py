@@ -7,17 +7,12 @@ making nor using it holds it in memory, and processes share the pages. The cache
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pathlib
-import shutil
-import tempfile
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from workloads.data import files, pictures, tfds_folder
-from workloads.data.caches import cache_folder
+from workloads.data import caches, files, pictures, tfds_folder
 
 FORMAT = 1  # of the files; a new number makes all of them anew
 
@@ -38,24 +33,12 @@ def resized_images(
     """
     source = tfds_folder.find(data_dir, dataset)
     source.check_sizes(split)
-    folder = _cache() / _key(source, split, label, shape)
-    if not folder.is_dir():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = pathlib.Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder.parent))
-        except OSError as error:
-            raise OSError(
-                f"{folder.parent}: no place for decoded images: {error.strerror}; set XDG_CACHE_HOME to a folder that "
-                "may be written"
-            ) from error
-        try:
-            _write(unfinished, source, split, label, shape)
-            unfinished.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster, with the same content
-                raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    folder = caches.made_once(
+        "images",
+        "decoded images",
+        _key(source, split, label, shape),
+        lambda folder: _write(folder, source, split, label, shape),
+    )
     return np.load(folder / "inputs.npy", mmap_mode="r"), np.load(folder / "targets.npy")
 
 
@@ -98,18 +81,6 @@ def _image_feature(source: tfds_folder.Folder) -> str:
 
 def _key(source: tfds_folder.Folder, split: str, label: str, shape: tuple[int, int, int]) -> str:
     """Depends on the source, by the size and time of its files, and on what is made of it."""
-    parts = [
-        (str(file.resolve()), start, stop, file.stat().st_size, file.stat().st_mtime_ns)
-        for file, start, stop in source.parts(split)
-    ]
-    made = json.dumps([FORMAT, parts, label, shape])
-    return hashlib.sha256(made.encode()).hexdigest()[:32]
-
-
-def _cache() -> pathlib.Path:
-    folder = cache_folder()
-    if folder is None:
-        raise ValueError(
-            "decoded images need a place, and this user has no home; set XDG_CACHE_HOME to a folder"
-        )
-    return folder / "images"
+    parts = source.parts(split)
+    cuts = [(start, stop) for _, start, stop in parts]
+    return caches.key_of((file for file, _, _ in parts), FORMAT, cuts, label, shape)

@@ -22,7 +22,7 @@ from workloads.data import pictures, reading, tfrecord
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 # What the reader of the records has to know of TFDS's feature classes; all others come as arrays, as stored.
 SMALLEST_RECORD = 16  # bytes in a file of one without content
-IMAGES, TEXTS, RAGGED = ("Image", "LabeledImage"), ("Text", "Translation"), ("Sequence",)
+IMAGES, TEXTS, RAGGED = ("Image", "LabeledImage"), ("Text",), ("Sequence",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -373,6 +373,12 @@ def _flat(feature: Any, name: str, path: pathlib.Path) -> Iterator[tuple[str, Fe
             inner = _object(feature["featuresDict"], where).get("features")
         for child, value in _object(inner, where).items():
             yield from _flat(value, f"{name}/{child}" if name else child, path)
+    elif kind == "Translation":
+        languages = _object(feature.get("translation", content), where).get("languages")
+        if not languages or not isinstance(languages, list) or not all(isinstance(x, str) for x in languages):
+            raise ValueError(f"{where}: its languages are {languages!r}; must be names of some")
+        for language in languages:
+            yield f"{name}/{language}" if name else language, Feature("text")
     elif kind in IMAGES:
         described = _object(feature.get("image", content), where)
         if (dtype := described.get("dtype", "uint8")) != "uint8":
