@@ -65,7 +65,7 @@ def write(
       data_dir: the folder of all data sets.
       dataset: `name[/config]:version`.
       features: name -> entry of features.json, as the functions above make them.
-      splits: name -> examples; an image is an array, a text bytes or str.
+      splits: name -> examples; an image is an array or a file's bytes, a text bytes or str.
       files: of each split, of nearly equal length.
 
     Returns:
@@ -101,7 +101,7 @@ def write(
 def _serialized(example: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]) -> bytes:
     values: dict[str, Any] = {}
     for name, value in example.items():
-        if "image" in features[name]:
+        if "image" in features[name] and not isinstance(value, bytes):
             values[name] = [encode(value, features[name]["image"]["encodingFormat"])]
         elif isinstance(value, (bytes, str)):
             values[name] = [value.encode() if isinstance(value, str) else value]

@@ -10,12 +10,14 @@ Reference: TensorFlow's guide "TFRecord and tf.train.Example", section "TFRecord
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
 import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from workloads.data import reading
 
@@ -39,7 +41,7 @@ def records(
     Raises:
       ValueError: the file is cut short or too long, or a checksum is wrong; the message names the file and the byte.
     """
-    checksum = _crc32c()
+    _crc32c()  # or a word on what to install, before anything is opened
     size = reading.check_file(path).st_size
     with path.open("rb") as file:
         offset = number = 0
@@ -48,29 +50,61 @@ def records(
             if not header:
                 if stop is None:
                     return
-                raise ValueError(
-                    f"{path}: ends after {number} records, but {stop} were expected; make it again"
-                )
-            if len(header) < HEADER.size:
-                raise _corrupt(path, offset, "the file ends inside its header")
-            length, expected = HEADER.unpack(header)
-            if _masked(checksum(header[:8])) != expected:
-                raise _corrupt(path, offset, "the checksum of its length is wrong")
-            left = size - offset - HEADER.size
-            if length + 4 > left:  # before memory is taken for it
-                raise _corrupt(path, offset, f"{length + 4} bytes should follow, but only {left} do")
+                raise _too_short(path, number, stop)
+            length = _length(header, path, offset, size)
             body = file.read(length + 4)
             if len(body) < length + 4:
                 raise _corrupt(path, offset, "the file was cut while it was read")
-            payload = body[:length]
             if number >= start:
-                if _masked(checksum(payload)) != int.from_bytes(body[length:], "little"):
-                    raise _corrupt(path, offset, "the checksum of its payload is wrong")
-                yield payload
+                yield _payload(body, path, offset)
             offset += HEADER.size + len(body)
             number += 1
         if whole and offset < size and number == stop:
-            raise ValueError(f"{path}: has more than the {stop} records that were expected; make it again")
+            raise _too_long(path, stop)
+
+
+def offsets(path: pathlib.Path, count: int) -> Int[np.ndarray, " bound"]:
+    """Where the records of a file begin, and behind them where the last one ends; only their headers are read.
+
+    Args:
+      path: an uncompressed TFRecord file.
+      count: of its records.
+
+    Raises:
+      ValueError: the file holds fewer or more, or the checksum of a length is wrong; the message names file and byte.
+    """
+    _crc32c()
+    size = reading.check_file(path).st_size
+    bounds = np.zeros(count + 1, np.int64)
+    with path.open("rb", buffering=0) as file:
+        offset = 0
+        if hasattr(os, "posix_fadvise"):  # what lies between the headers need not come along
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        for number in range(count):
+            file.seek(offset)
+            header = file.read(HEADER.size)
+            if not header:
+                raise _too_short(path, number, count)
+            offset += HEADER.size + _length(header, path, offset, size) + 4
+            bounds[number + 1] = offset
+    if offset < size:
+        raise _too_long(path, count)
+    return bounds
+
+
+def read_at(path: pathlib.Path, offset: int, end: int) -> bytes:
+    """The payload of the record between two of a file's `offsets`.
+
+    Raises:
+      FileNotFoundError, ValueError: the file is gone, has become shorter, or a checksum is wrong.
+    """
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        content = file.read(end - offset)
+    header, body = content[: HEADER.size], content[HEADER.size :]
+    if HEADER.size + _length(header, path, offset, end) + 4 != len(content):
+        raise _corrupt(path, offset, f"{end - offset} bytes were expected, not {len(content)}")
+    return _payload(body, path, offset)
 
 
 def frame(payload: bytes) -> bytes:
@@ -139,6 +173,35 @@ def missing(error: ImportError) -> ValueError:
 
 def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + MASK) & 0xFFFFFFFF
+
+
+def _length(header: bytes, path: pathlib.Path, offset: int, end: int) -> int:
+    """Of a payload, as its header says, if the rest of the record lies before the end."""
+    if len(header) < HEADER.size:
+        raise _corrupt(path, offset, "the file ends inside its header")
+    length, expected = HEADER.unpack(header)
+    if _masked(_crc32c()(header[:8])) != expected:
+        raise _corrupt(path, offset, "the checksum of its length is wrong")
+    left = end - offset - HEADER.size
+    if length + 4 > left:  # before memory is taken for it
+        raise _corrupt(path, offset, f"{length + 4} bytes should follow, but only {left} do")
+    return length
+
+
+def _payload(body: bytes, path: pathlib.Path, offset: int) -> bytes:
+    """What is behind a header, without the checksum at its end, which is verified."""
+    payload = body[:-4]
+    if _masked(_crc32c()(payload)) != int.from_bytes(body[-4:], "little"):
+        raise _corrupt(path, offset, "the checksum of its payload is wrong")
+    return payload
+
+
+def _too_short(path: pathlib.Path, number: int, expected: int) -> ValueError:
+    return ValueError(f"{path}: ends after {number} records, but {expected} were expected; make it again")
+
+
+def _too_long(path: pathlib.Path, expected: int | None) -> ValueError:
+    return ValueError(f"{path}: has more than the {expected} records that were expected; make it again")
 
 
 def _corrupt(path: pathlib.Path, offset: int, what: str) -> ValueError:
