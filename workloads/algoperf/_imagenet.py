@@ -7,6 +7,7 @@ augmentation; and how a batch is mixed, of the seed and the batch's number. So a
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -158,18 +159,25 @@ def _batches(
         except tf.errors.OpError as error:
             if failed:
                 raise failed[0] from None
-            raise _undecodable(examples, numbers(given, batch_size), error) from None
+            raise _unusable(examples, numbers(given, batch_size), first + given, prepare, error) from None
         given += len(batch["targets"])
         yield batch
 
 
-def _undecodable(examples: imagenet.Examples, records: np.ndarray, error: Exception) -> ValueError:
-    """Which of a batch's pictures TensorFlow could not decode."""
+def _unusable(
+    examples: imagenet.Examples, records: np.ndarray, first: int, prepare: Callable[..., Any], error: Exception
+) -> ValueError:
+    """Which of a batch's pictures TensorFlow could not prepare."""
     tf = tensorflow()
-    for number in records.tolist():
+    for place, number in enumerate(records.tolist()):
+        ((content,), (label,)) = examples.read([number])
         try:
-            tf.io.decode_jpeg(examples.read([number])[0][0], channels=3)
+            prepare(tf.constant(first + place, tf.int64), tf.constant(content), label)
         except tf.errors.OpError as found:
-            what = str(found.message).splitlines()[0].partition("{{")[0].strip()
-            return ValueError(f"{examples.named(number)}: its picture cannot be decoded: {what}")
-    return ValueError(f"{examples.folder.path}: TensorFlow: {str(error).splitlines()[0]}")
+            return ValueError(f"{examples.named(number)}: its picture cannot be used: {_said(found)}")
+    return ValueError(f"{examples.folder.path}: {_said(error)}")
+
+
+def _said(error: Any) -> str:
+    """TensorFlow's words without its graph's."""
+    return re.sub(r"\{\{.*?\}\}|\[Op:.*?\]", "", error.message.splitlines()[0]).strip()

@@ -48,13 +48,15 @@ def augmented(image: Tensor, seed: Tensor, layers: int = LAYERS, level: int = LE
       level: of all of them.
     """
     tf = tensorflow()
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
     which = tf.random.stateless_uniform([layers], seeds[0], 0, len(OPERATIONS), tf.int32)
     positive = tf.random.stateless_uniform([layers], seeds[1], 0, 2, tf.int32)
     height, width = image.shape[:2]
-    centres = tf.random.stateless_uniform([layers, 2], seeds[2], 0, [height, width], tf.int32)
+    rows = tf.random.stateless_uniform([layers], seeds[2], 0, height, tf.int32)
+    columns = tf.random.stateless_uniform([layers], seeds[3], 0, width, tf.int32)
     for layer in range(layers):
-        chance = Chance(tf.cast(2 * positive[layer] - 1, tf.float32), centres[layer])
+        sign = tf.cast(2 * positive[layer] - 1, tf.float32)
+        chance = Chance(sign, tf.stack([rows[layer], columns[layer]]))
         branches = [
             functools.partial(operation, image, level / HIGHEST, chance) for operation in OPERATIONS.values()
         ]
