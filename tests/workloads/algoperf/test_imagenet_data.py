@@ -1,5 +1,7 @@
 """ImageNet at full scale as its models see it; where AlgoPerf is installed, beside AlgoPerf's own pipeline."""
 
+import csv
+import dataclasses
 import importlib.util
 import itertools
 
@@ -9,6 +11,7 @@ import pytest
 
 from submissions import api
 from tests.workloads import imagenet_folder
+from tuning.execution.run import run
 from workloads.algoperf import _build
 from workloads.data import imagenet_augment, imagenet_images
 
@@ -265,3 +268,36 @@ def test_a_seed_mixes_as_an_installed_algoperf_does():
         seed = tf.constant([8, number], tf.int64)
         got, wanted = imagenet_images.mixed(images, labels, seed, 1000), pipeline.mixup_tf(seed, images, labels, 0.2)
         assert_same(got, wanted)
+
+
+# The whole thing.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_an_optimizer_trains_the_workload_on_its_files(name, tmp_path, monkeypatch):
+    small = [
+        {**imagenet_folder.examples(1)[0], "image": imagenet_folder.picture(number, (20 + number % 9, 24, "RGB"))}
+        for number in range(1040)
+    ]
+    data_dir = imagenet_folder.write(tmp_path / "data", train=small, validation=50, test=20)
+    table = _build.base(name)
+    narrow = {
+        "imagenet_resnet": {"stages": (1,), "filters": 2},
+        "imagenet_vit": {"width": 8, "depth": 1, "heads": 1, "hidden": 8},
+    }[name]
+    options = dataclasses.replace(table.options, images=(32, 32, 3), **narrow)
+    monkeypatch.setattr(
+        importlib.import_module(f"workloads.algoperf.{name}"), "BASE", dataclasses.replace(table, options=options)
+    )
+    (done,) = run(
+        optimizer="adam4p", workload=f"algoperf/{name}", data_dir=data_dir, experiment_dir=tmp_path,
+        experiment_name="e", rng_seed=0, max_global_steps=2, eval_period_steps=1, isolated=False,
+    )  # fmt: skip
+    with (tmp_path / "e").joinpath(done.folder, "eval_measurements.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [int(row["global_step"]) for row in rows] == [1, 2]
+    assert int(rows[0]["test/num_examples"]) == 20
+    for row in rows:
+        assert 6 < float(row["validation/loss"]) < 8  # ln 1000 = 6.9
+        assert 6 < float(row["train/loss"]) < 8
