@@ -47,7 +47,12 @@ def main() -> None:
             assert table.read is not None
             data: Any = table.read(table.options, data_dir)
             _row(name, "training", data.read("train", 0, BATCH, 0), arguments.batches)
-            _row(name, "evaluation", data.read_once("train", BATCH), min(arguments.batches, RECORDS // BATCH - 1))
+            _row(
+                name,
+                "evaluation",
+                data.read_once("train", BATCH),
+                min(arguments.batches, RECORDS // BATCH - 1),
+            )
             if arguments.theirs:
                 import jax
 
@@ -78,7 +83,7 @@ def _write(data_dir: pathlib.Path) -> int:
         file = io.BytesIO()
         Image.fromarray(of[top : top + 375, left : left + 500]).save(file, "JPEG", quality=94)
         total += len(file.getvalue())
-        records.append({"image": file.getvalue(), "label": np.int64([number]), "file_name": "made.JPEG"})
+        records.append({"image": file.getvalue(), "label": np.array([number]), "file_name": "made.JPEG"})
     imagenet_folder.write(data_dir, train=records, validation=records[:1], test=records[:1])
     return total
 

@@ -1,7 +1,7 @@
 """Streams of ImageNet for AlgoPerf's models: records read in any order, pictures prepared on all cores.
 
-Example n of a training, counted over all epochs, is a function of n and the seed: which record it is, its crop, flip and
-augmentation; and how a batch is mixed, of the seed and the batch's number. So a stream begins anywhere.
+Example n of a training, counted over all epochs, is a function of n and the seed: which record it is, its crop, flip
+and augmentation; and how a batch is mixed, of the seed and the batch's number. So a stream begins anywhere.
 """
 
 from __future__ import annotations
@@ -165,7 +165,11 @@ def _batches(
 
 
 def _unusable(
-    examples: imagenet.Examples, records: np.ndarray, first: int, prepare: Callable[..., Any], error: Exception
+    examples: imagenet.Examples,
+    records: np.ndarray,
+    first: int,
+    prepare: Callable[..., Any],
+    error: Exception,
 ) -> ValueError:
     """Which of a batch's pictures TensorFlow could not prepare."""
     tf = tensorflow()

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -69,13 +70,14 @@ class Examples:
             values = tfrecord.parse_example(payload, FEATURES)
         except ValueError as error:
             raise ValueError(f"{self.named(number)}: {error}") from None
-        image, label = (values.get(name, ()) for name in FEATURES)
+        image: Any = values.get("image", ())
+        label: Any = values.get("label", ())
         if len(image) != 1 or not isinstance(image[0], bytes):
             raise ValueError(f"{self.named(number)}: has {len(image)} values where one picture should be")
         if not image[0].startswith(JPEG):
             raise ValueError(
-                f"{self.named(number)}: its picture begins with {image[0][:4]!r} and is no JPEG, as TFDS's {TRAINED} has "
-                "them; prepare the data set again"
+                f"{self.named(number)}: its picture begins with {image[0][:4]!r} and is no JPEG, as all of TFDS's are; "
+                "prepare the data set again"
             )
         if len(label) != 1 or isinstance(label[0], bytes) or not 0 <= label[0] < self.classes:
             shown = label[0] if len(label) == 1 else f"{len(label)} values"

@@ -35,7 +35,9 @@ class Chance(NamedTuple):
     centre: Tensor
 
 
-Operation = Callable[[Tensor, float, Chance], Tensor]  # (image, level as a share of the highest, chance) -> image
+Operation = Callable[
+    [Tensor, float, Chance], Tensor
+]  # (image, level as a share of the highest, chance) -> image
 
 
 def augmented(image: Tensor, seed: Tensor, layers: int = LAYERS, level: int = LEVEL) -> Tensor:

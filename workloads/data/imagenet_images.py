@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 from typing import Any
 
 Tensor = Any  # of TensorFlow, which is not imported to say so
 
-SIDE, RESIZED = 224, 256  # evaluation keeps 224/256 of the shorter side, whatever the size of the model's images
+SIDE, RESIZED = (
+    224,
+    256,
+)  # evaluation keeps 224/256 of the shorter side, whatever the size of the model's images
 MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 DEVIATION = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 AREA, ASPECT = (0.08, 1.0), (0.75, 4.0 / 3.0)  # of a training crop
@@ -32,7 +36,7 @@ def tensorflow() -> Any:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # it would announce its instruction sets
     try:
-        import tensorflow as tf
+        tf = importlib.import_module("tensorflow")
     except ImportError as error:
         raise ValueError(
             f"ImageNet's pictures need a package that is not installed ({error}): pip install 'shortlist[images]'"

@@ -116,7 +116,9 @@ def test_a_damaged_record_is_named_not_told_of_by_tensorflow(tmp_path):
     content[60] ^= 1
     path.write_bytes(content)
     data = source("imagenet_resnet", tmp_path)
-    with pytest.raises(ValueError, match=r"train.tfrecord-00001-of-00003: corrupt record at byte 0: .*payload"):
+    with pytest.raises(
+        ValueError, match=r"train.tfrecord-00001-of-00003: corrupt record at byte 0: .*payload"
+    ):
         take(data, 0, 3)
 
 
@@ -138,7 +140,10 @@ def test_a_flip_is_of_half_the_pictures_and_a_crop_has_the_range_of_areas():
 def test_an_operation_gives_bytes_and_only_moving_and_cutting_are_random(name):
     tf = imagenet_images.tensorflow()
     image = tf.constant(image_of("waves"))
-    chances = [imagenet_augment.Chance(tf.constant(s), tf.constant(c)) for s, c in ((1.0, [3, 150]), (-1.0, [120, 9]))]
+    chances = [
+        imagenet_augment.Chance(tf.constant(s), tf.constant(c))
+        for s, c in ((1.0, [3, 150]), (-1.0, [120, 9]))
+    ]
     one, other = (imagenet_augment.OPERATIONS[name](image, 1.0, chance).numpy() for chance in chances)
     assert one.shape == (224, 224, 3)
     assert one.dtype == np.uint8
@@ -151,14 +156,17 @@ def test_augmentation_is_a_function_of_its_seed_and_takes_all_operations(monkeyp
     tf = imagenet_images.tensorflow()
     image = tf.constant(image_of("waves", 32))
     first, again, other = (
-        imagenet_augment.augmented(image, tf.constant(seed, tf.int64)).numpy() for seed in ([1, 2], [1, 2], [1, 4])
+        imagenet_augment.augmented(image, tf.constant(seed, tf.int64)).numpy()
+        for seed in ([1, 2], [1, 2], [1, 4])
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     taken = []
     for name in imagenet_augment.OPERATIONS:
         monkeypatch.setitem(
-            imagenet_augment.OPERATIONS, name, lambda image, level, chance, name=name: (taken.append(name), image)[1]
+            imagenet_augment.OPERATIONS,
+            name,
+            lambda image, level, chance, name=name: (taken.append(name), image)[1],
         )
     for number in range(150):
         imagenet_augment.augmented(image, tf.constant([0, number], tf.int64))
@@ -210,7 +218,14 @@ def test_a_seed_gives_the_crop_and_the_flip_of_an_installed_algoperf(number):
     content = imagenet_folder.picture(number)
     wanted = tf.function(
         lambda seed: pipeline.preprocess_for_train(
-            content, seed, imagenet_images.MEAN, imagenet_images.DEVIATION, (0.75, 4 / 3), (0.08, 1.0), 224, 256
+            content,
+            seed,
+            imagenet_images.MEAN,
+            imagenet_images.DEVIATION,
+            (0.75, 4 / 3),
+            (0.08, 1.0),
+            224,
+            256,
         )
     )
     got = tf.function(lambda seed: imagenet_images.trained(content, seed, 224))
@@ -244,7 +259,9 @@ def test_an_operation_at_every_level_is_that_of_an_installed_algoperf(name, kind
 def test_layers_are_those_of_an_installed_algoperf_once_operations_and_signs_are_the_same(monkeypatch):
     tf, module = imagenet_images.tensorflow(), theirs("randaugment")
     fold, image = tf.random.experimental.stateless_fold_in, tf.constant(image_of("waves"))
-    monkeypatch.setattr(module.tf.random, "uniform", lambda *_, **more: tf.constant(3 if "shape" in more else 0.75))
+    monkeypatch.setattr(
+        module.tf.random, "uniform", lambda *_, **more: tf.constant(3 if "shape" in more else 0.75)
+    )
     chance = imagenet_augment.Chance(tf.constant(1.0), tf.constant([3, 3]))
     operations = tuple(imagenet_augment.OPERATIONS.values())
     for number in range(12):
@@ -266,7 +283,10 @@ def test_a_seed_mixes_as_an_installed_algoperf_does():
     labels = tf.constant([1, 999, 0, 5, 1], tf.int64)
     for number in range(5):
         seed = tf.constant([8, number], tf.int64)
-        got, wanted = imagenet_images.mixed(images, labels, seed, 1000), pipeline.mixup_tf(seed, images, labels, 0.2)
+        got, wanted = (
+            imagenet_images.mixed(images, labels, seed, 1000),
+            pipeline.mixup_tf(seed, images, labels, 0.2),
+        )
         assert_same(got, wanted)
 
 
@@ -277,7 +297,10 @@ def test_a_seed_mixes_as_an_installed_algoperf_does():
 @pytest.mark.parametrize("name", NAMES)
 def test_an_optimizer_trains_the_workload_on_its_files(name, tmp_path, monkeypatch):
     small = [
-        {**imagenet_folder.examples(1)[0], "image": imagenet_folder.picture(number, (20 + number % 9, 24, "RGB"))}
+        {
+            **imagenet_folder.examples(1)[0],
+            "image": imagenet_folder.picture(number, (20 + number % 9, 24, "RGB")),
+        }
         for number in range(1040)
     ]
     data_dir = imagenet_folder.write(tmp_path / "data", train=small, validation=50, test=20)
@@ -288,7 +311,9 @@ def test_an_optimizer_trains_the_workload_on_its_files(name, tmp_path, monkeypat
     }[name]
     options = dataclasses.replace(table.options, images=(32, 32, 3), **narrow)
     monkeypatch.setattr(
-        importlib.import_module(f"workloads.algoperf.{name}"), "BASE", dataclasses.replace(table, options=options)
+        importlib.import_module(f"workloads.algoperf.{name}"),
+        "BASE",
+        dataclasses.replace(table, options=options),
     )
     (done,) = run(
         optimizer="adam4p", workload=f"algoperf/{name}", data_dir=data_dir, experiment_dir=tmp_path,
