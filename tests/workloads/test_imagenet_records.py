@@ -1,12 +1,14 @@
 """ImageNet's records in any order, and what a stream of them is a function of. Needs no TensorFlow."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
 from tests.workloads import imagenet_folder, tfds_folders
-from workloads.data import imagenet, record_index, tfds_folder
+from workloads.algoperf import imagenet_resnet
+from workloads.data import imagenet, imagenet_images, record_index, tfds_folder
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +123,12 @@ def test_evaluations_take_the_order_of_tfds(data_dir):
     assert sizes == [28, 28, 27]
     assert list(examples.in_order()[:40]) == [*range(16), *range(28, 44), *range(56, 64)]
     np.testing.assert_array_equal(examples.in_order(), tfds_folder.interleaved(sizes))
+
+
+def test_without_tensorflow_it_is_asked_for(data_dir, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    imagenet_images.tensorflow.cache_clear()
+    table = imagenet_resnet.BASE
+    assert table.read is not None
+    with pytest.raises(ValueError, match=r"not installed .*pip install 'shortlist\[images\]'"):
+        table.read(table.options, data_dir)
