@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 # Everything that the ranges of pyproject.toml resolve to today: names and versions only.
 constraints:
 	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev,images]'
 	(sed '/^[^#]/,$$d' constraints.txt; $(VENV)/bin/pip freeze --exclude-editable) > constraints.new
 	mv constraints.new constraints.txt
 	touch $(STAMP)

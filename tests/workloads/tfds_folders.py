@@ -72,7 +72,7 @@ def write(
       data_dir: the folder of all data sets.
       dataset: `name[/config]:version`.
       features: name -> entry of features.json, as the functions above make them; or a whole one, as `translation`.
-      splits: name -> examples; an image is an array, a text bytes or str.
+      splits: name -> examples; an image is an array or a file's bytes, a text bytes or str.
       files: of each split, of nearly equal length.
       supervised: names of the features that are TFDS's supervised keys.
 
@@ -114,7 +114,7 @@ def write(
 def _serialized(example: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]) -> bytes:
     values: dict[str, Any] = {}
     for name, value in example.items():
-        if "image" in features.get(name, {}):
+        if "image" in features.get(name, {}) and not isinstance(value, bytes):
             values[name] = [encode(value, features[name]["image"]["encodingFormat"])]
         elif isinstance(value, (bytes, str)):
             values[name] = [value.encode() if isinstance(value, str) else value]

@@ -12,7 +12,7 @@ import functools
 import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.algoperf import _classes, _images, _linen, _resnet
+from workloads.algoperf import _cifar, _classes, _images, _linen, _resnet
 from workloads.algoperf._base import Base, Model, Scale
 
 
@@ -60,6 +60,7 @@ BASE = Base(
     losses=_classes.losses,
     sums=_classes.sums,
     stand_in=functools.partial(_images.stand_in, "CIFAR-10"),
+    read=lambda options, data_dir: _cifar.read(data_dir),
     batch_size=128,
     mended={
         "cifar": "the model's state is its batch statistics; AlgoPerf returns the parameters in its place"

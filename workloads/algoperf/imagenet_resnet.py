@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.algoperf import _classes, _images, _linen, _resnet
+from workloads.algoperf import _classes, _imagenet, _images, _linen, _resnet
 from workloads.algoperf._base import Base, Model, Scale
 
 
@@ -62,6 +62,9 @@ BASE = Base(
     losses=_classes.losses,
     sums=_classes.sums,
     stand_in=functools.partial(_images.stand_in, "ImageNet"),
+    read=lambda options, data_dir: _imagenet.read(
+        data_dir, options.images[0], options.classes, eval_batch_size=1024, augment=False
+    ),
     batch_size=1024,
     variants={
         "imagenet_resnet_silu": {"activation": nn.silu},

@@ -7,7 +7,7 @@ import functools
 
 import jax.numpy as jnp
 
-from workloads.algoperf import _classes, _images, _linen, _slices, _vit
+from workloads.algoperf import _classes, _imagenet, _images, _linen, _slices, _vit
 from workloads.algoperf._base import Base, Model, Scale
 
 
@@ -66,6 +66,9 @@ BASE = Base(
     losses=_classes.losses,
     sums=_classes.sums,
     stand_in=functools.partial(_images.stand_in, "ImageNet"),
+    read=lambda options, data_dir: _imagenet.read(
+        data_dir, options.images[0], options.classes, eval_batch_size=2048, augment=True
+    ),
     batch_size=1024,
     variants={
         "imagenet_vit_glu": {"glu": True},
