@@ -40,7 +40,7 @@ def test_records_are_those_of_the_files_in_any_order(data_dir):
 def test_places_are_looked_for_once_and_again_when_a_file_has_changed(data_dir, cache, monkeypatch):
     folder = imagenet.find(data_dir, 1000)["train"].folder
     first = record_index.index(folder, "train")
-    assert [path.suffix for path in cache.iterdir()] == [".npy"]
+    assert len(list(cache.iterdir())) == 1
     with monkeypatch.context() as patch:
         patch.setattr(record_index.tfrecord, "offsets", None)  # not asked again
         np.testing.assert_array_equal(record_index.index(folder, "train").bounds, first.bounds)
@@ -55,7 +55,7 @@ def test_a_cache_that_cannot_be_written_is_named(data_dir, tmp_path, monkeypatch
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     folder = imagenet.find(data_dir, 1000)["train"].folder
-    with pytest.raises(OSError, match=r"no place for where records lie.*set XDG_CACHE_HOME"):
+    with pytest.raises(OSError, match=r"no place for offsets of records.*set XDG_CACHE_HOME"):
         record_index.index(folder, "train")
 
 

@@ -68,9 +68,7 @@ def accumulated(training: Training, trials: Trials) -> Any:
     )
 
 
-def on_host(
-    measure: Measure, metric: str, parts: tuple[Any, ...], fine: np.ndarray
-) -> dict[str, np.ndarray]:
+def on_host(measure: Measure, metric: str, parts: tuple[Any, ...], fine: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics from what programs accumulated, where merging and computing are the host's.
 
     Args:

@@ -278,7 +278,9 @@ def _joined(parts: Sequence[Mapping[str, np.ndarray]], sizes: Sequence[int], tri
     nothing = [np.full((size, evaluations), np.nan, np.float32) for size in sizes]
     names = dict.fromkeys(name for part in parts for name in part)
     return {
-        name: np.concatenate([part.get(name, none) for part, none in zip(parts, nothing, strict=True)])[:trials]
+        name: np.concatenate([part.get(name, none) for part, none in zip(parts, nothing, strict=True)])[
+            :trials
+        ]
         for name in names
     }
 
