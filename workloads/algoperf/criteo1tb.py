@@ -1,7 +1,8 @@
 """AlgoPerf's click-through prediction: the small DLRM (Naumov et al. 2019, arXiv:1906.00091) on Criteo's click logs.
 
 A row is 13 numbers and 26 categories, all of them floats in one array: `inputs` [example, 39]. The categories of all
-columns share one table, in which a category is looked up modulo its rows.
+columns share one table, in which a category is looked up modulo its rows. They reach the model as float32, which tells
+whole numbers apart up to 2**24: part of the benchmark.
 """
 
 from __future__ import annotations
@@ -14,18 +15,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads._source import Batch
-from workloads.algoperf import _click_rows, _linen, _totals
+from workloads.algoperf import _click_logs, _click_rows, _linen, _totals
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._dropout import Dropout
 from workloads.algoperf._shaped import shaped
-
-# How many categories AlgoPerf hashes every column into. They reach the model as float32, which tells whole numbers
-# apart up to 2**24: part of the benchmark.
-CATEGORIES = (
-    39884406, 39043, 17289, 7420, 20263, 3, 7120, 1543, 63, 38532951, 2953546, 403346, 10, 2208, 11938, 155, 4, 976, 14,
-    39979771, 25641295, 39664984, 585935, 12972, 108, 36,
-)  # fmt: skip
-NUMBERS = 13
+from workloads.data.criteo import CATEGORIES, NUMBERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,6 +189,7 @@ BASE = Base(
     losses=losses,
     measure=lambda options, model: _totals.in_float64(model, losses),
     stand_in=lambda options: shaped("Criteo 1TB", _draw),
+    read=lambda options, data_dir: _click_logs.read(data_dir),
     batch_size=262_144,
     variants={
         "criteo1tb_test": {"rows": 32 * 128 * 16},
