@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads._source import Batch
-from workloads.algoperf import _heads, _linen, _slices, _ssim
+from workloads.algoperf import _heads, _knees, _linen, _slices, _ssim
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
 from workloads.products import product
@@ -224,6 +224,7 @@ BASE = Base(
     losses=losses,
     sums=sums,
     stand_in=_stand_in,
+    read=lambda options, data_dir: _knees.read(data_dir, options.side),
     batch_size=32,
     variants={
         "fastmri_model_size": {"channels": 64, "levels": 3},

@@ -22,10 +22,11 @@ def kept_columns(uniform: Float[np.ndarray, "slice columns"]) -> Bool[np.ndarray
     """
     width = uniform.shape[-1]
     low = int(np.float32(width) * np.float32(CENTRE))
+    share = (np.float32(width) / np.float32(ACCELERATION) - np.float32(low)) / np.float32(width - low)
     first = (width - low + 1) // 2
     middle = np.zeros(width, bool)
     middle[first : first + low] = True
-    return middle | (uniform < (width / ACCELERATION - low) / (width - low))
+    return middle | (uniform < share)
 
 
 def frequencies(images: np.ndarray) -> Complex[np.ndarray, "slice rows columns"]:
