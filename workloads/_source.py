@@ -45,6 +45,7 @@ class Source(abc.ABC):
     Attributes:
       provenance: where the examples come from.
       splits: names of the splits, as an iterable.
+      eval_batch_size: examples that an evaluation hands to the model at a time, so many that its activations fit.
       on_device: batches can be drawn inside a program.
     """
 
@@ -184,11 +185,13 @@ class ResidentData(Source):
       provenance: where the arrays come from.
       transform: (key, batch, split name) -> the batch that the model sees, such as augmented images or a random
         slice of each text. It runs once per batch, before the trials of a population part ways. None: as stored.
+      eval_batch_size: see `Source`.
     """
 
     splits: Mapping[str, Mapping[str, np.ndarray]]
     provenance: Provenance
     transform: Callable[[jax.Array, Batch, str], Batch] | None = None
+    eval_batch_size: int = Source.eval_batch_size
 
     def __post_init__(self) -> None:
         if not isinstance(self.provenance, Provenance):
@@ -281,11 +284,13 @@ class GeneratedData(Source):
       draw: (key, examples) -> batch. An objective that needs no examples returns {}.
       provenance: how they are made.
       splits: names of the splits.
+      eval_batch_size: see `Source`.
     """
 
     draw: Callable[[jax.Array, int], Batch]
     provenance: Provenance
     splits: tuple[str, ...] = ("train", "validation", "test")
+    eval_batch_size: int = Source.eval_batch_size
 
     def size(self, split: str) -> None:
         """Without end."""
@@ -335,7 +340,7 @@ class StreamedData(Source):
       provenance: where they come from.
       read_once: (split, batch size) -> every example of the split once, in an order that never changes; the last batch
         may be smaller. None where only foreign code evaluates, see `ForeignMeasure`.
-      eval_batch_size: of evaluations.
+      eval_batch_size: see `Source`.
       begins_anywhere: `read` honours its first step. A foreign pipeline that cannot is always asked for step 0, and
         what was taken before is replayed.
       count: batch -> examples in it, for batches of one shape that hold more or fewer, such as graphs; they say by
@@ -346,7 +351,7 @@ class StreamedData(Source):
     sizes: Mapping[str, int]
     provenance: Provenance
     read_once: Callable[[str, int], Iterator[StreamedBatch]] | None = None
-    eval_batch_size: int = 2048
+    eval_batch_size: int = Source.eval_batch_size
     begins_anywhere: bool = True
     count: Callable[[StreamedBatch], int] | None = None
     on_device: ClassVar[bool] = False

@@ -14,11 +14,9 @@ import numpy as np
 
 from workloads import copies
 from workloads._measure import ForeignMeasure, Measure, Totals, add
-from workloads._source import Batch, Source
+from workloads._source import Batch
 from workloads._workload import Workload
 
-# The largest number of examples that one call sees, so that its activations need not fit for more at once.
-CHUNK = Source.eval_batch_size
 SEED = 0x5EED  # of what is random in an evaluation of whole splits, the same for every trial and study
 
 Accumulate = Callable[[Batch, jax.Array], Totals]  # (batch, key) -> totals
@@ -63,13 +61,14 @@ def over_split(
 
     if not stored:
         return (alone({}),)
-    whole, rest = divmod(count, CHUNK)
+    size = source.eval_batch_size
+    whole, rest = divmod(count, size)
     parts = []
     if whole:
-        cut = lambda v: v[: whole * CHUNK].reshape(whole, CHUNK, *v.shape[1:])  # noqa: E731
+        cut = lambda v: v[: whole * size].reshape(whole, size, *v.shape[1:])  # noqa: E731
         parts.append(jax.lax.map(of_chunk, jax.tree.map(cut, dict(stored))))
     if rest:
-        parts.append(alone(jax.tree.map(lambda v: v[whole * CHUNK :], dict(stored))))
+        parts.append(alone(jax.tree.map(lambda v: v[whole * size :], dict(stored))))
     return tuple(parts)
 
 

@@ -9,7 +9,7 @@ import jax
 
 from submissions.api import _parameters
 from workloads import Workload
-from workloads.evaluation import CHUNK, examples_of
+from workloads.evaluation import examples_of
 
 
 class Facts:
@@ -105,8 +105,8 @@ class Facts:
     @property
     def eval_batch_size(self) -> int:
         """Our evaluation cuts splits by itself, so this is only its answer to who asks; all devices share it."""
-        devices = jax.local_device_count()
-        return -(-min(CHUNK, self.num_validation_examples) // devices) * devices
+        devices, size = jax.local_device_count(), self.workload.data.eval_batch_size
+        return -(-min(size, self.num_validation_examples) // devices) * devices
 
     @property
     def train_mean(self) -> None:

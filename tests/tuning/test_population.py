@@ -18,7 +18,7 @@ from tests.tuning.toy import linear_sgd, sgd, toy_workload
 from tuning.engine import _memory
 from tuning.engine._layout import trial_axes
 from tuning.engine.population import Population, stack, trial_seed
-from workloads import Functions, Regularization, SharedProgram, evaluation
+from workloads import Functions, Regularization, SharedProgram
 from workloads.layers import dense
 
 RATES = np.array([0.3, 0.1, 0.03])
@@ -266,10 +266,10 @@ def test_regularization_reaches_the_loss_as_an_array(toy):
     assert not np.allclose(without.metrics["train/mse"][1], mixed.metrics["train/mse"][1], rtol=1e-3)
 
 
-def test_evaluation_in_chunks_sums_to_the_whole(toy, monkeypatch):
+def test_evaluation_in_chunks_sums_to_the_whole(toy):
     whole = train(workload=toy)
-    monkeypatch.setattr(evaluation, "CHUNK", 7)  # 40, 30 and 20 examples: whole chunks and a rest
-    chunked = train()
+    data = dataclasses.replace(toy.data, eval_batch_size=7)  # 40, 30 and 20 examples: whole chunks and a rest
+    chunked = train(workload=dataclasses.replace(toy, data=data))
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(chunked.metrics[name], values, rtol=1e-5)
 

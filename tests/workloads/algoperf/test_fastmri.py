@@ -12,6 +12,7 @@ import workloads
 from tests.workloads.algoperf import golden, parity
 from workloads.algoperf import _ssim
 from workloads.algoperf.fastmri import BASE
+from workloads.evaluation import measure_of
 
 NAMES = ("fastmri", *BASE.variants)
 
@@ -48,6 +49,17 @@ def test_parameters_are_algoperfs_path_for_path(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_full_scale_builds(name):
     parity.check_abstract_step(workloads.load(f"algoperf/{name}"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_an_evaluation_at_full_scale_fits_into_8_gigabytes(name):
+    workload = workloads.load(f"algoperf/{name}")
+    batch = workload.data.shapes("train", workload.data.eval_batch_size)
+    params, state = jax.eval_shape(workload.init, jax.random.key(0))
+    measure = measure_of(workload, workload.metrics)
+    compiled = jax.jit(measure.accumulate).lower(params, state, batch, jax.random.key(0)).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 8e9  # AlgoPerf's batch of 256 takes 28e9 of model_size
 
 
 @pytest.mark.slow
