@@ -140,7 +140,7 @@ def test_an_epoch_has_a_slice_once_and_a_slice_keeps_its_columns(data):
 
 
 def test_training_slices_are_evaluated_with_columns_of_their_own(data):
-    once = list(data.read_once("train", 13))[0]
+    once = next(iter(data.read_once("train", 13)))
     assert set(map(tuple, once["targets"].reshape(13, -1).tolist())) <= set(
         rows(take(data, 0, 6, seed=0, size=13))
     )
@@ -149,7 +149,10 @@ def test_training_slices_are_evaluated_with_columns_of_their_own(data):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-50]), r"file1000000.h5: no HDF5, cut short or damaged"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-50]),
+            r"file1000000.h5: no HDF5, cut short or damaged",
+        ),
         (lambda path: path.write_text("nothing"), r"file1000000.h5: no HDF5, cut short or damaged"),
         (
             lambda path: h5py.File(path, "a").pop("kspace"),
@@ -180,7 +183,9 @@ def test_what_is_missing_in_a_volume_while_it_is_read_is_named(folder):
     path = folder / "knee_singlecoil_val" / "file1000000.h5"
     with h5py.File(path, "a") as file:
         del file["reconstruction_esc"]
-    with pytest.raises(ValueError, match=r"file1000000.h5: no HDF5, cut short or damaged: .*reconstruction_esc"):
+    with pytest.raises(
+        ValueError, match=r"file1000000.h5: no HDF5, cut short or damaged: .*reconstruction_esc"
+    ):
         list(data.read_once("validation", 50))
 
 

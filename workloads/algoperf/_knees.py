@@ -12,7 +12,10 @@ from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, fastmri, mri, stateless, tfds_folder
 
 EVAL_BATCH_SIZE = 64  # AlgoPerf's is 256, over all devices; metrics do not depend on it
-CYCLE, BLOCK = 32, 64  # volumes that AlgoPerf's evaluations have open at a time, and slices that they take of each
+CYCLE, BLOCK = (
+    32,
+    64,
+)  # volumes that AlgoPerf's evaluations have open at a time, and slices that they take of each
 
 # (number, volume, slice of it)
 Place = tuple[int, fastmri.Volume, int]
@@ -49,7 +52,9 @@ def read(data_dir: pathlib.Path, side: int, eval_batch_size: int = EVAL_BATCH_SI
         return _batches((of_split[i] for i in order), batch_size, None)
 
     sizes = {split: len(of_split) for split, of_split in places.items()}
-    source = f"fastMRI's single-coil knees, {sizes['train']:,} slices to train on, a quarter of the columns kept"
+    source = (
+        f"fastMRI's single-coil knees, {sizes['train']:,} slices to train on, a quarter of the columns kept"
+    )
     return StreamedData(endless, sizes, Provenance("real", source), once, eval_batch_size)
 
 

@@ -1,4 +1,4 @@
-"""TensorFlow's stateless random numbers, without TensorFlow: a function of a seed alone (`tf.random.stateless_uniform`).
+"""TensorFlow's stateless random numbers without TensorFlow, functions of a seed alone (`tf.random.stateless_uniform`).
 
 They are Philox 4x32-10's (Salmon et al. 2011, doi:10.1145/2063384.2063405); NumPy has Philox in its other width alone.
 """
@@ -32,7 +32,9 @@ def uniform(seed: tuple[int, int], count: int) -> Float32[np.ndarray, " count"]:
     return ((bits & np.uint32(0x7FFFFF)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
 
 
-def philox(counters: UInt32[np.ndarray, "block 4"], key: UInt32[np.ndarray, "2"]) -> UInt32[np.ndarray, "block 4"]:
+def philox(
+    counters: UInt32[np.ndarray, "block 4"], key: UInt32[np.ndarray, " word"]
+) -> UInt32[np.ndarray, "block 4"]:
     """The generator's four words for every counter."""
     words, key = counters.T, key.copy()
     for _ in range(ROUNDS):

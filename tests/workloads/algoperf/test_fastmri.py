@@ -59,7 +59,9 @@ def test_an_evaluation_at_full_scale_fits_into_8_gigabytes(name):
     params, state = jax.eval_shape(workload.init, jax.random.key(0))
     measure = measure_of(workload, workload.metrics)
     compiled = jax.jit(measure.accumulate).lower(params, state, batch, jax.random.key(0)).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 8e9  # AlgoPerf's batch of 256 takes 28e9 of model_size
+    assert (
+        compiled.memory_analysis().temp_size_in_bytes < 8e9
+    )  # AlgoPerf's batch of 256 takes 28e9 of model_size
 
 
 @pytest.mark.slow
