@@ -109,6 +109,11 @@ def test_a_stream_begins_at_any_step_as_if_it_had_come_there(data):
     assert numbers(take(data, 0, 1, seed=4)) != numbers(batches[:1])
 
 
+def test_a_batch_larger_than_the_split_is_refused(data):
+    with pytest.raises(ValueError, match=r"batch_size 10000 exceeds the \d+ examples of split 'train'"):
+        data.read("train", 0, 10_000, 0)
+
+
 def test_an_epoch_is_all_shards_in_another_order_and_lines_as_they_lie(written, data):
     per_epoch = data.size("train") // 20
     batches = numbers(take(data, 0, 2 * per_epoch))

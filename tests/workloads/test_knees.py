@@ -139,6 +139,11 @@ def test_an_epoch_has_a_slice_once_and_a_slice_keeps_its_columns(data):
         np.testing.assert_array_equal(one[slice_], other[slice_])
 
 
+def test_a_batch_larger_than_the_split_is_refused(data):
+    with pytest.raises(ValueError, match="batch_size 14 exceeds the 13 examples of split 'train'"):
+        data.read("train", 0, 14, 0)
+
+
 def test_training_slices_are_evaluated_with_columns_of_their_own(data):
     once = next(iter(data.read_once("train", 13)))
     assert set(map(tuple, once["targets"].reshape(13, -1).tolist())) <= set(

@@ -53,6 +53,8 @@ def test_training_sees_another_order_every_epoch_and_begins_anywhere(folder):
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted([*range(100, 106)] * 3)
     assert _first_samples(take(0, 3, 1)[0]) == _first_samples(batches[3])
     assert _first_samples(take(1, 0, 1)[0]) != _first_samples(batches[0])
+    with pytest.raises(ValueError, match=r"batch_size 19 exceeds the 18 examples of split 'train'"):
+        next(data.read("train", 0, 19, 0))
 
 
 def test_what_is_missing_or_too_long_is_said(folder):

@@ -10,6 +10,7 @@ import numpy as np
 
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import criteo
+from workloads.data.epochs import epoch_steps
 
 EVAL_BATCH_SIZE = 131_072  # AlgoPerf's
 
@@ -32,7 +33,7 @@ def read(data_dir: pathlib.Path, eval_batch_size: int = EVAL_BATCH_SIZE) -> Stre
     sizes = {split: sum(shard.rows for shard in of_split) for split, of_split in shards.items()}
 
     def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
-        per_epoch = sizes[split] // batch_size
+        per_epoch = epoch_steps(split, sizes[split], batch_size)
         pieces = _epochs(shards[split], seed, per_epoch * batch_size, first_step * batch_size)
         return _fields(pieces, batch_size)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, fastmri, mri, stateless, tfds_folder
+from workloads.data.epochs import epoch_steps
 
 EVAL_BATCH_SIZE = 64  # AlgoPerf's is 256, over all devices; metrics do not depend on it
 CYCLE, BLOCK = (
@@ -41,7 +42,8 @@ def read(data_dir: pathlib.Path, side: int, eval_batch_size: int = EVAL_BATCH_SI
     places = {split: _places(of_split) for split, of_split in volumes.items()}
 
     def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
-        return _batches(_epochs(places[split], seed, batch_size, first_step), batch_size, seed)
+        per_epoch = epoch_steps(split, len(places[split]), batch_size)
+        return _batches(_epochs(places[split], seed, batch_size, per_epoch, first_step), batch_size, seed)
 
     def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
         of_split = places[split]
@@ -63,8 +65,9 @@ def _places(volumes: Sequence[fastmri.Volume]) -> list[Place]:
     return [(number, *place) for number, place in enumerate(every)]
 
 
-def _epochs(places: Sequence[Place], seed: int, batch_size: int, first_step: int) -> Iterator[Place]:
-    per_epoch = len(places) // batch_size
+def _epochs(
+    places: Sequence[Place], seed: int, batch_size: int, per_epoch: int, first_step: int
+) -> Iterator[Place]:
     epoch, step = divmod(first_step, per_epoch)
     for number in itertools.count(epoch):
         order = np.random.default_rng((seed, number)).permutation(len(places))

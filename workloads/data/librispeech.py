@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workloads._source import Provenance, StreamedData
+from workloads.data.epochs import epoch_steps
 
 SPLITS = {
     "train": ("train-clean-100", "train-clean-360", "train-other-500"),
@@ -40,7 +41,7 @@ def read(data_dir: pathlib.Path, eval_batch_size: int, samples: int = SAMPLES) -
 
     def batches(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[Batch]:
         files = stems[split]
-        per_epoch = len(files) // batch_size
+        per_epoch = epoch_steps(split, len(files), batch_size)
         step = first_step
         order, of_epoch = np.arange(0), -1
         while True:
