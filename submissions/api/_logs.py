@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from submissions.api._trial_spec import TrialSpec
 
 EVALUATIONS, MEASUREMENTS = "eval_measurements.csv", "measurements.csv"
+KEPT = "evaluations.jsonl"  # the same evaluations, for checkpoints to count on
 
 # What tools that read logs look for.
 FACTS = (
@@ -144,6 +145,17 @@ class TrialLogs:
             self._drop_after(file, global_step)
         return mended
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The evaluations that the table of them holds, as they were when they were made.
+
+        Raises:
+          ValueError: it is no such table.
+        """
+        return [
+            {name: _value(text) for name, text in row.items() if text}
+            for row in read_rows(self.folder / EVALUATIONS)
+        ]
+
     def _drop_after(self, file: Path, global_step: int) -> None:
         header = _header(file)
         if header is not None:
@@ -245,6 +257,11 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _text(value: Any) -> str:
     """A value as a table has it."""
     return "" if value is None else str(value)
+
+
+def _value(text: str) -> float | int:
+    """What a table has as a text; see `_text`."""
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def _is_made(row: Mapping[str, str], steps: int) -> bool:
