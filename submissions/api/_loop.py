@@ -40,6 +40,8 @@ class _Trial:
             submission = loading.load(spec.submission_path)
         try:
             workload = api.algoperf_workload(spec.workload_to_load, spec.data_dir, submission.device_axis)
+            if hasattr(workload, "by"):  # ours
+                workload = workload.by(spec.arithmetic)
         except ValueError as error:
             raise Refused(str(error)) from error
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)
@@ -53,6 +55,10 @@ class _Trial:
                 _inputs.base_workload(spec.workload),
                 default=getattr(workload, "batch_size", None),
             )
+        try:
+            spec.arithmetic.check_batch(spec.workload, batch_size, jax.local_device_count())
+        except ValueError as error:
+            raise Refused(str(error)) from error
         self.training = Training(
             submission,
             workload,

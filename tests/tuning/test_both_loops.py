@@ -103,7 +103,9 @@ def test_algoperfs_loop_feeds_what_the_engine_feeds(optimizer, tmp_path):
     # About log 2 per step, from a new model on clicks.
     assert 0.3 * STEPS < float(state.losses) < 3 * STEPS
     rows = api.evaluations(Path(done.folder))
-    assert {round(float(row["validation/loss"]), 4) for row in rows} == {round(float(np.log(2)), 4)}  # all weights 0
+    assert {round(float(row["validation/loss"]), 4) for row in rows} == {
+        round(float(np.log(2)), 4)
+    }  # all weights 0
     # What is evaluated has all weights 0, which the training did not go on from.
     assert np.abs(carried.trained["Dense_0"]["kernel"]).max() > 0
     assert bool(carried.shown) == (np.abs(held["Dense_0"]["kernel"]).max() == 0)

@@ -221,7 +221,9 @@ def test_evaluations_that_a_checkpoint_counts_on_come_back_from_the_table(cut, w
 def test_evaluations_that_are_nowhere_stop_the_run_in_a_line(cut):
     (cut.trial / ROWS).unlink()
     (cut.trial / LOGS[0]).unlink()
-    with pytest.raises(ValueError, match=rf"{ROWS}: is missing; .* first 2 rows; restore the file, or --over"):
+    with pytest.raises(
+        ValueError, match=rf"{ROWS}: is missing; .* first 2 rows; restore the file, or --over"
+    ):
         cut.resumed()
 
 
@@ -253,7 +255,9 @@ def test_checkpoints_do_not_grow_with_the_evaluations(tmp_path):
     given = arguments(written(tmp_path / "submission"), tmp_path, "x", max_global_steps=60)
     (outcome,) = run(**given, save_intermediate_checkpoints=True)
     sizes = [(Path(outcome.folder) / f"checkpoint_{step}.npz").stat().st_size for step in (10, 60)]
-    assert abs(sizes[1] - sizes[0]) < 64  # numbers with more digits; a row of evaluations has hundreds of bytes
+    assert (
+        abs(sizes[1] - sizes[0]) < 64
+    )  # numbers with more digits; a row of evaluations has hundreds of bytes
 
 
 def test_the_table_of_a_trial_that_has_ended_comes_back_too(cut, whole):
