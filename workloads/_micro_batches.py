@@ -72,13 +72,14 @@ def in_micro_batches(workload: Workload, count: int) -> Workload:
     def modelled(
         params, model_state, batch, key, train, update_batch_norm, use_running_average_bn, dropout_rate
     ):
-        said = update_batch_norm, use_running_average_bn, dropout_rate
-        assert model_fn is not None
+        def of_part(part, key):
+            assert model_fn is not None
+            said = update_batch_norm, use_running_average_bn, dropout_rate
+            return model_fn(params, model_state, part, key, train, *said)
+
         if not train:
-            return model_fn(params, model_state, batch, key, train, *said)
-        outputs, states = over_parts(
-            lambda part, key: model_fn(params, model_state, part, key, True, *said), batch, key
-        )
+            return of_part(batch, key)
+        outputs, states = over_parts(of_part, batch, key)
         kept = mean_state(states, model_state) if update_batch_norm else model_state
         return jax.tree.map(joined, outputs), kept
 

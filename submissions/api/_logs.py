@@ -329,7 +329,7 @@ def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
         "shortlist.data": _data(workload, spec),
         "shortlist.precision": spec.precision,
         "shortlist.micro_batches": spec.micro_batches,
-        "shortlist.matmul_precision": jax.config.jax_default_matmul_precision or "default",
+        "shortlist.matmul_precision": getattr(jax.config, "jax_default_matmul_precision", None) or "default",
         "shortlist.tuning_ruleset": spec.ruleset,
         "shortlist.command": environment.command() or " ".join(sys.orig_argv),
         **{f"version.{name}": version for name, version in environment.versions().items()},

@@ -25,10 +25,12 @@ VIT, RESNET, WMT, OGBG, CRITEO, SPEECH, LM = (
 
 
 def drawn(workload, seed=0):
-    """A model and a batch."""
+    """A model, none of whose layers is at 0 where gradients would be, and a batch."""
     key = jax.random.key(seed)
+    params, model_state = workload.init(key)
+    params = jax.tree.map(lambda x: x + 0.05 * jax.random.normal(key, x.shape), params)
     stream = workload.data.stream(workload.eval_splits["train"], key, workload.batch_size)
-    return *workload.init(key), next(stream), key
+    return params, model_state, next(stream), key
 
 
 def assert_same(found, expected):
