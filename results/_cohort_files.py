@@ -35,6 +35,7 @@ SCHEMA: Mapping[str, Any] = {
     "minimize": pl.Boolean, "validation_target": pl.Float64, "test_target": pl.Float64, "step_hint": pl.Int64,
     "max_runtime_seconds": pl.Float64, "steps": pl.Int64, "global_step": pl.List(pl.Int64),
     "submission_seconds": pl.List(pl.Float64), "cohort_seconds": pl.Float64, "loop": pl.String, "seed": pl.Int64,
+    "precision": pl.String, "micro_batches": pl.Int64,
     "optimizer": pl.String, "data": pl.String, "device": pl.String, "versions": pl.String, "command": pl.String,
 }  # fmt: skip
 # What the first versions wrote; the rest has come since.

@@ -27,6 +27,7 @@ def read_studies(path: Path) -> Results:
             f"{path}: no study here (no study.json); 'shortlist tune --study {path}' makes one"
         )
     trials, evals, left_out, about = [], [], [], {}
+    precisions: dict[str, Path] = {}  # and a folder of each
     next_id = 0
     for folder in folders:
         spec = studies.read_spec(folder)
@@ -54,10 +55,17 @@ def read_studies(path: Path) -> Results:
             )
         rows = rows.with_columns(trial_id=pl.int_range(next_id, next_id + len(rows), dtype=pl.Int64))
         next_id += len(rows)
+        for precision in rows["precision"].unique().sort():
+            precisions.setdefault(precision, folder)
         trials.append(_trials(rows, spec.name))
         evals += [_evals(part) for _, part in rows.group_by("metric", maintain_order=True)]
     if not trials:
         raise ValueError(f"{path}: no finished trials; 'shortlist tune --study {path}' trains them")
+    if len(precisions) > 1:
+        said = " and in ".join(f"{precision} ({where.name})" for precision, where in precisions.items())
+        raise ValueError(
+            f"{path}: holds trials computed in {said}, whose numbers are not comparable; keep them in folders apart"
+        )
     all_trials = pl.concat(trials)
     data = dict(all_trials.select("workload", "data").unique(maintain_order=True).iter_rows())
     return Results(

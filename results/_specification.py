@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from submissions.points import Point
+from workloads.arithmetic import Arithmetic
 
 FORMAT = 3
 ROLES = ("candidates", "baseline", "leave-one-out")
@@ -81,6 +82,7 @@ class StudySpec:
       grown: workload -> what was asked for before each time that it grew, as (points, repeats).
       sealed: every cohort says what it belongs to and has a checksum, so that one without is refused; False in older
         studies.
+      precision, micro_batches: how a step is computed, see `workloads.arithmetic.Arithmetic`.
       format: version of this layout.
     """
 
@@ -107,6 +109,8 @@ class StudySpec:
     blocks: Mapping[str, int] | None = None
     grown: Mapping[str, tuple[tuple[int, int], ...]] | None = None
     sealed: bool = False
+    precision: str = "float32"
+    micro_batches: int = 1
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -122,6 +126,10 @@ class StudySpec:
             )
         if self.seeding == "algoperf":
             self._check_algoperf()
+        try:
+            Arithmetic(self.precision, self.micro_batches)
+        except ValueError as error:
+            raise ValueError(f"study {self.name!r}: {error}") from None
         if not self.name.strip():
             raise ValueError("the study has no name; reports would have none to call it by")
         if not self.workloads:

@@ -194,8 +194,9 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     Columns: workload, cohort, repeat, point, hyperparameters (JSON), status, status_reason, diverged_step, metric,
     minimize, validation_target, test_target, step_hint, max_runtime_seconds, steps, global_step (list),
     "<role>/<metric>" (lists over evaluations, null after divergence), submission_seconds (list), cohort_seconds, loop
-    (one of `LOOPS`), seed, optimizer, data, device, versions (JSON), command. Only the submission loop knows
-    status_reason, submission_seconds and max_runtime_seconds; they are null elsewhere.
+    (one of `LOOPS`), precision and micro_batches (see `workloads.arithmetic`), seed, optimizer, data, device, versions
+    (JSON), command. Only the submission loop knows status_reason, submission_seconds and max_runtime_seconds; they are
+    null elsewhere.
 
     Raises:
       ValueError: a file cannot be read, has changed since it was written, or belongs to something else; its name is
@@ -235,8 +236,14 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
     trials = pl.concat(frames, how="diagonal_relaxed")
     # Studies from before the submission loop wrote any.
     absent = [pl.lit(None, SCHEMA[n]).alias(n) for n in OF_SUBMISSIONS if n not in trials.columns]
+    # Nor how they are computed.
+    as_written: dict[str, Any] = {"precision": "float32", "micro_batches": 1}
+    since = [
+        pl.col(name).fill_null(value) if name in trials.columns else pl.lit(value, SCHEMA[name]).alias(name)
+        for name, value in as_written.items()
+    ]
     loop = pl.col("loop").fill_null(LOOPS[0]) if "loop" in trials.columns else pl.lit(LOOPS[0]).alias("loop")
-    return trials.with_columns(*absent, loop), unsealed
+    return trials.with_columns(*absent, *since, loop), unsealed
 
 
 @dataclasses.dataclass(frozen=True)

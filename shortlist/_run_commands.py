@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from shortlist._arithmetic import MicroBatches, Precision
 from shortlist._interrupt import interruptible
 from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._output import print_json, print_table
@@ -153,6 +154,8 @@ def run(
     ] = False,
     skip_evals: Annotated[bool, typer.Option("--skip-evals/--no-skip-evals", help="Never evaluate.")] = False,
     framework: Annotated[Literal["jax", "pytorch"], typer.Option(help="Only jax can be run.")] = "jax",
+    precision: Precision = "float32",
+    micro_batches: MicroBatches = 1,
     pace: Pace = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     append_timestamp: IgnoredSwitch = None,
@@ -218,6 +221,8 @@ def run(
             save_checkpoints=save_checkpoints,
             save_intermediate_checkpoints=save_intermediate_checkpoints,
             skip_evals=skip_evals,
+            precision=precision,
+            micro_batches=micro_batches,
             progress=progress,
             say=lambda what: typer.echo(f"shortlist: {what}", err=True),
             stop=stop,

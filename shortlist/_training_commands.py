@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shortlist._arithmetic import MicroBatches, Precision
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points
 from shortlist._names import (
@@ -140,6 +141,8 @@ def tune(
         ),
     ] = "hashed",
     data_dir: DataDir = None,
+    precision: Precision = "float32",
+    micro_batches: MicroBatches = 1,
     pace: Pace = None,
     json: Json = False,
     **options: Any,
@@ -163,7 +166,8 @@ def tune(
             name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
             protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
             eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps,
-            cohort_size=cohort_size or width, shared_batches=not own_batches, seeding=seeding, **options,
+            cohort_size=cohort_size or width, shared_batches=not own_batches, seeding=seeding,
+            precision=precision, micro_batches=micro_batches, **options,
         )  # fmt: skip
         use_compilation_cache()
         before = len(studies.read_runs(study))

@@ -86,7 +86,7 @@ def dropout(
     uniform = (
         jax.random.bits(key, x.shape if shape is None else shape, jnp.uint16).astype(jnp.float32) * 2.0**-16
     )
-    return jnp.where(uniform >= rate, x / (1.0 - rate), 0.0)
+    return jnp.where(uniform >= rate, x / (1.0 - rate), 0.0).astype(x.dtype)
 
 
 def dense(layer: Layer, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:

@@ -51,6 +51,7 @@ class _Metadata(msgspec.Struct):
     ruleset: str | None = msgspec.field(name="shortlist.tuning_ruleset", default=None)
     own_name: str | None = msgspec.field(name="shortlist.workload", default=None)
     data: str | None = msgspec.field(name="shortlist.data", default=None)
+    precision: str = msgspec.field(name="shortlist.precision", default="float32")
 
     @property
     def is_ours(self) -> bool:
@@ -341,7 +342,10 @@ def _defined(trial: _Trial, version: str | None) -> BenchmarkWorkload | None:
 def _table(
     trials: Sequence[_Trial], versions: dict[str, str | None], rulesets: dict[str, Ruleset]
 ) -> pl.DataFrame:
-    rows = []
+    rows, precisions = [], {trial.metadata.precision: trial.folder.path for trial in trials}
+    if len(precisions) > 1:
+        said = " and in ".join(f"{precision} ({path})" for precision, path in sorted(precisions.items()))
+        raise ValueError(f"trials were computed in {said}, whose numbers are not comparable; keep them apart")
     for trial_id, trial in enumerate(trials):
         folder, own = trial.folder, trial.metadata
         version = None if own.is_ours else versions[folder.leaderboard]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from submissions.api._trial_spec import TrialSpec
 
 EVALUATIONS, MEASUREMENTS = "eval_measurements.csv", "measurements.csv"
+KEPT = "evaluations.jsonl"  # the same evaluations, for checkpoints to count on
 
 # What tools that read logs look for.
 FACTS = (
@@ -144,6 +145,17 @@ class TrialLogs:
             self._drop_after(file, global_step)
         return mended
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The evaluations that the table of them holds, as they were when they were made.
+
+        Raises:
+          ValueError: it is no such table.
+        """
+        return [
+            {name: _value(text) for name, text in row.items() if text}
+            for row in read_rows(self.folder / EVALUATIONS)
+        ]
+
     def _drop_after(self, file: Path, global_step: int) -> None:
         header = _header(file)
         if header is not None:
@@ -247,6 +259,11 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _value(text: str) -> float | int:
+    """What a table has as a text; see `_text`."""
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
 def _is_made(row: Mapping[str, str], steps: int) -> bool:
     """Whether a row belongs to the first steps. A submission's scalars carry the number of steps before theirs."""
     evaluated = bool(row.get("accumulated_eval_time"))
@@ -310,6 +327,9 @@ def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
         "device_count": jax.local_device_count(),
         "shortlist.workload": spec.workload,
         "shortlist.data": _data(workload, spec),
+        "shortlist.precision": spec.precision,
+        "shortlist.micro_batches": spec.micro_batches,
+        "shortlist.matmul_precision": getattr(jax.config, "jax_default_matmul_precision", None) or "default",
         "shortlist.tuning_ruleset": spec.ruleset,
         "shortlist.command": environment.command() or " ".join(sys.orig_argv),
         **{f"version.{name}": version for name, version in environment.versions().items()},

@@ -7,6 +7,7 @@ v1.0; Dahl et al. 2023, arXiv:2306.07179, section 4). docs/run.md lists where th
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import jax
 import submissions.api.loading as loading
 from submissions import api
 from submissions.api import _inputs, checkpoints
-from submissions.api._logs import TrialLogs
+from submissions.api._logs import KEPT, TrialLogs
 from submissions.api._schedule import Schedule, diverged
 from submissions.api._trial_spec import Attendant, TrialOutcome, TrialSpec
 from submissions.api.failures import Refused, calling
+from submissions.api.row_file import Mark, RowFile
 from submissions.api.training import Training
 from submissions.statuses import Status
 
@@ -38,11 +40,14 @@ class _Trial:
             submission = loading.load(spec.submission_path)
         try:
             workload = api.algoperf_workload(spec.workload_to_load, spec.data_dir, submission.device_axis)
+            if hasattr(workload, "by"):  # ours
+                workload = workload.by(spec.arithmetic)
         except ValueError as error:
             raise Refused(str(error)) from error
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)
         self.schedule = Schedule.of(spec, workload)
         self.logs = TrialLogs(self.folder, resume=spec.resume)
+        self.rows = RowFile(self.folder / KEPT)
         with calling("get_batch_size"):
             batch_size = loading.batch_size(
                 submission,
@@ -50,6 +55,10 @@ class _Trial:
                 _inputs.base_workload(spec.workload),
                 default=getattr(workload, "batch_size", None),
             )
+        try:
+            spec.arithmetic.check_batch(spec.workload, batch_size, jax.local_device_count())
+        except ValueError as error:
+            raise Refused(str(error)) from error
         self.training = Training(
             submission,
             workload,
@@ -136,12 +145,14 @@ class _Trial:
         training.eval_results.append((training.global_step, row))
         self.logs.evaluation(row)
         if spec.save_checkpoints:
+            self.rows.add(row)
             self._save()
         clock.accumulated_logging_time += time.time() - now
         return spec.save_checkpoints
 
     def _save(self) -> None:
         arrays, kept = self.training.saved()
+        kept["evaluations"] = self.rows.mark._asdict()
         keep_others = self.spec.save_intermediate_checkpoints
         checkpoints.save(self.folder, self.training.global_step, arrays, kept, keep_others, self._owner())
         self.attendant.saved()
@@ -184,13 +195,34 @@ class _Trial:
         except ValueError as error:
             raise Refused(f"{error}; delete the file to train this trial anew, or --overwrite") from error
         try:
-            training.restore(arrays, kept)
+            training.restore(arrays, kept, self._evaluations(kept))
+        except Refused:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise checkpoints.Damaged(f"{file}: damaged (its header: {error})") from error
         # More steps may be asked for than were made.
         training.clock.training_complete &= training.gave_up or self.schedule.all_steps_made(
             training.global_step
         )
+
+    def _evaluations(self, kept: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+        """Those that a checkpoint counts on, behind which others will be added."""
+        if "evaluations" not in kept:  # the first versions held them all in every checkpoint
+            evaluations = [(int(step), dict(row)) for step, row in kept["eval_results"]]
+            self.rows.replace([row for _, row in evaluations])
+            return evaluations
+        mark = Mark.of(kept["evaluations"])
+        try:
+            rows = self.rows.read(mark)
+        except ValueError as error:
+            # The table that people read says the same, and a checksum says whether it does.
+            try:
+                self.rows.replace(self.logs.evaluations())
+                rows = self.rows.read(mark)
+            except ValueError:
+                raise Refused(f"{error}; restore the file, or --overwrite the trial") from error
+            self.attendant.say(f"{error}; they are restored from the table of evaluations")
+        return [(row["global_step"], row) for row in rows]
 
     def _stop(self, saved: bool) -> TrialOutcome:
         """Saves what was made since the last checkpoint, and ends."""

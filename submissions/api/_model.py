@@ -20,6 +20,7 @@ class Model:
 
     name: str
     workload: Workload
+    _computed: Workload  # as it is trained: by the arithmetic that was asked for
 
     def _set_model(self, params: Any, model_state: Any) -> None:
         """Learns the containers of the workload's trees.
@@ -78,8 +79,8 @@ class Model:
         own = self._params.from_dict(params)
         batch = self._fields.of_model(augmented_and_preprocessed_input_batch)
         dropout_rate = self.workload.dropout_rate if dropout_rate is None else dropout_rate
-        if self.workload.model_fn is not None:
-            outputs, new = self.workload.model_fn(
+        if self._computed.model_fn is not None:
+            outputs, new = self._computed.model_fn(
                 own, state, batch, key, train, bool(update_batch_norm), use_running_average_bn, dropout_rate
             )
             return outputs, model_state if new is state else self._seen_state(new)
@@ -97,11 +98,11 @@ class Model:
         return outputs, self._seen_state(new)
 
     def _apply(self, params: Any, state: Any, batch: Any, key: Any, train: bool, dropout_rate: Any) -> Any:
-        apply = self.workload.apply
+        apply = self._computed.apply
         if apply is not None:
             return apply(params, state, batch, key, train, dropout_rate)
         regularization = Regularization(dropout_rate=dropout_rate)
-        loss, state = self.workload.loss(params, state, batch, key, train, regularization)
+        loss, state = self._computed.loss(params, state, batch, key, train, regularization)
         return jnp.reshape(loss, (1,)), state
 
     def loss_fn(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from submissions.statuses import Status
+from workloads.arithmetic import Arithmetic
 from workloads.installed import PREFIX
 
 Ruleset = Literal["external", "self-tuning"]
@@ -35,6 +36,7 @@ class TrialSpec:
       imagenet_v2_data_dir: test images of AlgoPerf's ImageNet workloads.
       flags: what was asked for, to be written down.
       submission_sha256: of the submission's own files, see `loading.fingerprint`; None where nobody knows.
+      precision, micro_batches: see `workloads.arithmetic.Arithmetic`.
       workload_file: the user's own that registers the workload; None: it is known by its name.
     """
 
@@ -56,6 +58,13 @@ class TrialSpec:
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     submission_sha256: str | None = None
     workload_file: str | None = None
+    precision: str = "float32"
+    micro_batches: int = 1
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How its steps are computed."""
+        return Arithmetic(self.precision, self.micro_batches)
 
     @property
     def workload_to_load(self) -> str:

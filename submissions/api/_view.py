@@ -16,8 +16,10 @@ from submissions.api._fields import Seen
 from submissions.api._install import spec as spec_in_force
 from submissions.api._model import Model, typed
 from workloads import Workload, batch_shapes
+from workloads.arithmetic import Arithmetic, computed
 from workloads.evaluation import Evaluator
 
+AS_WRITTEN = Arithmetic()
 ROLES = {"train": "train", "eval_train": "train", "validation": "validation", "test": "test"}
 
 
@@ -42,6 +44,8 @@ class View(Facts, Model):
       batch_size: its own batch size, for submissions that have no answer to its name.
       eval_period: its steps between evaluations.
       project_params(params): the parameters after the workload's constraint, to be applied after every update.
+      arithmetic: how `model_fn` computes; evaluations are as the workload is written.
+      by(arithmetic): a view that computes otherwise.
       device_axis: whether parameters, model state and batches have a leading axis over devices.
 
     Where AlgoPerf has numbers of its own these are None for workloads that have none: no clock, no target.
@@ -49,9 +53,10 @@ class View(Facts, Model):
 
     device_axis = False
 
-    def __init__(self, workload: Workload) -> None:
+    def __init__(self, workload: Workload, arithmetic: Arithmetic = AS_WRITTEN) -> None:
         super().__init__()
-        self.workload = workload
+        self.workload, self.arithmetic = workload, arithmetic
+        self._computed = computed(workload, arithmetic)
         self.name = workload.name
         self.batch_size = workload.batch_size
         self.eval_period = workload.eval_period
@@ -59,6 +64,14 @@ class View(Facts, Model):
         self._set_model(params, model_state)
         self._set_parameter_facts(self._params.to_dict(params))
         self._evaluator = Evaluator(workload)
+
+    def by(self, arithmetic: Arithmetic) -> View:
+        """A view whose `model_fn` computes by such arithmetic; this one, where it does.
+
+        Raises:
+          ValueError: the workload cannot be computed so.
+        """
+        return self if arithmetic == self.arithmetic else type(self)(self.workload, arithmetic)
 
     # Data and evaluation, which the rules keep submissions from.
 
@@ -186,8 +199,8 @@ class DeviceAxisView(View):
     device_axis = True
     _dropout_rate: Any = 0.0
 
-    def __init__(self, workload: Workload) -> None:
-        super().__init__(workload)
+    def __init__(self, workload: Workload, arithmetic: Arithmetic = AS_WRITTEN) -> None:
+        super().__init__(workload, arithmetic)
         graphs = any(hasattr(field, "n_node") for field in batch_shapes(workload).values())
         if graphs and jax.local_device_count() > 1:
             raise ValueError(

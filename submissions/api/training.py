@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -180,7 +180,10 @@ class Training:
         return {name: value if isinstance(value, int) else float(value) for name, value in found.items()}
 
     def saved(self) -> tuple[Any, dict[str, Any]]:
-        """All that goes on: a tree of arrays, and JSON. What a submission keeps outside its arrays is not in it."""
+        """What goes on beside `eval_results`: a tree of arrays, and JSON.
+
+        What a submission keeps outside its arrays is not in it.
+        """
         arrays = (self.params, self.model_state, self.optimizer_state[0])
         return arrays, {
             "trial": dataclasses.asdict(self.clock),
@@ -188,17 +191,18 @@ class Training:
             "batches": self._queue.taken,
             "first_step_seconds": self.first_step_seconds,
             "gave_up": self.gave_up,
-            "eval_results": self.eval_results,
         }
 
-    def restore(self, arrays: Any, kept: Mapping[str, Any]) -> None:
-        """Goes on from what `saved` gave.
+    def restore(
+        self, arrays: Any, kept: Mapping[str, Any], eval_results: Iterable[tuple[int, Mapping[str, Any]]]
+    ) -> None:
+        """Goes on from what `saved` gave, and from the evaluations of that time.
 
         Raises:
           KeyError, TypeError, ValueError: `kept` is not what it gave; nothing has changed then.
         """
         clock = Clock(**kept["trial"])
-        eval_results = [(int(step), dict(row)) for step, row in kept["eval_results"]]
+        evaluated = [(int(step), dict(row)) for step, row in eval_results]
         global_step, batches = int(kept["global_step"]), int(kept["batches"])
         first_step_seconds = float(kept["first_step_seconds"])
         if not global_step >= 0 or not batches >= 0 or not math.isfinite(first_step_seconds):
@@ -206,7 +210,7 @@ class Training:
         self.params, self.model_state, state = arrays
         self.optimizer_state = (state, *self.optimizer_state[1:])
         self.global_step, self.first_step_seconds = global_step, first_step_seconds
-        self.eval_results, self.clock = eval_results, clock
+        self.eval_results, self.clock = evaluated, clock
         self.gave_up = bool(kept.get("gave_up", False))  # older checkpoints do not say it
         if clock.last_eval_time:
             clock.last_eval_time = time.time()  # that of another process says nothing in this one

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
@@ -202,6 +203,61 @@ def test_evaluations_come_back_from_the_checkpoint(cut, whole, name, damage):
     (said,) = cut.said
     assert said.startswith(f"{cut.trial / name}: ")
     assert "restored from the checkpoint" in said
+
+
+ROWS = "evaluations.jsonl"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, truncated, garbage, empty, flipped])
+def test_evaluations_that_a_checkpoint_counts_on_come_back_from_the_table(cut, whole, damage):
+    damage(cut.trial / ROWS)
+    outcome = cut.resumed()
+    same_numbers(whole.folder, outcome.folder)
+    (said,) = cut.said
+    assert said.startswith(f"{cut.trial / ROWS}: ")
+    assert said.endswith("they are restored from the table of evaluations")
+
+
+def test_evaluations_that_are_nowhere_stop_the_run_in_a_line(cut):
+    (cut.trial / ROWS).unlink()
+    (cut.trial / LOGS[0]).unlink()
+    with pytest.raises(
+        ValueError, match=rf"{ROWS}: is missing; .* first 2 rows; restore the file, or --over"
+    ):
+        cut.resumed()
+
+
+def test_evaluations_behind_the_checkpoint_are_made_again(cut, whole):
+    with (cut.trial / ROWS).open("a") as lines:
+        lines.write('{"global_step": 20}\n{"half a li')
+    same_numbers(whole.folder, cut.resumed().folder)
+    assert cut.said == []
+    rows = [json.loads(line) for line in (cut.trial / ROWS).read_text().splitlines()]
+    assert [row["global_step"] for row in rows] == [1, 10, 20]
+
+
+def test_a_checkpoint_of_the_first_versions_is_gone_on_with(cut, whole):
+    file = cut.trial / "checkpoint_10.npz"
+    with np.load(file) as stored:
+        fields = dict(stored)
+    header = json.loads(fields["header"].tobytes())
+    del header["kept"]["evaluations"]
+    rows = [json.loads(line) for line in (cut.trial / ROWS).read_text().splitlines()]
+    header["kept"]["eval_results"] = [[row["global_step"], row] for row in rows]
+    fields["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(file, **fields)
+    (cut.trial / ROWS).unlink()
+    same_numbers(whole.folder, cut.resumed().folder)
+    assert cut.said == []
+
+
+def test_checkpoints_do_not_grow_with_the_evaluations(tmp_path):
+    given = arguments(written(tmp_path / "submission"), tmp_path, "x", max_global_steps=60)
+    (outcome,) = run(**given, save_intermediate_checkpoints=True)
+    sizes = [(Path(outcome.folder) / f"checkpoint_{step}.npz").stat().st_size for step in (10, 60)]
+    assert (
+        abs(sizes[1] - sizes[0]) < 64
+    )  # numbers with more digits; a row of evaluations has hundreds of bytes
 
 
 def test_the_table_of_a_trial_that_has_ended_comes_back_too(cut, whole):

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from submissions.api import checkpoints
+from submissions.api.row_file import Mark, RowFile
 from tuning.engine import _evaluation, _programs, _sharding
 from tuning.engine._feeds import Batches, Rows, feed_of, reads_on_host
 from tuning.engine._programs import Compile
@@ -185,9 +186,8 @@ class Stepwise:
         rows.append(self.evaluate(inputs, state, number))
         state = self.observe(inputs, state, rows[-1])
         if self.checkpoint is not None:
-            kept = {"rows": [{name: np.asarray(x).tolist() for name, x in row.items()} for row in rows]}
-            self.checkpoint.mkdir(parents=True, exist_ok=True)
-            steps = number * self.training.eval_period
+            self._kept.add({name: np.asarray(x).tolist() for name, x in rows[-1].items()})
+            steps, kept = number * self.training.eval_period, {"evaluations": self._kept.mark._asdict()}
             checkpoints.save(self.checkpoint, steps, state, kept, keep_others=False)
         return state
 
@@ -197,9 +197,20 @@ class Stepwise:
         if file is None:
             return None
         state, kept = checkpoints.restore(file, like)
-        rows += [{name: np.asarray(x, np.float32) for name, x in row.items()} for row in kept["rows"]]
+        if "evaluations" in kept:
+            found = self._kept.read(Mark.of(kept["evaluations"]))
+        else:  # the first versions held them all in every checkpoint
+            found = kept["rows"]
+            self._kept.replace(found)
+        rows += [{name: np.asarray(x, np.float32) for name, x in row.items()} for row in found]
         done = len(rows) - (1 if self.training.evaluation.at_start else 0)
         return state, done
+
+    @functools.cached_property
+    def _kept(self) -> RowFile:
+        """The evaluations so far, for checkpoints to count on."""
+        assert self.checkpoint is not None
+        return RowFile(self.checkpoint / "evaluations.jsonl")
 
     def _measured(
         self, inputs: Inputs, params: Any, model_state: Any, fine: np.ndarray

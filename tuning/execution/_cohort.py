@@ -84,6 +84,8 @@ def _rows(
             "submission_seconds": pl.Series([None] * count, dtype=pl.List(pl.Float64)),
             "cohort_seconds": seconds,
             "loop": "population",
+            "precision": spec.precision,
+            "micro_batches": spec.micro_batches,
             "seed": spec.seed,
             "optimizer": spec.optimizer,
             "data": str(workload.data.provenance),

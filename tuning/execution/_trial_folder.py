@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
@@ -28,6 +28,8 @@ _FLAGS = {
     "stop_at_targets": "stop_at_targets",
     "skip_evals": "skip_evals",
     "max_global_steps": "max_global_steps",
+    "precision": "precision",
+    "micro_batches": "micro_batches",
     "submission_sha256": "submission (SHA-256 of its own files)",
 }
 _Read = TypeVar("_Read")
@@ -102,6 +104,28 @@ def check_same(spec: TrialSpec, ended: TrialOutcome | None) -> None:
             f"{file}: trial {spec.trial} was begun with other flags: {said}. Ask for the same, for another "
             "--experiment-name, or --overwrite to train it anew"
         )
+
+
+def check_arithmetic(asked: TrialSpec, trials: Iterable[Path]) -> None:
+    """Accepts how steps are computed in an experiment: alike in all of its trials of a workload.
+
+    Args:
+      asked: what is asked now.
+      trials: folders of trials that stay.
+
+    Raises:
+      ValueError: one was computed otherwise.
+    """
+    for folder in trials:
+        if (folder / SPEC).is_file() and (begun := read_spec(folder / SPEC)).arithmetic != asked.arithmetic:
+            raise ValueError(
+                f"{folder / SPEC}: trained with {_said(begun)}, now {_said(asked)}; numbers of both are not to be "
+                "mixed: ask for the same, or for another --experiment-name"
+            )
+
+
+def _said(spec: TrialSpec) -> str:
+    return f"--precision {spec.precision} --micro-batches {spec.micro_batches}"
 
 
 def with_last_evaluation(outcome: TrialOutcome) -> TrialOutcome:

@@ -17,6 +17,7 @@ from results import studies
 from results.studies import StudySpec
 from submissions.api import TrialOutcome, evaluations, workload_folder
 from submissions.points import Point
+from workloads.arithmetic import Arithmetic
 from workloads.benchmarks import BENCHMARKS, benchmark, minimizes
 from workloads.data import reading
 from workloads.data.files import write_atomically
@@ -60,6 +61,7 @@ class RunRecord:
         steps: int | None,
         eval_period: int | None,
         data_dir: str | None,
+        arithmetic: Arithmetic,
     ) -> RunRecord:
         """The record of a run, of which nothing is written yet.
 
@@ -69,7 +71,7 @@ class RunRecord:
           workload: its name.
           points: of all trials; None under the self-tuning ruleset.
           search_space: where they come from.
-          seed, steps, eval_period, data_dir: of the run.
+          seed, steps, eval_period, data_dir, arithmetic: of the run.
         """
         study = STUDY.fullmatch(experiment.name)
         name = experiment.parent.name if study else experiment.name
@@ -90,6 +92,8 @@ class RunRecord:
             steps=steps,
             eval_period=eval_period,
             draws=draws if points is not None else None,
+            precision=arithmetic.precision,
+            micro_batches=arithmetic.micro_batches,
         )
         folder = experiment / studies.RECORD / workload_folder(workload)
         return cls(folder, spec, int(study[1]) if study else 0, data_dir)
@@ -154,6 +158,8 @@ class RunRecord:
             "submission_seconds": [_finite(row["accumulated_submission_time"]) for row in rows],
             "cohort_seconds": outcome.score,
             "loop": "submission",
+            "precision": facts.get("shortlist.precision"),
+            "micro_batches": facts.get("shortlist.micro_batches"),
             "seed": self.spec.seed,
             "optimizer": self.spec.optimizer,
             "data": facts["shortlist.data"],

@@ -11,7 +11,7 @@ import dataclasses
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from tuning.execution import _packaged, _run_points, _trial_folder, _trial_proce
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from tuning.execution.stopping import Stop
+from workloads.arithmetic import Arithmetic
 from workloads.data import reading
 from workloads.data.files import sweep
 
@@ -56,6 +57,8 @@ def run(
     save_checkpoints: bool = True,
     save_intermediate_checkpoints: bool = False,
     skip_evals: bool = False,
+    precision: str = "float32",
+    micro_batches: int = 1,
     isolated: bool = True,
     flags: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -89,6 +92,8 @@ def run(
       save_checkpoints: after every evaluation and at the end.
       save_intermediate_checkpoints: keep all of them.
       skip_evals: evaluate never; then the runtime budget is never looked at either.
+      precision, micro_batches: how steps are computed, see `workloads.arithmetic.Arithmetic`: in the workload's model
+        and loss, so that it serves every submission. Not for `algoperf-installed/` ones, which compute as they do.
       isolated: a process per trial. Without, trials run in this one, which sees workloads that it registered itself.
       flags: to be written into flags_<p>.json; by default these arguments.
       progress: called as progress(what, steps done, steps asked for).
@@ -107,11 +112,7 @@ def run(
     """
     given = {n: v for n, v in locals().items() if n not in ("progress", "flags", "say", "stop")}
     attendant = _Attendant(progress, say, stop or Stop())
-    self_tuning = tuning_ruleset in ("self-tuning", "self")
-    if not self_tuning and tuning_ruleset != "external":
-        raise ValueError(
-            f"tuning_ruleset is {tuning_ruleset!r}; allowed: external, self-tuning (or self, as AlgoPerf spells it)"
-        )
+    self_tuning = _is_self_tuning(tuning_ruleset)
     if (submission_path is None) == (optimizer is None) or optimizer == "":
         raise ValueError("give either a submission_path or an optimizer")
     submission = None if submission_path is None else loading.submission_file(submission_path)
@@ -129,6 +130,7 @@ def run(
     _check(experiment_name, rng_seed, data_dir, imagenet_v2_data_dir, overwrite, resume)
     first, end = _slice(self_tuning, num_tuning_trials, hparam_start_index, hparam_end_index)
     workload = workloads.recorded_name(workload)
+    arithmetic = _arithmetic(workload, precision, micro_batches)
     workloads.entry(workload)  # refuses unknown names
     own = workloads.own_file(workload)
     experiment = Path(experiment_dir).expanduser() / experiment_name
@@ -160,36 +162,36 @@ def run(
         points = None if planned is None else planned.points
         written = flags if flags is not None else {name: _plain(value) for name, value in given.items()}
         copy = studies.workload_copy(experiment / studies.RECORD / folder.name, workload)
-        specs = {
-            trial: TrialSpec(
-                submission_path=str(submission or experiment / _packaged.FOLDER / "submission.py"),
-                workload=workload,
-                folder=str(path),
-                trial=trial,
-                seed=seed_of_trial(seed, trial),
-                hyperparameters=None if points is None else points[trial - 1],
-                data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
-                max_global_steps=max_global_steps,
-                eval_period_steps=eval_period_steps,
-                stop_at_targets=stop_at_targets,
-                skip_evals=skip_evals,
-                save_checkpoints=save_checkpoints,
-                save_intermediate_checkpoints=save_intermediate_checkpoints,
-                resume=resume,
-                imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
-                flags=dict(written),
-                submission_sha256=digest,
-                workload_file=None if own is None else own.path,
-            )
-            for trial, path in folders.items()
-        }
+        asked = TrialSpec(
+            submission_path=str(submission or experiment / _packaged.FOLDER / "submission.py"),
+            workload=workload,
+            folder="",
+            trial=0,
+            seed=seed,
+            data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
+            max_global_steps=max_global_steps,
+            eval_period_steps=eval_period_steps,
+            stop_at_targets=stop_at_targets,
+            skip_evals=skip_evals,
+            save_checkpoints=save_checkpoints,
+            save_intermediate_checkpoints=save_intermediate_checkpoints,
+            resume=resume,
+            imagenet_v2_data_dir=None if imagenet_v2_data_dir is None else str(imagenet_v2_data_dir),
+            flags=dict(written),
+            submission_sha256=digest,
+            workload_file=None if own is None else own.path,
+            precision=precision,
+            micro_batches=micro_batches,
+        )
+        specs = _of_trials(asked, folders, points)
         if not overwrite:
             for trial, spec in specs.items():
                 _trial_folder.check_same(spec, ended[trial])
+        stay = set(reading.matching(folder, "trial_*")) - set(folders.values() if overwrite else ())
+        _trial_folder.check_arithmetic(asked, stay)
         if made is not None:
             _packaged.check(made, experiment, folders.values())
         if own is not None:
-            stay = set(reading.matching(folder, "trial_*")) - set(folders.values() if overwrite else ())
             kept_files.check_workload(copy.parents[1], workload, own, any(map(_has_begun, stay)))
         # Nothing was written so far but locks; from here on the run is what was asked for.
         if overwrite:
@@ -215,6 +217,7 @@ def run(
             steps=max_global_steps,
             eval_period=eval_period_steps,
             data_dir=None if data_dir is None else str(data_dir),
+            arithmetic=arithmetic,
         )
         if own is not None:
             kept_files.keep_workload(
@@ -227,10 +230,7 @@ def run(
         outcomes = []
         for trial, spec in specs.items():
             if trial not in missing:
-                outcome = ended[trial]
-                assert outcome is not None
-                if not record.holds(trial):
-                    record.add(outcome)
+                outcome = _recorded(ended[trial], record)
             elif attendant.is_to_stop():
                 break
             else:
@@ -260,6 +260,30 @@ class _Attendant(api.Attendant):
 
     def is_to_stop(self) -> bool:
         return self.stop.is_set()
+
+
+def _of_trials(
+    asked: TrialSpec, folders: Mapping[int, Path], points: Sequence[Mapping[str, Any]] | None
+) -> dict[int, TrialSpec]:
+    """What is asked of each trial: what is asked of all, in a folder, with a seed and at a point of its own."""
+    return {
+        trial: dataclasses.replace(
+            asked,
+            folder=str(path),
+            trial=trial,
+            seed=seed_of_trial(asked.seed, trial),
+            hyperparameters=None if points is None else points[trial - 1],
+        )
+        for trial, path in folders.items()
+    }
+
+
+def _recorded(outcome: TrialOutcome | None, record: RunRecord) -> TrialOutcome:
+    """A trial that has ended before, and has a row in the record."""
+    assert outcome is not None
+    if not record.holds(outcome.trial):
+        record.add(outcome)
+    return outcome
 
 
 def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: _Attendant) -> TrialOutcome:
@@ -334,6 +358,24 @@ def _has_begun(folder: Path) -> bool:
     """Whether a trial has evaluated, or has ended otherwise than by a crash."""
     ended = _trial_folder.read_outcome(folder)
     return bool(evaluations(folder)) or (ended is not None and ended.status != "crashed")
+
+
+def _is_self_tuning(ruleset: str) -> bool:
+    if ruleset not in ("external", "self-tuning", "self"):
+        raise ValueError(
+            f"tuning_ruleset is {ruleset!r}; allowed: external, self-tuning (or self, as AlgoPerf spells it)"
+        )
+    return ruleset != "external"
+
+
+def _arithmetic(workload: str, precision: str, micro_batches: int) -> Arithmetic:
+    arithmetic = Arithmetic(precision, micro_batches)
+    if workload.startswith(api.INSTALLED) and arithmetic != Arithmetic():
+        raise ValueError(
+            f"{workload}: an installed AlgoPerf computes its steps itself; leave precision and micro_batches out, or "
+            "run on the native workload"
+        )
+    return arithmetic
 
 
 def _check_ruleset(self_tuning: bool, space: Any, submission: Path | None) -> None:

@@ -16,6 +16,7 @@ from results.studies import StudySpec
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import train_cohort
 from tuning.execution.jobs import Done, Job
+from workloads.arithmetic import Arithmetic, computed
 from workloads.own_files import OwnFile, is_file_form, parts
 
 
@@ -125,11 +126,14 @@ def population(
     programs = spec.programs[name]
     evaluation = spec.eval_period, spec.eval_batches, spec.eval_at_start
     how = spec.shared_batches, programs.width, programs.side_by_side
+    arithmetic = Arithmetic(spec.precision, spec.micro_batches)
     # Everything that is not an array.
-    key = (name, file), data_dir, spec.optimizer, source, spec.steps, evaluation, how
+    key = (name, file), data_dir, spec.optimizer, source, spec.steps, evaluation, how, arithmetic
     with kept.lock:
         if key not in kept.populations:
             loaded = load(name, data_dir, kept, file, copy) if isinstance(workload, str) else workload
+            arithmetic.check_batch(name, loaded.batch_size, 1)  # devices share trials, not batches
+            loaded = computed(loaded, arithmetic)
             steps = spec.steps or loaded.step_hint
             kept.populations[key] = Population(
                 loaded,
@@ -157,7 +161,7 @@ def load(
       copy: where the study keeps that file.
     """
     for key, engine in list(kept.populations.items()):
-        if key[:2] == ((name, file), data_dir):
+        if key[:2] == ((name, file), data_dir) and key[-1] == Arithmetic():
             return engine.workload
     where = name if file is None else f"{file.where(copy)}:{name}"
     return workloads.load(where, None if data_dir is None else Path(data_dir))

@@ -34,6 +34,8 @@ def plan(
     eval_batches: int | None = None,
     eval_at_start: bool | None = None,
     title: str | None = None,
+    precision: str = "float32",
+    micro_batches: int = 1,
     **options: Any,
 ) -> StudySpec:
     """The specification of a study in which every workload gets the same strategy.
@@ -49,6 +51,7 @@ def plan(
       repeats, seed, seeding, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see
         `StudySpec`.
       title: how reports call it; the strategy's own by default.
+      precision, micro_batches: see `StudySpec`.
       options: what the strategy's row takes, such as space, weight_decay, grid, points; None is as not given.
 
     Raises:
@@ -102,6 +105,8 @@ def plan(
         seeding=seeding,
         cohort_size=cohort_size,
         shared_batches=shared_batches,
+        precision=precision,
+        micro_batches=micro_batches,
         **dataclasses.asdict(agreed),
     )
 

@@ -106,7 +106,9 @@ def _packed(counts: jax.Array, total: int, rows: int) -> tuple[jax.Array, _Place
     """Counts with the padding graphs' behind them, and where the entries lie in the order of the graphs."""
     graphs = counts.shape[0]
     counts = counts.astype(jnp.int32)
-    padded = jnp.pad(counts, (0, rows - graphs)).at[graphs].set(total - jnp.sum(counts))
+    # Not written into zeros by `at[graphs].set`: where rows are split over devices, XLA has every device write.
+    left, none = total - jnp.sum(counts, keepdims=True), jnp.zeros(rows - graphs - 1, jnp.int32)
+    padded = jnp.concatenate([counts, left, none])
     graph = graph_of(padded, total)
     place = jnp.arange(total) - (jnp.cumsum(padded) - padded)[graph]
     real = graph < graphs

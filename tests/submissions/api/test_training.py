@@ -114,7 +114,7 @@ def test_what_was_saved_goes_on_with_the_next_batch_and_key():
     saved = whole.saved()
     whole.step()
     other, others = training(None)
-    other.restore(*saved)
+    other.restore(*saved, eval_results=[])
     other.step()
     assert other.saved()[1]["batches"] == 2
     np.testing.assert_array_equal(others["update", 1], keys["update", 1])
