@@ -78,8 +78,8 @@ class Base:
       stand_in: options -> generated data of the full scale's shapes, for who has not the data set.
       batch_size: of AlgoPerf's baseline submission.
       sums: for measures that are sums over examples; None: of the losses alone.
-      measure: (options, model) -> measure, where it is none of these.
-      measure_on: (options, model, source) -> measure, where the data are needed for it, such as for words of tokens.
+      measure: (options, model, source) -> measure, where it is none of these. Some need the data, such as for the words
+        of tokens.
       read: the data set's own files; None where there is no reader yet.
       beside: (options, data_dir) -> options that files beside the data decide, such as the tokenizer's; None: none do.
       variants: name -> options that differ.
@@ -101,8 +101,7 @@ class Base:
     stand_in: Callable[[Any], Source]
     batch_size: int
     sums: Sums | None = None
-    measure: Callable[[Any, Model], Measure] | None = None
-    measure_on: Callable[[Any, Model, Source], Measure] | None = None
+    measure: Callable[[Any, Model, Source], Measure] | None = None
     read: Reader | None = None
     beside: Callable[[Any, pathlib.Path], Any] | None = None
     variants: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)

@@ -7,7 +7,6 @@ import importlib
 import pathlib
 from typing import Any
 
-from workloads._measure import Measure
 from workloads._source import Source
 from workloads._workload import Metric, Workload
 from workloads.algoperf._base import Base, Model, Scale
@@ -120,16 +119,10 @@ def _workload(name: str, table: Base, plain: str, options, data: Source, note: s
         data=data,
         metric=Metric(defined.metric, minimize=defined.minimize),
         loss_type=table.loss_type,
-        measure=_measure(table, options, model, data),
+        measure=table.measure(options, model, data) if table.measure else None,
         eval_splits={role: role for role in ("train", "validation", "test") if role in splits},
         model_fn=model.model_fn,
         dropout_rate=table.dropout_rate,
         output_layer=table.output_layer,
         **facts,
     )
-
-
-def _measure(table: Base, options, model: Model, data: Source) -> Measure | None:
-    if table.measure_on:
-        return table.measure_on(options, model, data)
-    return table.measure(options, model) if table.measure else None

@@ -17,7 +17,7 @@ import numpy as np
 from flax import linen as nn
 
 from workloads._measure import Measure, Totals, means
-from workloads._source import ResidentData
+from workloads._source import ResidentData, Source
 from workloads.algoperf import _classes, _finewebedu, _linen
 from workloads.algoperf._base import Base, Model, Scale
 from workloads.algoperf._shaped import shaped
@@ -159,7 +159,7 @@ def _model(options: Options) -> Model:
     return _linen.model(Decoder(options), lambda: (jnp.zeros((1, options.length), jnp.int32),))
 
 
-def _measure(options: Options, model: Model) -> Measure:
+def _measure(options: Options, model: Model, source: Source) -> Measure:
     def accumulate(params: Any, model_state: Any, batch: Any, key: Any) -> Totals:
         outputs, _ = model.model_fn(params, model_state, batch, key, False, False, None, 0.0)
         return dict(_classes.sums(outputs, batch))

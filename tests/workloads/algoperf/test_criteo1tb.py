@@ -219,7 +219,7 @@ def test_loss_is_scikit_learns_and_knows_no_smoothing():
 
 
 def test_measure_adds_batches_in_float64_on_the_host_and_in_float32_in_a_program():
-    measure = BASE.measure(narrow(), BASE.model(narrow()))
+    measure = BASE.measure(narrow(), BASE.model(narrow()), BASE.stand_in(narrow()))
     million = {"loss": jnp.float32(2**24), "examples": jnp.float32(2**24)}
     one = {"loss": jnp.float32(1), "examples": jnp.float32(1)}
     total = measure.merge(measure.merge(million, one), one)
@@ -237,7 +237,7 @@ def test_padding_rows_change_nothing():
         "targets": np.concatenate([batch["targets"], np.ones(2, np.float32)]),
         "weights": np.array([1] * 6 + [0] * 2, np.float32),
     }
-    measure = BASE.measure(options, model)
+    measure = BASE.measure(options, model, BASE.stand_in(options))
 
     @jax.jit
     def totals_and_gradients(params, batch):

@@ -67,7 +67,7 @@ def windows(of):
 
 
 @pytest.mark.parametrize(
-    ("layout", "read"), [("arrow", finewebedu.in_arrow), ("saved", finewebedu.saved)], ids=str
+    ("layout", "read"), [("arrow", finewebedu.in_arrow), ("saved", finewebedu.saved)], ids=["arrow", "saved"]
 )
 def test_what_the_libraries_wrote_is_read(layout, read):
     tokens, expected = read(GOLDEN / layout), np.concatenate(make.DOCUMENTS)

@@ -142,7 +142,7 @@ def test_padding_rows_change_nothing():
     options, batch = small(), tokens()
     model = BASE.model(options)
     params, _ = model.init(jax.random.key(0))
-    measure = BASE.measure(options, model)
+    measure = BASE.measure(options, model, BASE.stand_in(options))
     more = {name: np.concatenate([values, np.full_like(values, -1)]) for name, values in batch.items()}
     more["weights"] = np.where(more["inputs"] == -1, 0.0, 1.0).astype(np.float32)
     found, again = (measure.compute(jax.jit(measure.accumulate)(params, (), b, None)) for b in (batch, more))
@@ -198,7 +198,7 @@ def test_evaluations_report_the_perplexity_of_all_tokens_together():
     workload = dataclasses.replace(
         workloads.load("algoperf/finewebedu_lm"),
         data=source,
-        measure=BASE.measure(options, model),
+        measure=BASE.measure(options, model, source),
         batch_size=2,
     )
     params, _ = model.init(jax.random.key(0))

@@ -235,7 +235,7 @@ def test_a_graph_that_fits_no_batch_is_refused(full):
 def test_the_full_workload_is_evaluated_on_its_files(full):
     narrow = ogbg.BASE.model(ogbg.Options(hidden=(4,), latent=4, steps=1))
     params, _ = narrow.init(jax.random.key(0))
-    measure = ogbg.BASE.measure(ogbg.Options(), narrow)
+    measure = ogbg.BASE.measure(ogbg.Options(), narrow, full.data)
     accumulate = jax.jit(measure.accumulate)
 
     def evaluated(batch_size):

@@ -214,7 +214,7 @@ def test_padding_rows_change_nothing():
     more = {name: np.concatenate([values, np.zeros_like(values)]) for name, values in batch.items()}
     model, params = trained_looking(small())
     source = wmt.BASE.stand_in(small())
-    measure = wmt.BASE.measure_on(small(), model, source)
+    measure = wmt.BASE.measure(small(), model, source)
     found, again = (
         measure.compute(jax.device_get(jax.jit(measure.accumulate)(params, (), b, None)))
         for b in (batch, more)
@@ -330,7 +330,7 @@ def test_evaluations_of_a_split_translate_all_of_it():
     provenance = workloads.Provenance("synthetic", "sentences of a test")
     source = workloads.ResidentData({"validation": batch, "train": batch}, provenance)
     workload = dataclasses.replace(
-        workload, data=source, measure=wmt.BASE.measure_on(options, model, source), batch_size=2,
+        workload, data=source, measure=wmt.BASE.measure(options, model, source), batch_size=2,
         eval_splits={"train": "train", "validation": "validation"},
     )  # fmt: skip
     found = evaluation.Evaluator(workload).metrics("validation", params, ())
