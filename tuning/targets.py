@@ -97,7 +97,7 @@ class MeasuredTarget:
       validation_target: median over seeds of the best validation metric within the part of the budget.
       test_target: median over seeds of the test metric at that same evaluation.
       procedure, seeds, part_of_budget, seed: the procedure's arguments.
-      reference: name -> ids of its points.
+      reference: name -> ids of its points, such as "200 to 299".
       best_of_reference: name -> the best value that its points reached within the part of the budget; None where all
         diverged.
       best_reference, optimizer, best_point: which point was retrained, by which optimizer.
@@ -110,7 +110,7 @@ class MeasuredTarget:
     validation_target: float
     test_target: float
     procedure: str
-    reference: dict[str, tuple[str, ...]]
+    reference: dict[str, str]
     best_of_reference: dict[str, float | None]
     best_reference: str
     optimizer: str
@@ -197,7 +197,7 @@ def set_target(
         validation_target=float(np.nanmedian(reached)),
         test_target=float(np.nanmedian(at_test)),
         procedure=PROCEDURE,
-        reference={tuned.name: tuple(p.id for p in tuned.points) for tuned in reference},
+        reference={tuned.name: _ids(tuned.points) for tuned in reference},
         best_of_reference=best_of,
         best_reference=one.name,
         optimizer=one.optimizer,
@@ -210,6 +210,13 @@ def set_target(
         device=environment.device(),
         versions=environment.versions(),
     )
+
+
+def _ids(points: Sequence[Point]) -> str:
+    """Ids in a line; rows of a table that follow each other by the first and the last."""
+    ids = [point.id for point in points]
+    rows = [str(row) for row in range(int(ids[0]), int(ids[0]) + len(ids))] if ids[0].isdecimal() else []
+    return f"{ids[0]} to {ids[-1]}" if ids == rows and len(ids) > 2 else ", ".join(ids)
 
 
 def _population(workload: workloads.Workload, one: Tuned) -> Population:

@@ -41,7 +41,7 @@ def workload():
 
 def test_the_best_point_of_all_optimizers_is_retrained(workload):
     reference = [
-        tuned("nadamw", "nadamw_optax", adam("0", 1e-7), adam("1", 1e-8)),
+        tuned("nadamw", "nadamw_optax", adam("0", 1e-7), adam("1", 1e-8), adam("2", 1e-9)),
         tuned("nesterov", "sgd_optax", momentum("0", 1e-9)),
         tuned("adamw", "adamw_optax", adam("0", 1e-6), adam("7", 3e-2)),
     ]
@@ -50,13 +50,13 @@ def test_the_best_point_of_all_optimizers_is_retrained(workload):
         workload, reference, seeds=3, width=WIDTH, progress=lambda *at: steps.append(at)
     )
     assert (found.best_reference, found.optimizer, found.best_point) == ("adamw", "adamw_optax", "7")
-    assert found.reference == {"nadamw": ("0", "1"), "nesterov": ("0",), "adamw": ("0", "7")}
+    assert found.reference == {"nadamw": "0 to 2", "nesterov": "0", "adamw": "0, 7"}
     best = found.best_of_reference
     assert min(best, key=lambda name: best[name] or np.inf) == "adamw"
     assert found.validation_target == np.median(found.best_reached)
     assert len(found.best_reached) == 3
-    assert steps[0][1:] == (0, 8)
-    assert steps[-1][1:] == (8, 8)
+    assert steps[0][1:] == (0, 9)
+    assert steps[-1][1:] == (9, 9)
 
 
 def test_an_optimizer_whose_points_all_diverge_is_told(workload):
