@@ -121,7 +121,13 @@ def pair_of_engine(workload: Workload, trials: int) -> tuple[Steps, Steps]:
         {},
         jax.tree.map(lambda copy: copy.device, data),
     )
-    way = Stepwise(training, lambda *what: _programs.program(*what)[0])
+    kept: list[_programs.Program] = []  # a program that nobody holds would be compiled again at every call
+
+    def compiled(*what: Any) -> _programs.Program:
+        kept.append(_programs.program(*what)[0])
+        return kept[-1]
+
+    way = Stepwise(training, compiled)
     states = {"engine": way.start(inputs), "bare": way.start(inputs)}
 
     def looped(steps: int) -> None:
