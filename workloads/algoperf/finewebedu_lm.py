@@ -152,7 +152,7 @@ def _rotated(x: jax.Array) -> jax.Array:
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     even, odd = x[..., ::2], x[..., 1::2]
     turned = jnp.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
-    return turned.reshape(x.shape)
+    return turned.reshape(x.shape).astype(x.dtype)  # in mixed precision angles stay float32
 
 
 def _model(options: Options) -> Model:
