@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads._workload import Workload
+from workloads.functions import functions_of
 
 PRODUCTS = (nn.Dense, nn.DenseGeneral, nn.Einsum, nn.Conv, nn.ConvTranspose)
 
@@ -42,13 +43,7 @@ def in_bfloat16(workload: Workload) -> Workload:
     def applied(params, model_state, batch, key, train, dropout_rate):
         return model(params, model_state, batch, key, train, train, None, dropout_rate)
 
-    def loss(params, model_state, batch, key, train, regularization):
-        outputs, new = applied(params, model_state, batch, key, train, regularization.dropout_rate)
-        values, weights = losses(outputs, batch, regularization.label_smoothing if train else None)
-        if weights is None:
-            return jnp.mean(values), new
-        return jnp.sum(values * weights) / jnp.maximum(jnp.sum(weights), 1.0), new
-
+    loss = functions_of(workload.init, applied, losses).loss
     return dataclasses.replace(workload, apply=applied, model_fn=model, loss=loss, shared=None)
 
 

@@ -13,10 +13,8 @@ from workloads.data import ahead, fastmri, mri, stateless, tfds_folder
 from workloads.data.epochs import epoch_steps
 
 EVAL_BATCH_SIZE = 64  # AlgoPerf's is 256, over all devices; metrics do not depend on it
-CYCLE, BLOCK = (
-    32,
-    64,
-)  # volumes that AlgoPerf's evaluations have open at a time, and slices that they take of each
+CYCLE = 32  # volumes that AlgoPerf's evaluations have open at a time
+BLOCK = 64  # slices that they take of each, one after the other
 
 # (number, volume, slice of it)
 Place = tuple[int, fastmri.Volume, int]
