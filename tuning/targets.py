@@ -1,9 +1,12 @@
 """How validation and test targets are set, for workloads that nobody published a target for.
 
-The procedure `reference-median`, after Dahl et al. 2023 (arXiv:2306.07179, target setting): tune a reference set of
-points of several optimizers, take the best of all, train it again from many seeds, and let the target be the median of
-the best value that these trainings reach within a stated part of the step budget. A good algorithm can then reach the
-target in time, and a lucky seed cannot set it.
+The procedure `best-median`, after Dahl et al. 2023 (arXiv:2306.07179, target setting): tune a reference set of points
+of several optimizers, train the best point of every optimizer again from many seeds, and let the target be the best of
+the medians of what these trainings reach within a stated part of the step budget. A good algorithm can then reach the
+target in time, and neither a lucky seed nor a lucky training of an unstable point can set it.
+
+`reference-median` was its former name where the best point of all optimizers alone was trained again; of one optimizer
+the two are the same.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from tuning.strategies import halton
 from workloads.data import reading
 from workloads.data.files import write_atomically
 
-PROCEDURE = "reference-median"
+PROCEDURE = "best-median"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,14 +97,17 @@ class MeasuredTarget:
 
     Attributes:
       metric, minimize: what the target is a value of.
-      validation_target: median over seeds of the best validation metric within the part of the budget.
-      test_target: median over seeds of the test metric at that same evaluation.
+      validation_target: median over seeds of the best validation metric within the part of the budget, a seed that
+        diverged counting as the worst; the best median of all references.
+      test_target: median over the same seeds of the test metric at that same evaluation.
       procedure, seeds, part_of_budget, seed: the procedure's arguments.
       reference: name -> ids of its points, such as "200 to 299".
       best_of_reference: name -> the best value that its points reached within the part of the budget; None where all
         diverged.
-      best_reference, optimizer, best_point: which point was retrained, by which optimizer.
-      best_reached: what each seed reached, sorted.
+      best_points: name -> id of the point that reached it, which was trained again; None where all diverged.
+      medians: name -> median over the seeds of that point; None where it has none, or half of the seeds diverged.
+      best_reference, optimizer, best_point: which of them set the target, by which optimizer.
+      best_reached: what each seed of it reached, sorted; a seed that diverged is left out.
       data, device, versions: where and on what it ran.
     """
 
@@ -112,6 +118,8 @@ class MeasuredTarget:
     procedure: str
     reference: dict[str, str]
     best_of_reference: dict[str, float | None]
+    best_points: dict[str, str | None]
+    medians: dict[str, float | None]
     best_reference: str
     optimizer: str
     best_point: str
@@ -134,12 +142,13 @@ def set_target(
     width: int = 20,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> MeasuredTarget:
-    """Sets the targets of one workload by `reference-median`.
+    """Sets the targets of one workload by `best-median`.
 
     Args:
       workload: whose own targets, if any, are not read.
       reference: the reference set, optimizer by optimizer. All of them begin from the same parameters and batches.
-      seeds: how often the best point is trained again; an odd number makes the median one of the values.
+      seeds: how often the best point of every optimizer is trained again; an odd number makes the median one of the
+        values.
       part_of_budget: only evaluations up to this part of the step hint count, in (0, 1].
       seed: of the whole procedure.
       width: trials of the reference set that one program trains.
@@ -153,7 +162,7 @@ def set_target(
     count = sum(len(one.points) for one in reference)
     if seeds < 1 or not count:
         raise ValueError(f"{seeds} seeds and {count} points; at least one of each is needed")
-    done, total = 0, count + seeds
+    done, total = 0, count + seeds * len(reference)
 
     def report(more: int) -> None:
         nonlocal done
@@ -163,53 +172,92 @@ def set_target(
 
     report(0)
     sign = 1.0 if workload.metric.minimize else -1.0
-    best: tuple[float, Tuned, Point] | None = None
     best_of: dict[str, float | None] = {}
+    again: dict[str, Again | None] = {}
+    # One program an optimizer, though several references may use it.
+    populations = {one.optimizer: _population(workload, one) for one in reference}
+    # The spread over data order is part of the question of the seeds, so every one draws its own batches.
+    alone = {
+        name: dataclasses.replace(population, shared_batches=False)
+        for name, population in populations.items()
+    }
     for one in reference:
+        population = populations[one.optimizer]
         found: list[float] = []
-        population = _population(workload, one)
         for chunk in (one.points[i : i + width] for i in range(0, len(one.points), width)):
             padded = [*chunk, *[chunk[-1]] * (min(width, len(one.points)) - len(chunk))]
             curves = _trained(population, one, padded, "reference", seed)
             found += _reached(curves, workload, part_of_budget)[0].tolist()[: len(chunk)]
             report(len(chunk))
-        signed = sign * np.array(found)
-        if np.isnan(signed).all():
-            best_of[one.name] = None
-            continue
-        row = int(np.nanargmin(signed))
-        best_of[one.name] = found[row]
-        if best is None or signed[row] < best[0]:
-            best = float(signed[row]), one, one.points[row]
-    if best is None:
+        best_of[one.name] = again[one.name] = None
+        if not np.isnan(found).all():
+            row = int(np.nanargmin(sign * np.array(found)))
+            best_of[one.name] = found[row]
+            curves = _trained(alone[one.optimizer], one, [one.points[row]] * seeds, "seeds", seed)
+            again[one.name] = Again(one, one.points[row], *_reached(curves, workload, part_of_budget), sign)
+        report(seeds)
+    medians = {name: one and one.median for name, one in again.items()}
+    chosen = [one for one in again.values() if one is not None and one.median is not None]
+    if not chosen:
         raise ValueError(
-            f"{workload.name}: all {count} reference points diverged; choose another reference set"
+            f"{workload.name}: all {count} reference points diverged, or half of the seeds of the best of them; choose "
+            "another reference set"
         )
-    _, one, point = best
-    # The spread over data order is part of the question here, so every seed draws its own batches.
-    alone = dataclasses.replace(_population(workload, one), shared_batches=False)
-    curves = _trained(alone, one, [point] * seeds, "seeds", seed)
-    reached, at_test = _reached(curves, workload, part_of_budget)
-    report(seeds)
+    best = min(chosen, key=lambda one: sign * one.validation_median)
     return MeasuredTarget(
         metric=workload.metric.name,
         minimize=workload.metric.minimize,
-        validation_target=float(np.nanmedian(reached)),
-        test_target=float(np.nanmedian(at_test)),
+        validation_target=best.validation_median,
+        test_target=best.test_median,
         procedure=PROCEDURE,
         reference={tuned.name: _ids(tuned.points) for tuned in reference},
         best_of_reference=best_of,
-        best_reference=one.name,
-        optimizer=one.optimizer,
-        best_point=point.id,
+        best_points={name: one and one.point.id for name, one in again.items()},
+        medians=medians,
+        best_reference=best.tuned.name,
+        optimizer=best.tuned.optimizer,
+        best_point=best.point.id,
         seeds=seeds,
         part_of_budget=part_of_budget,
         seed=seed,
-        best_reached=tuple(np.sort(reached).tolist()),
+        best_reached=tuple(np.sort(best.validation[np.isfinite(best.validation)]).tolist()),
         data=str(workload.data.provenance),
         device=environment.device(),
         versions=environment.versions(),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """The best point of a reference, trained again.
+
+    Attributes:
+      tuned, point: which.
+      validation, test: [seed], NaN where a seed diverged.
+      sign: 1 where the metric is minimised, else -1.
+    """
+
+    tuned: Tuned
+    point: Point
+    validation: np.ndarray
+    test: np.ndarray
+    sign: float
+
+    @property
+    def validation_median(self) -> float:
+        return self._median(self.validation)
+
+    @property
+    def test_median(self) -> float:
+        return self._median(self.test)
+
+    @property
+    def median(self) -> float | None:
+        """The median of the validation metric; None where so many seeds diverged that it is none."""
+        return self.validation_median if np.isfinite(self.validation_median) else None
+
+    def _median(self, values: np.ndarray) -> float:
+        return float(np.median(np.where(np.isfinite(values), values, self.sign * np.inf)))
 
 
 def _ids(points: Sequence[Point]) -> str:

@@ -39,7 +39,7 @@ def workload():
     return workloads.load("taskset/quadratic_family_seed12")
 
 
-def test_the_best_point_of_all_optimizers_is_retrained(workload):
+def test_the_best_point_of_every_optimizer_is_retrained(workload):
     reference = [
         tuned("nadamw", "nadamw_optax", adam("0", 1e-7), adam("1", 1e-8), adam("2", 1e-9)),
         tuned("nesterov", "sgd_optax", momentum("0", 1e-9)),
@@ -55,8 +55,19 @@ def test_the_best_point_of_all_optimizers_is_retrained(workload):
     assert min(best, key=lambda name: best[name] or np.inf) == "adamw"
     assert found.validation_target == np.median(found.best_reached)
     assert len(found.best_reached) == 3
-    assert steps[0][1:] == (0, 9)
-    assert steps[-1][1:] == (9, 9)
+    assert found.best_points == {"nadamw": "0", "nesterov": "0", "adamw": "7"}
+    assert min(found.medians.values(), key=lambda value: value or np.inf) == found.validation_target
+    assert steps[0][1:] == (0, 15)
+    assert steps[-1][1:] == (15, 15)
+
+
+def test_a_seed_that_diverges_counts_as_the_worst():
+    point, one = adam("0", 1e-3), tuned("adamw", "adamw_optax", adam("0", 1e-3))
+    reached = np.array([0.3, np.nan, 0.5])
+    again = targets.Again(one, point, reached, reached, 1.0)
+    assert again.median == 0.5
+    assert targets.Again(one, point, -reached, -reached, -1.0).median == -0.5
+    assert targets.Again(one, point, np.array([0.3, np.nan, np.nan]), reached, 1.0).median is None
 
 
 def test_an_optimizer_whose_points_all_diverge_is_told(workload):
