@@ -63,8 +63,8 @@ class StudySpec:
       seeding: how trials come by their random keys, one of `SEEDINGS`. "hashed": from (seed, workload, point, repeat).
         "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
         batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
-      cohort_size: at most so many trials form one cohort, trained as one program where it fits into memory; None: as
-        many per cohort and per program as serve each workload best on the machine that begins the study.
+      cohort_size: at most so many trials form one cohort; None: as many as serve each workload best on the machine that
+        begins the study. Either way programs hold as many as serve best there, and as fit into memory.
       cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
       programs: workload -> how its cohorts are spread over programs; `tune` fills it in, so that whoever goes on with
         the study, on whatever machine, sums in the same order.

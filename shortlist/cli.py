@@ -28,6 +28,7 @@ from shortlist import (  # noqa: E402
     _list_commands,
     _optimizer_commands,
     _package_commands,
+    _reproduce_commands,
     _run_commands,
     _training_commands,
     _validate_commands,
@@ -69,6 +70,7 @@ def options(
 _workload_commands.add_to(app)
 _optimizer_commands.add_to(app)
 _training_commands.add_to(app)
+_reproduce_commands.add_to(app)
 _run_commands.add_to(app)
 _list_commands.add_to(app)
 _curve_commands.add_to(app)

@@ -9,12 +9,10 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import lists
-import reports
-from shortlist._lists import read_points
+from shortlist._protocols import rooms
 from tuning.execution.stopping import Stop
 from tuning.protocols import MEDAPATI
-from tuning.protocols.run import Published, Rooms, run
+from tuning.protocols.run import run
 
 SCALE = MEDAPATI.scales["demo"]
 
@@ -49,27 +47,13 @@ def demo(
       ValueError: lists of more points than there are candidates.
     """
 
-    def published(name: str) -> Published:
-        read = read_points(name)
-        return Published(read.points, read.update_rule)
-
-    def choose(study: Path, size: int) -> dict[str, list[str]]:
-        proof = lists.leave_one_workload_out(study, size=size, progress=progress)
-        return {
-            workload: [proof.fractions.points[i] for i in one.points]
-            for workload, one in zip(proof.fractions.workloads, proof.result.lists, strict=True)
-        }
-
-    def report(studies: Path, to: Path) -> Path:
-        return reports.report(studies, to, overwrite=True, progress=progress)
-
     scale = dataclasses.replace(SCALE, candidates=candidates, repeats=repeats, size=size)
     also = ("vizier",) if vizier else ()
     return run(
         MEDAPATI,
         scale,
         out,
-        Rooms(published, choose, report),
+        rooms(progress),
         seed=seed,
         also=also,
         progress=progress,

@@ -13,21 +13,25 @@ from results import studies
 from submissions.points import Point
 from tests.tuning.toy import toy_workload
 from tuning import strategies
-from tuning.protocols import PROTOCOLS, Choose, Protocol, Report, Rerun, Scale, Tune
-from tuning.protocols.run import Published, Rooms, run
+from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols.run import Published, Rooms, run, stages_of, trials_of
 from workloads import _registry
 
 NAMES = ("toy/one", "toy/two")
-SCALE = Scale(workloads=NAMES, candidates=3, repeats=2, size=2)
+VARIANTS = ("toy/other",)
+SCALE = Scale(workloads=NAMES, candidates=3, repeats=2, size=2, variants=VARIANTS, draws=4, whole=True)
 POINTS = tuple(Point(name, {"learning_rate": 0.1}) for name in "abc")
 SMALL = Protocol(
     stages=(
-        Tune("search", "random"),
+        Tune("search", "random", points="candidates", elsewhere="random"),
         Tune("sweep", "lr-sweep", {"weight_decay": 0.5}),
         Tune("theirs", "list", published="somebody's"),
         Tune("more", "lr-sweep", optional=True),
         Choose("search"),
         Rerun("proof", "search"),
+        Whole("seen", "search"),
+        Whole("unseen", "search", on="variants"),
+        Tune("drawn", "random", points="draws"),
         Report(),
     ),
     scales={"tiny": SCALE},
@@ -37,11 +41,11 @@ SMALL = Protocol(
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    """Two workloads of one structure, taken back, as other tests count the names."""
-    for name in NAMES:
+    """Workloads of one structure, taken back, as other tests count the names."""
+    for name in (*NAMES, *VARIANTS):
         workloads.register(name)(partial(lambda data_dir, name: toy_workload(name=name), name=name))
     yield
-    for name in NAMES:
+    for name in (*NAMES, *VARIANTS):
         del _registry._REGISTERED[name]
 
 
@@ -51,13 +55,17 @@ def choose(study, size):
     return {NAMES[0]: ids[:size], NAMES[1]: ids[-size:]}
 
 
+def whole(study, size):
+    return sorted(studies.read_trials(study)["point"].unique(), reverse=True)[:size]
+
+
 def report(folder, to):
     to.mkdir(parents=True, exist_ok=True)
     (to / "index.html").write_text(" ".join(path.name for path in studies.find_studies(folder)))
     return to / "index.html"
 
 
-ROOMS = Rooms(lambda name: Published(POINTS, "sgd_optax"), choose, report)
+ROOMS = Rooms(lambda name: Published(POINTS, "sgd_optax"), choose, whole, report)
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +74,30 @@ def ran(tmp_path_factory):
     return run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def specs(ran):
     return {path.name: studies.read_spec(path) for path in studies.find_studies(ran.parents[1] / "studies")}
 
 
 def test_the_report_sees_every_study(ran):
-    assert ran.read_text() == "more proof search sweep theirs"
+    assert ran.read_text() == "drawn more proof search seen sweep theirs unseen"
 
 
 def test_candidates_train_once_and_baselines_as_often_as_the_scale_says(specs):
-    asked = {name: (spec.role, len(spec.points[NAMES[0]]), spec.repeats) for name, spec in specs.items()}
+    asked = {
+        name: (spec.role, len(spec.points[spec.workloads[0]]), spec.repeats) for name, spec in specs.items()
+    }
     assert asked == {
         "search": ("candidates", 3, 1),
         "sweep": ("baseline", 2, 2),
         "more": ("baseline", 2, 2),
         "theirs": ("baseline", 2, 2),
         "proof": ("leave-one-out", 2, 2),
+        "seen": ("baseline", 2, 2),
+        "unseen": ("baseline", 2, 2),
+        "drawn": ("candidates", 4, 1),
     }
+    assert specs.pop("unseen").workloads == VARIANTS
     assert {(spec.workloads, spec.cohort_size) for spec in specs.values()} == {(NAMES, SCALE.size)}
 
 
@@ -100,12 +114,42 @@ def test_every_workload_reruns_its_own_list_from_a_fresh_seed(specs):
     assert [specs[name].seed for name in ("search", "sweep", "theirs", "proof")] == [5, 5, 5, 6]
 
 
+def test_a_list_of_all_workloads_is_tried_on_them_and_on_variants_from_other_seeds(specs):
+    chosen = specs["search"].points[NAMES[0]][:0:-1]
+    assert specs["seen"].points == dict.fromkeys(NAMES, chosen)
+    assert specs["unseen"].points == dict.fromkeys(VARIANTS, chosen)
+    assert (specs["seen"].seed, specs["unseen"].seed) == (7, 7)
+
+
+def test_progress_is_one_line_of_all_trials(ran):
+    told = []
+    run(SMALL, SCALE, ran.parents[1], ROOMS, seed=5, also=["more"], progress=lambda *at: told.append(at))
+    trials = sum(len(studies.read_trials(path)) for path in studies.find_studies(ran.parents[1] / "studies"))
+    assert {(what, total) for what, _, total in told} == {("trials", trials)}
+    assert told[-1][1] == trials == trials_of(stages_of(SMALL, SCALE, also=["more"]), SCALE)
+
+
+def test_another_optimizer_leaves_out_what_is_made_for_the_protocols_own(tmp_path):
+    few = dataclasses.replace(SMALL, stages=(*SMALL.stages[:3], Report()))
+    page = run(few, SCALE, tmp_path, ROOMS, own=Own("sgd_optax"))
+    assert page.read_text() == "search"
+    spec = studies.read_spec(tmp_path / "studies" / "search")
+    assert spec.optimizer == "sgd_optax"
+    assert set(spec.points[NAMES[0]][0].hyperparameters) > {"use_nesterov"}
+
+
+def test_a_small_scale_has_neither_a_whole_list_nor_random_search():
+    small = dataclasses.replace(SCALE, whole=False, draws=0, variants=())
+    left = {stage.study for stage in stages_of(SMALL, small) if isinstance(stage, Tune | Whole)}
+    assert left == {"search", "sweep", "theirs"}
+
+
 def test_running_it_again_trains_nothing_and_renews_the_report(ran):
     out = ran.parents[1]
     files = {path: path.stat().st_mtime_ns for path in (out / "studies").rglob("*") if path.is_file()}
     ran.write_text("old")
     assert run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"]) == ran
-    assert ran.read_text() == "more proof search sweep theirs"
+    assert ran.read_text() == "drawn more proof search seen sweep theirs unseen"
     assert {p: p.stat().st_mtime_ns for p in (out / "studies").rglob("*") if p.is_file()} == files
 
 
@@ -125,6 +169,7 @@ def test_an_optional_study_is_left_out_unless_it_is_asked_for(tmp_path):
         ({"workloads": NAMES[:1]}, "1 workloads; leaving one out takes at least 2"),
         ({"size": 4}, "size is 4 but there are only 3 candidates; ask for lists of 3 or fewer"),
         ({"repeats": 0}, "repeats is 0; must be at least 1"),
+        ({"draws": 1}, "draws is 1; random search needs 2"),
     ],
 )
 def test_a_scale_that_cannot_end_well_is_refused_before_anything_is_trained(change, message):
@@ -143,7 +188,9 @@ def test_stages_name_what_exists(name):
                 )
                 strategies.check_options(stage.strategy, {**stage.options, **published})
                 trained.append(stage.study)
-            case Choose(candidates) | Rerun(candidates=candidates):
+            case Choose(candidates) | Rerun(candidates=candidates) | Whole(candidates=candidates):
                 assert candidates in trained
     for scale in PROTOCOLS[name].scales.values():
-        assert [workloads.entry(workload).name for workload in scale.workloads] == list(scale.workloads)
+        names = [*scale.workloads, *scale.variants]
+        assert [workloads.entry(workload).name for workload in names] == names
+        assert stages_of(PROTOCOLS[name], scale, also=scale.also)

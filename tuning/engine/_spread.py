@@ -80,6 +80,18 @@ def cohort_size(cost_class: str) -> int:
     return width * -(-LEAST_COHORT // width)
 
 
+def width_within(cost_class: str, cohort_size: int) -> int:
+    """Trials per program of cohorts whose size is given: equal programs, as near to the measured width as they can be.
+
+    Example:
+      >>> nearest = lambda width, size: -(-size // max(1, round(size / width)))
+      >>> [nearest(width, 5) for width in (1, 4, 16)]
+      [1, 5, 5]
+    """
+    programs = max(1, round(cohort_size / spread(cost_class).width))
+    return -(-cohort_size // programs)
+
+
 def places() -> int:
     """Programs that run best at a time: one per core on a CPU; one, over all devices, on anything else."""
     devices = jax.local_devices()

@@ -7,10 +7,10 @@ Another thing is a training protocol, such as TaskSet's: how long one trial trai
 """
 
 from tuning.protocols._medapati import MEDAPATI
-from tuning.protocols._protocol import Choose, Protocol, Report, Rerun, Scale, Tune
+from tuning.protocols._protocol import Choose, Own, Protocol, Report, Rerun, Scale, Tune, Whole
 
 PROTOCOLS = {
     "medapati2025": MEDAPATI,
 }
 
-__all__ = ["MEDAPATI", "PROTOCOLS", "Choose", "Protocol", "Report", "Rerun", "Scale", "Tune"]
+__all__ = ["MEDAPATI", "PROTOCOLS", "Choose", "Own", "Protocol", "Report", "Rerun", "Scale", "Tune", "Whole"]

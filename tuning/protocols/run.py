@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from results.studies import StudySpec
 from submissions.points import Point
-from tuning import strategies
 from tuning.execution.stopping import Stop
-from tuning.protocols._protocol import Choose, Protocol, Report, Rerun, Scale, Tune
+from tuning.protocols._protocol import Choose, Own, Protocol, Report, Rerun, Scale, Stage, Tune, Whole
 from tuning.studies.plan import plan, plan_leave_one_out
 from tuning.studies.tune import tune
 from workloads.spelling import did_you_mean
@@ -32,12 +33,49 @@ class Rooms(NamedTuple):
       published: the list of a name.
       choose: (folder of the candidates' study, points in a list) -> for every workload the ids of the points of the
         list that was chosen without it.
+      whole: (folder of the candidates' study, points in a list) -> ids of the list that was chosen on all workloads.
       report: (folder of the studies, folder of the report) -> what a person opens.
     """
 
     published: Callable[[str], Published]
     choose: Callable[[Path, int], Mapping[str, Sequence[str]]]
+    whole: Callable[[Path, int], Sequence[str]]
     report: Callable[[Path, Path], Path]
+
+
+def stages_of(
+    protocol: Protocol, scale: Scale, own: Own | None = None, also: Collection[str] = ()
+) -> tuple[Stage, ...]:
+    """The stages that are gone through: without optional ones that nobody asked for, those that the scale leaves out,
+    and those that make no sense for a user's own optimizer.
+
+    Raises:
+      ValueError: no optional study of that name.
+    """
+    optional = [stage.study for stage in protocol.stages if isinstance(stage, Tune) and stage.optional]
+    for name in also:
+        if name not in optional:
+            hint = did_you_mean(name, optional)
+            raise ValueError(f"no optional study {name!r}{hint} (there is: {', '.join(optional) or 'none'})")
+
+    def wanted(stage: Stage) -> bool:
+        match stage:
+            case Tune():
+                asked = not stage.optional or stage.study in (*also, *scale.also)
+                drawn = stage.points != "draws" or scale.draws > 0
+                return asked and drawn and (own is None or stage.elsewhere is not None)
+            case Whole():
+                return scale.whole and (stage.on != "variants" or bool(scale.variants))
+        return True
+
+    return tuple(stage for stage in protocol.stages if wanted(stage))
+
+
+def trials_of(stages: Sequence[Stage], scale: Scale) -> int:
+    """How many trials the stages train."""
+    return sum(
+        points * repeats * len(workloads) for points, repeats, workloads in (_size(s, scale) for s in stages)
+    )
 
 
 def run(
@@ -46,8 +84,10 @@ def run(
     out: Path,
     rooms: Rooms,
     *,
+    own: Own | None = None,
     seed: int = 0,
     also: Collection[str] = (),
+    data_dir: Path | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Path:
@@ -58,9 +98,11 @@ def run(
       scale: how large, one of the protocol's or another.
       out: folder; gets `studies/` and `report/`. What is there is not trained again; the report is renewed.
       rooms: how lists are read and chosen, and the report written.
+      own: another optimizer, or another space, than the protocol's.
       seed: of all studies; fresh ones are made from it.
       also: names of optional studies to train.
-      progress: called as (what, done, total).
+      data_dir: where real data sets lie; embedded ones otherwise.
+      progress: called as (what is trained, trials done, trials of the whole protocol).
       stop: set, from any thread, to end once what has begun has ended.
 
     Returns:
@@ -70,31 +112,31 @@ def run(
       ValueError: no optional study of that name; or as `plan` and `tune`.
       KeyboardInterrupt: stopped before all was done.
     """
-    optional = [stage.study for stage in protocol.stages if isinstance(stage, Tune) and stage.optional]
-    for name in also:
-        if name not in optional:
-            hint = did_you_mean(name, optional)
-            raise ValueError(f"no optional study {name!r}{hint} (there is: {', '.join(optional) or 'none'})")
     folder = written = out / "studies"
+    stages = stages_of(protocol, scale, own, also)
     populations: dict = {}
     specs: dict[str, StudySpec] = {}
     chosen: dict[str, dict[str, list[Point]]] = {}  # study of candidates -> workload -> list
+    count = _Count(progress, trials_of(stages, scale))
 
     def train(spec: StudySpec) -> None:
-        def of_study(what: str, done: int, total: int) -> None:
-            if progress:
-                progress(f"{spec.name}: {what}", done, total)
-
-        tune(folder / spec.name, spec, progress=of_study, populations=populations, stop=stop)
+        of_study = functools.partial(count, spec.name)
+        tune(
+            folder / spec.name,
+            spec,
+            data_dir=data_dir,
+            progress=of_study,
+            populations=populations,
+            stop=stop,
+        )
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
         specs[spec.name] = spec
 
-    for stage in protocol.stages:
+    for stage in stages:
         match stage:
             case Tune():
-                if not stage.optional or stage.study in also:
-                    train(_planned(stage, scale, seed, rooms))
+                train(_planned(stage, scale, own, seed, rooms))
             case Choose(candidates):
                 ids = rooms.choose(folder / candidates, scale.size)
                 chosen[candidates] = {
@@ -107,30 +149,89 @@ def run(
                     optimizer=search.optimizer, repeats=scale.repeats, seed=seed + stage.fresh, cohort_size=scale.size,
                 )  # fmt: skip
                 train(lists)
+            case Whole():
+                search = specs[stage.candidates]
+                ids = rooms.whole(folder / stage.candidates, scale.size)
+                what = f"built from {search.name} on all workloads"
+                train(
+                    plan(
+                        name=stage.study,
+                        workloads=_size(stage, scale).workloads,
+                        strategy="list",
+                        points=_points(search, scale.workloads[0], ids),
+                        list_name=what,
+                        optimizer=search.optimizer,
+                        repeats=scale.repeats,
+                        seed=seed + stage.fresh,
+                        cohort_size=scale.size,
+                        title=f"list {what}",
+                    )
+                )
             case Report():
                 written = rooms.report(folder, out / "report")
     return written
 
 
-def _planned(stage: Tune, scale: Scale, seed: int, rooms: Rooms) -> StudySpec:
+class _Count:
+    """Trials done of a whole protocol, told as one line."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._done: dict[tuple[str, str], int] = {}
+
+    def __call__(self, study: str, workload: str, done: int, total: int) -> None:
+        self._done[study, workload] = done
+        if self._progress:
+            self._progress("trials", min(sum(self._done.values()), self._total), self._total)
+
+
+class _Size(NamedTuple):
+    points: int
+    repeats: int
+    workloads: tuple[str, ...]
+
+
+def _size(stage: Stage, scale: Scale) -> _Size:
+    """How much a stage trains."""
+    match stage:
+        case Tune():
+            points = {
+                "candidates": scale.candidates, "draws": scale.draws, "size": scale.size, "twice": 2 * scale.size
+            }[stage.points]  # fmt: skip
+            return _Size(points, scale.repeats if stage.points == "size" else 1, scale.workloads)
+        case Rerun():
+            return _Size(scale.size, scale.repeats, scale.workloads)
+        case Whole():
+            on = scale.variants if stage.on == "variants" else scale.workloads
+            return _Size(scale.size, scale.repeats, on)
+    return _Size(0, 0, ())
+
+
+def _planned(stage: Tune, scale: Scale, own: Own | None, seed: int, rooms: Rooms) -> StudySpec:
     options: dict[str, Any] = dict(stage.options)
-    optimizer = None
+    strategy, optimizer = stage.strategy, None
     if stage.published is not None:
         points, optimizer = rooms.published(stage.published)
         options |= {"points": points, "list_name": stage.published}
-    searched = strategies.row(stage.strategy).role == "candidates"
-    return plan(
+    if own is not None:
+        assert stage.elsewhere is not None  # `stages_of` has left the others out
+        strategy, optimizer = stage.elsewhere, own.optimizer
+        options |= {} if own.space is None else {"space": own.space}
+    size = _size(stage, scale)
+    spec = plan(
         name=stage.study,
-        workloads=scale.workloads,
-        strategy=stage.strategy,
-        budget=scale.candidates if searched else scale.size,
-        repeats=1 if searched else scale.repeats,
+        workloads=size.workloads,
+        strategy=strategy,
+        budget=size.points,
+        repeats=size.repeats,
         optimizer=optimizer,
         seed=seed,
         # One size of cohorts for all studies, so that one program per workload and update rule serves them all.
         cohort_size=scale.size,
         **options,
     )
+    # More than the others have, which nobody shall overlook.
+    return replace(spec, title=f"{spec.title}, {size.points} trials") if stage.points == "twice" else spec
 
 
 def _points(search: StudySpec, workload: str, ids: Sequence[str]) -> list[Point]:

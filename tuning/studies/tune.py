@@ -172,7 +172,10 @@ def _decided(
         side_by_side = 1 if _cohorts(asked) >= _spread.places() else _spread.places()
         programs = {
             workload.name: Programs(
-                asked.cohort_size or _spread.spread(workload.cost_class).width, side_by_side
+                _spread.spread(workload.cost_class).width
+                if asked.cohort_size is None
+                else _spread.width_within(workload.cost_class, asked.cohort_size),
+                side_by_side,
             )
             for workload in loaded
         }

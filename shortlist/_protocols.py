@@ -1,0 +1,46 @@
+"""What protocols are told of the later rooms: how lists are read and chosen, and the report written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shortlist._lists import read_points
+
+if TYPE_CHECKING:
+    from tuning.protocols.run import Rooms
+
+Progress = Callable[[str, int, int], None]
+
+
+def rooms(progress: Progress | None, report: Callable[[Path, Path], Path] | None = None) -> Rooms:
+    """The rooms of every protocol.
+
+    Args:
+      progress: of reading and choosing.
+      report: (folder of the studies, folder of the report) -> page; None: the report on studies.
+    """
+    import lists
+    import reports
+    from tuning.protocols.run import Published, Rooms
+
+    def published(name: str) -> Published:
+        read = read_points(name)
+        return Published(read.points, read.update_rule)
+
+    def choose(study: Path, size: int) -> dict[str, list[str]]:
+        proof = lists.leave_one_workload_out(study, size=size, progress=progress)
+        return {
+            workload: [proof.fractions.points[i] for i in one.points]
+            for workload, one in zip(proof.fractions.workloads, proof.result.lists, strict=True)
+        }
+
+    def whole(study: Path, size: int) -> list[str]:
+        built = lists.build_list(study, size=size, progress=progress)
+        return [built.fractions.points[i] for i in built.chosen.points]
+
+    def of_studies(studies: Path, to: Path) -> Path:
+        return reports.report(studies, to, overwrite=True, progress=progress)
+
+    return Rooms(published, choose, whole, report or of_studies)
