@@ -65,6 +65,7 @@ from lists._normalised_lists import (
 from lists._notes import curve_repeats_note, late_note, padding_note, repeats_note
 from lists._opt_list import medapati, opt_list
 from lists._proof import leave_one_workload_out
+from lists._proven import held_out_fractions, proven_list
 from lists._published import PUBLISHED, published
 from lists._random_search import expected_best, inside_box, nearest_points
 from lists._repeats import costs_by_repeat, fractions_by_repeat
@@ -113,6 +114,7 @@ __all__ = [
     "fractions_by_repeat",
     "greedy",
     "greedy_normalised",
+    "held_out_fractions",
     "inside_box",
     "late_note",
     "leave_one_out",
@@ -127,6 +129,7 @@ __all__ = [
     "padding_note",
     "penalty_ablation",
     "point_costs",
+    "proven_list",
     "published",
     "read_list",
     "repeat_costs",

@@ -19,7 +19,7 @@ def rooms(progress: Progress | None, report: Callable[[Path, Path], Path] | None
 
     Args:
       progress: of reading and choosing.
-      report: (folder of the studies, folder of the report) -> page; None: the report on studies.
+      report: (folder of the protocol, folder of the report) -> page; None: the report on studies.
     """
     import lists
     import reports
@@ -40,7 +40,11 @@ def rooms(progress: Progress | None, report: Callable[[Path, Path], Path] | None
         built = lists.build_list(study, size=size, progress=progress)
         return [built.fractions.points[i] for i in built.chosen.points]
 
-    def of_studies(studies: Path, to: Path) -> Path:
-        return reports.report(studies, to, overwrite=True, progress=progress)
+    def publish(candidates: Path, proof: Path, size: int, to: Path) -> None:
+        proven = lists.proven_list(candidates, proof, size=size, name=to.resolve().parent.name)
+        lists.write_list(to, proven, overwrite=True)
 
-    return Rooms(published, choose, whole, report or of_studies)
+    def of_studies(out: Path, to: Path) -> Path:
+        return reports.report(out / "studies", to, overwrite=True, progress=progress)
+
+    return Rooms(published, choose, whole, publish, report or of_studies)

@@ -103,3 +103,34 @@ def test_the_costs_of_single_repeats_stand_beside_the_cost():
     assert (proof.table()["k=2"] <= proof.table()["highest"]).all()
     summary = proof.summary()
     assert (summary["lowest"] < summary["highest"]).all()
+
+
+def only(found: results.Results, study: str) -> results.Results:
+    trials = found.trials.filter(submission=study)
+    return dataclasses.replace(
+        found, trials=trials, evals=found.evals.filter(pl.col("trial_id").is_in(trials["trial_id"].implode()))
+    )
+
+
+def test_a_proven_list_says_what_leaving_one_out_came_to_as_the_report_does():
+    found = fake_study(baselines=False)
+    searched, anew = only(found, "candidates"), only(found, "leave-one-out")
+    reached = lists.held_out_fractions(anew)
+    shown = reports.contenders(found).filter(row="leave-one-out list")
+    assert reached == dict(shown.select("workload", "fraction").iter_rows())
+    assert 0 < sum(map(math.isfinite, reached.values())) < len(reached) == 6
+    proven = lists.proven_list(searched, anew, size=5, name="mine")
+    said = dict(proven.made_by)
+    assert (said["left_out"], said["repeats"], proven.name) == (6, 3, "mine")
+    assert said["trained"] == sum(math.isfinite(fraction) for fraction in reached.values())
+    assert said["left_out_cost"] == pytest.approx(
+        math.exp(sum(math.log(min(fraction, 2.0)) for fraction in reached.values()) / 6)
+    )
+    assert proven.points == lists.build_list(searched, size=5).as_list().points
+
+
+def test_without_targets_nothing_proves_a_list():
+    found = fake_study(baselines=False)
+    untargeted = only(fake_study(baselines=False, targets=False), "candidates")
+    with pytest.raises(ValueError, match="no finished trials on workloads with targets, so nothing proves"):
+        lists.proven_list(only(found, "candidates"), untargeted)

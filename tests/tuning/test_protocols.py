@@ -13,7 +13,7 @@ from results import studies
 from submissions.points import Point
 from tests.tuning.toy import toy_workload
 from tuning import strategies
-from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 from tuning.protocols.run import Published, Rooms, run, stages_of, trials_of
 from workloads import _registry
 
@@ -32,6 +32,7 @@ SMALL = Protocol(
         Whole("seen", "search"),
         Whole("unseen", "search", on="variants"),
         Tune("drawn", "random", points="draws"),
+        Publish("search", "proof"),
         Report(),
     ),
     scales={"tiny": SCALE},
@@ -59,13 +60,18 @@ def whole(study, size):
     return sorted(studies.read_trials(study)["point"].unique(), reverse=True)[:size]
 
 
-def report(folder, to):
+def publish(candidates, proof, size, to):
+    to.write_text(f"{candidates.name} {proof.name} {size}")
+
+
+def report(out, to):
     to.mkdir(parents=True, exist_ok=True)
-    (to / "index.html").write_text(" ".join(path.name for path in studies.find_studies(folder)))
+    seen = [*studies.find_studies(out / "studies"), *studies.find_studies(out / "final")]
+    (to / "index.html").write_text(" ".join(path.name for path in seen))
     return to / "index.html"
 
 
-ROOMS = Rooms(lambda name: Published(POINTS, "sgd_optax"), choose, whole, report)
+ROOMS = Rooms(lambda name: Published(POINTS, "sgd_optax"), choose, whole, publish, report)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +82,20 @@ def ran(tmp_path_factory):
 
 @pytest.fixture
 def specs(ran):
-    return {path.name: studies.read_spec(path) for path in studies.find_studies(ran.parents[1] / "studies")}
+    return {path.name: studies.read_spec(path) for path in all_studies(ran)}
+
+
+def all_studies(page):
+    out = page.parents[1]
+    return [*studies.find_studies(out / "studies"), *studies.find_studies(out / "final")]
 
 
 def test_the_report_sees_every_study(ran):
-    assert ran.read_text() == "drawn more proof search seen sweep theirs unseen"
+    assert ran.read_text() == "drawn more proof search sweep theirs seen unseen"
+
+
+def test_the_list_is_published_with_its_proof(ran):
+    assert (ran.parents[1] / "list.json").read_text() == "search proof 2"
 
 
 def test_candidates_train_once_and_baselines_as_often_as_the_scale_says(specs):
@@ -124,7 +139,7 @@ def test_a_list_of_all_workloads_is_tried_on_them_and_on_variants_from_other_see
 def test_progress_is_one_line_of_all_trials(ran):
     told = []
     run(SMALL, SCALE, ran.parents[1], ROOMS, seed=5, also=["more"], progress=lambda *at: told.append(at))
-    trials = sum(len(studies.read_trials(path)) for path in studies.find_studies(ran.parents[1] / "studies"))
+    trials = sum(len(studies.read_trials(path)) for path in all_studies(ran))
     assert {(what, total) for what, _, total in told} == {("trials", trials)}
     assert told[-1][1] == trials == trials_of(stages_of(SMALL, SCALE, also=["more"]), SCALE)
 
@@ -134,6 +149,7 @@ def test_another_optimizer_leaves_out_what_is_made_for_the_protocols_own(tmp_pat
     page = run(few, SCALE, tmp_path, ROOMS, own=Own("sgd_optax"))
     assert page.read_text() == "search"
     spec = studies.read_spec(tmp_path / "studies" / "search")
+    assert spec.points is not None
     assert spec.optimizer == "sgd_optax"
     assert set(spec.points[NAMES[0]][0].hyperparameters) > {"use_nesterov"}
 
@@ -146,11 +162,17 @@ def test_a_small_scale_has_neither_a_whole_list_nor_random_search():
 
 def test_running_it_again_trains_nothing_and_renews_the_report(ran):
     out = ran.parents[1]
-    files = {path: path.stat().st_mtime_ns for path in (out / "studies").rglob("*") if path.is_file()}
+    trained = lambda: {  # noqa: E731
+        path: path.stat().st_mtime_ns
+        for study in all_studies(ran)
+        for path in study.rglob("*")
+        if path.is_file()
+    }
+    files = trained()
     ran.write_text("old")
     assert run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"]) == ran
-    assert ran.read_text() == "drawn more proof search seen sweep theirs unseen"
-    assert {p: p.stat().st_mtime_ns for p in (out / "studies").rglob("*") if p.is_file()} == files
+    assert ran.read_text() == "drawn more proof search sweep theirs seen unseen"
+    assert trained() == files
 
 
 def test_an_optional_study_is_left_out_unless_it_is_asked_for(tmp_path):

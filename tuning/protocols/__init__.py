@@ -7,10 +7,22 @@ Another thing is a training protocol, such as TaskSet's: how long one trial trai
 """
 
 from tuning.protocols._medapati import MEDAPATI
-from tuning.protocols._protocol import Choose, Own, Protocol, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols._protocol import Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 
 PROTOCOLS = {
     "medapati2025": MEDAPATI,
 }
 
-__all__ = ["MEDAPATI", "PROTOCOLS", "Choose", "Own", "Protocol", "Report", "Rerun", "Scale", "Tune", "Whole"]
+__all__ = [
+    "MEDAPATI",
+    "PROTOCOLS",
+    "Choose",
+    "Own",
+    "Protocol",
+    "Publish",
+    "Report",
+    "Rerun",
+    "Scale",
+    "Tune",
+    "Whole",
+]

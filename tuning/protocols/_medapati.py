@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuning.protocols._protocol import Choose, Protocol, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols._protocol import Choose, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 
 BASE = (
     "criteo1tb",
@@ -52,6 +52,7 @@ MEDAPATI = Protocol(
         Tune("random", "random", points="draws", elsewhere="random"),
         # Many seconds per suggestion.
         Tune("vizier", "vizier", points="twice", optional=True, elsewhere="vizier"),
+        Publish("quasirandom", "leave-one-out"),
         Report(),
     ),
     scales={

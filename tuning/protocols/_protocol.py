@@ -123,11 +123,24 @@ class Whole:
 
 
 @dataclasses.dataclass(frozen=True)
+class Publish:
+    """Writes the list of all workloads as a list file, with what leaving one out says of it.
+
+    Attributes:
+      candidates: the study that it is chosen from.
+      proof: the study of the lists that were trained anew on the workload that each has not seen.
+    """
+
+    candidates: str
+    proof: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """Writes the report on all studies."""
 
 
-Stage = Tune | Choose | Rerun | Whole | Report
+Stage = Tune | Choose | Rerun | Whole | Publish | Report
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,18 @@ from typing import Any, NamedTuple
 from results.studies import StudySpec
 from submissions.points import Point
 from tuning.execution.stopping import Stop
-from tuning.protocols._protocol import Choose, Own, Protocol, Report, Rerun, Scale, Stage, Tune, Whole
+from tuning.protocols._protocol import (
+    Choose,
+    Own,
+    Protocol,
+    Publish,
+    Report,
+    Rerun,
+    Scale,
+    Stage,
+    Tune,
+    Whole,
+)
 from tuning.studies.plan import plan, plan_leave_one_out
 from tuning.studies.tune import tune
 from workloads.spelling import did_you_mean
@@ -34,12 +45,15 @@ class Rooms(NamedTuple):
       choose: (folder of the candidates' study, points in a list) -> for every workload the ids of the points of the
         list that was chosen without it.
       whole: (folder of the candidates' study, points in a list) -> ids of the list that was chosen on all workloads.
-      report: (folder of the studies, folder of the report) -> what a person opens.
+      publish: (folder of the candidates' study, folder of the lists' that were trained anew, points in a list, file)
+        writes the list of all workloads.
+      report: (folder of all that was trained, folder of the report) -> what a person opens.
     """
 
     published: Callable[[str], Published]
     choose: Callable[[Path, int], Mapping[str, Sequence[str]]]
     whole: Callable[[Path, int], Sequence[str]]
+    publish: Callable[[Path, Path, int, Path], None]
     report: Callable[[Path, Path], Path]
 
 
@@ -96,7 +110,8 @@ def run(
     Args:
       protocol: what to do.
       scale: how large, one of the protocol's or another.
-      out: folder; gets `studies/` and `report/`. What is there is not trained again; the report is renewed.
+      out: folder; gets `studies/`, `final/` (of the list that has seen all workloads, which it is not fair to compare
+        with the studies), `list.json` and `report/`. What is there is not trained again; the rest is renewed.
       rooms: how lists are read and chosen, and the report written.
       own: another optimizer, or another space, than the protocol's.
       seed: of all studies; fresh ones are made from it.
@@ -106,29 +121,24 @@ def run(
       stop: set, from any thread, to end once what has begun has ended.
 
     Returns:
-      What the report stage wrote; the folder of the studies where the protocol has none.
+      What the report stage wrote; the folder where the protocol has none.
 
     Raises:
       ValueError: no optional study of that name; or as `plan` and `tune`.
       KeyboardInterrupt: stopped before all was done.
     """
-    folder = written = out / "studies"
+    written = out
     stages = stages_of(protocol, scale, own, also)
     populations: dict = {}
     specs: dict[str, StudySpec] = {}
     chosen: dict[str, dict[str, list[Point]]] = {}  # study of candidates -> workload -> list
     count = _Count(progress, trials_of(stages, scale))
 
-    def train(spec: StudySpec) -> None:
-        of_study = functools.partial(count, spec.name)
+    def train(spec: StudySpec, folder: Path = out / "studies") -> None:
+        told = functools.partial(count, spec.name)
         tune(
-            folder / spec.name,
-            spec,
-            data_dir=data_dir,
-            progress=of_study,
-            populations=populations,
-            stop=stop,
-        )
+            folder / spec.name, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop
+        )  # fmt: skip
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
         specs[spec.name] = spec
@@ -138,7 +148,7 @@ def run(
             case Tune():
                 train(_planned(stage, scale, own, seed, rooms))
             case Choose(candidates):
-                ids = rooms.choose(folder / candidates, scale.size)
+                ids = rooms.choose(out / "studies" / candidates, scale.size)
                 chosen[candidates] = {
                     workload: _points(specs[candidates], workload, ids[workload]) for workload in ids
                 }
@@ -151,7 +161,7 @@ def run(
                 train(lists)
             case Whole():
                 search = specs[stage.candidates]
-                ids = rooms.whole(folder / stage.candidates, scale.size)
+                ids = rooms.whole(out / "studies" / stage.candidates, scale.size)
                 what = f"built from {search.name} on all workloads"
                 train(
                     plan(
@@ -165,10 +175,16 @@ def run(
                         seed=seed + stage.fresh,
                         cohort_size=scale.size,
                         title=f"list {what}",
-                    )
+                    ),
+                    out / "final",
+                )
+            case Publish():
+                studies = out / "studies"
+                rooms.publish(
+                    studies / stage.candidates, studies / stage.proof, scale.size, out / "list.json"
                 )
             case Report():
-                written = rooms.report(folder, out / "report")
+                written = rooms.report(out, out / "report")
     return written
 
 
