@@ -17,6 +17,7 @@ COMMANDS = (
     "tune",
     "set-targets",
     "demo",
+    "reproduce",
     "score",
     "build-list",
     "leave-one-out",
