@@ -17,6 +17,7 @@ from results._fraction_table import read_fraction_table
 from results._fractions import Fractions, check_values, late, step_fractions
 from results._frames import evaluations, trials
 from results._hits import By, fractions, hits
+from results._packed import read_packed, write_packed
 from results._pool import choose_benchmark, choose_ruleset, choose_submission, pool
 from results._reached import best_value, reached
 from results._read_studies import read_studies
@@ -54,9 +55,11 @@ __all__ = [
     "read_algoperf_parquet",
     "read_curves",
     "read_fraction_table",
+    "read_packed",
     "read_parameters",
     "read_source",
     "read_studies",
     "step_fractions",
     "trials",
+    "write_packed",
 ]

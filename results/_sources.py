@@ -8,6 +8,7 @@ from pathlib import Path
 
 from results._fraction_table import SUFFIXES, read_fraction_table
 from results._fractions import Fractions
+from results._packed import is_packed, read_packed
 from results._read_studies import read_studies
 from results._results import Results
 from results.algoperf._logs import read_algoperf_logs
@@ -29,7 +30,8 @@ def read_source(
     | a study of ours, or a folder of them | study.json in it, or one level below |
     | AlgoPerf's published logs as tables | trials.parquet and evals.parquet |
     | a tree of AlgoPerf logs, at any level | study_<k>/<workload>_<jax or pytorch>/trial_<i> |
-    | a table of fractions | a file that ends in .csv or .parquet |
+    | any of these, packed into one file | a .parquet file of `write_packed` |
+    | a table of fractions | another file that ends in .csv or .parquet |
 
     Args:
       path: folder or file.
@@ -57,7 +59,7 @@ def read_source(
     if ruleset is not None and (is_table or is_study):
         raise ValueError(f"{path}: has no AlgoPerf ruleset to choose; leave out --ruleset {ruleset}")
     if is_table:
-        return _table(path)
+        return read_packed(path) if is_packed(path) else _table(path)
     if is_study:
         return read_studies(path)
     if is_parquet:

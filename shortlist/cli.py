@@ -27,6 +27,7 @@ from shortlist import (  # noqa: E402
     _curve_commands,
     _list_commands,
     _optimizer_commands,
+    _pack_commands,
     _package_commands,
     _reproduce_commands,
     _run_commands,
@@ -75,6 +76,7 @@ _run_commands.add_to(app)
 _list_commands.add_to(app)
 _curve_commands.add_to(app)
 _package_commands.add_to(app)
+_pack_commands.add_to(app)
 _validate_commands.add_to(app)
 
 

@@ -23,6 +23,7 @@ COMMANDS = (
     "leave-one-out",
     "report",
     "package",
+    "pack",
 )
 
 TABLE = """point,workload,fraction
