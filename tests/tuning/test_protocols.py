@@ -6,6 +6,7 @@ import dataclasses
 from functools import partial
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import lists
 import workloads
@@ -13,6 +14,7 @@ from results import studies
 from submissions.points import Point
 from tests.tuning.toy import toy_workload
 from tuning import strategies
+from tuning.execution.stopping import Stop
 from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 from tuning.protocols.run import Published, Rooms, run, stages_of, trials_of
 from workloads import _registry
@@ -173,6 +175,36 @@ def test_running_it_again_trains_nothing_and_renews_the_report(ran):
     assert run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"]) == ran
     assert ran.read_text() == "drawn more proof search sweep theirs seen unseen"
     assert trained() == files
+
+
+def test_a_protocol_stopped_again_and_again_ends_with_the_same_numbers(ran, tmp_path):
+    """Bit for bit; only clocks and the times of claims may differ."""
+    most = attempts = 0
+    while True:
+        stop = Stop()
+
+        def after_more(what, done, total, stop=stop, most=most):
+            if done > most + 12:
+                stop.set()
+
+        attempts += 1
+        try:
+            page = run(SMALL, SCALE, tmp_path, ROOMS, seed=5, also=["more"], progress=after_more, stop=stop)
+        except KeyboardInterrupt:
+            now = sum(
+                len(studies.read_trials(folder)) for folder in all_studies(tmp_path / "report" / "page")
+            )
+            assert now > most
+            most = now
+            continue
+        break
+    assert attempts > 2
+    assert page.read_text() == ran.read_text()
+    clocks = ["cohort_seconds", "command"]
+    for whole, resumed in zip(all_studies(ran), all_studies(page), strict=True):
+        assert studies.read_spec(whole) == studies.read_spec(resumed)
+        one, other = (studies.read_trials(folder).drop(clocks) for folder in (whole, resumed))
+        assert_frame_equal(one, other, check_exact=True)
 
 
 def test_an_optional_study_is_left_out_unless_it_is_asked_for(tmp_path):
