@@ -17,6 +17,7 @@ from results._fraction_table import read_fraction_table
 from results._fractions import Fractions, check_values, late, step_fractions
 from results._frames import evaluations, trials
 from results._hits import By, fractions, hits
+from results._merged import merged
 from results._packed import read_packed, write_packed
 from results._pool import choose_benchmark, choose_ruleset, choose_submission, pool
 from results._reached import best_value, reached
@@ -49,6 +50,7 @@ __all__ = [
     "fractions",
     "hits",
     "late",
+    "merged",
     "pool",
     "reached",
     "read_algoperf_logs",
