@@ -47,11 +47,11 @@ MEDAPATI = Protocol(
         Tune("lr-sweep-wd-0.0001", "lr-sweep", {"weight_decay": 1e-4}),
         Tune("medapati2025", "list", published="medapati2025"),
         Tune("metz2020-appendix_f", "list", published="metz2020/appendix_f"),
-        Whole("final-list", "quasirandom"),
-        Whole("final-list-variants", "quasirandom", on="variants"),
         Tune("random", "random", points="draws", elsewhere="random"),
         # Many seconds per suggestion.
         Tune("vizier", "vizier", points="twice", optional=True, elsewhere="vizier"),
+        Whole("final-list", "quasirandom"),
+        Whole("final-list-variants", "quasirandom", on="variants"),
         Publish("quasirandom", "leave-one-out"),
         Report(),
     ),
