@@ -33,6 +33,7 @@ By whole curves, as in TaskSet: an entry is the mean of the point's normalised l
 | `split_experiment`, `saved_by_task`, `task_splits` | does a list learnt on some tasks beat random search on others? |
 | `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
 | `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
+| `quantile_of_best`, `trained_by_random` | and how differently, over all draws of so many points? |
 
 Example:
   >>> import numpy as np
@@ -67,7 +68,13 @@ from lists._opt_list import medapati, opt_list
 from lists._proof import leave_one_workload_out
 from lists._proven import held_out_fractions, proven_list
 from lists._published import PUBLISHED, published
-from lists._random_search import expected_best, inside_box, nearest_points
+from lists._random_search import (
+    expected_best,
+    inside_box,
+    nearest_points,
+    quantile_of_best,
+    trained_by_random,
+)
 from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
@@ -131,6 +138,7 @@ __all__ = [
     "point_costs",
     "proven_list",
     "published",
+    "quantile_of_best",
     "read_list",
     "repeat_costs",
     "repeats_note",
@@ -140,6 +148,7 @@ __all__ = [
     "task_costs",
     "task_splits",
     "to_search_space",
+    "trained_by_random",
     "trains_others",
     "transfer",
     "write_list",

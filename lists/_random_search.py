@@ -1,6 +1,9 @@
-"""Random search over a table of points: what it finds on average, and from a smaller space."""
+"""Random search over a table of points: what it finds, on average and how differently, and from a smaller space."""
 
 from __future__ import annotations
+
+import math
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -38,6 +41,82 @@ def expected_best(
     steps = np.clip(points - i - n, 0.0, None) / (points - 1 - i)
     weights = np.cumprod(np.concatenate([n / points, steps], axis=1), axis=1)
     return weights @ np.sort(np.asarray(costs, dtype=np.float64), axis=0)
+
+
+def quantile_of_best(values: Float[np.ndarray, " point"], trials: int, q: float) -> float:
+    """A quantile of the lowest of n values drawn without replacement; exact, over all subsets of n.
+
+    Of N values in ascending order the lowest of a draw is no higher than the i-th (from 1) with the probability
+    1 - C(N - i, n) / C(N, n): the q-quantile is the first for which that is at least q.
+
+    Args:
+      values: of all points there are to draw from, lower is better; inf is a value like others. No NaN.
+      trials: n, from 1 to the number of values.
+      q: in (0, 1].
+
+    Raises:
+      ValueError: a number of trials or a quantile out of range, or NaN.
+
+    Example:
+      >>> values = np.array([0.1, 0.5, np.inf, np.inf])
+      >>> quantile_of_best(values, 1, 0.5), quantile_of_best(values, 2, 0.5), quantile_of_best(values, 2, 0.9)
+      (0.5, 0.1, inf)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    _check_trials(trials, len(values))
+    if np.isnan(values).any():
+        raise ValueError(f"values has {np.isnan(values).sum()} NaN entries; use inf for a miss")
+    if not 0.0 < q <= 1.0:
+        raise ValueError(f"q is {q:g}; must lie in (0, 1]")
+    subsets, points = math.comb(len(values), trials), len(values)
+    for i, value in enumerate(np.sort(values), 1):
+        if 1 - Fraction(math.comb(points - i, trials), subsets) >= Fraction(q):
+            return float(value)
+    raise AssertionError("the highest value is the lowest of some draw")
+
+
+def trained_by_random(
+    values: Float[np.ndarray, "point workload"], trials: int
+) -> Float[np.ndarray, " trained"]:
+    """How likely n points drawn without replacement train 0, 1, ... of the workloads; exact, nothing is drawn.
+
+    The same n points are tried on all workloads. The probability that they miss all workloads of a set S is
+    C(m(S), n) / C(N, n), where m(S) counts the points that miss all of S; that they miss S and nothing else follows by
+    inclusion and exclusion over the sets that contain S.
+
+    Args:
+      values: step or time fractions, positive, inf where the target was missed. At most 16 workloads.
+      trials: n, from 1 to the number of points.
+
+    Returns:
+      The probabilities of 0, 1, ..., as many as there are workloads; they sum to 1.
+
+    Raises:
+      ValueError: a number of trials out of range, or more than 16 workloads.
+
+    Example:
+      >>> trained_by_random(np.array([[0.5, np.inf], [np.inf, 0.5], [np.inf, np.inf]]), 2).round(4).tolist()
+      [0.0, 0.6667, 0.3333]
+    """
+    points, workloads = values.shape
+    _check_trials(trials, points)
+    if workloads > 16:
+        raise ValueError(f"values has {workloads} workloads; sets of at most 16 are counted")
+    reached = np.isfinite(values) @ (1 << np.arange(workloads))  # of each point, as a set of workloads
+    missed = [math.comb(int((reached & s == 0).sum()), trials) for s in range(1 << workloads)]
+    for bit in (1 << w for w in range(workloads)):
+        for s in range(1 << workloads):
+            if not s & bit:
+                missed[s] -= missed[s | bit]
+    counts = [0] * (workloads + 1)
+    for s, subsets in enumerate(missed):
+        counts[workloads - s.bit_count()] += subsets
+    return np.array([count / math.comb(points, trials) for count in counts])
+
+
+def _check_trials(trials: int, points: int) -> None:
+    if not 1 <= trials <= points:
+        raise ValueError(f"trials is {trials}; must be from 1 to {points}, the number of points")
 
 
 def inside_box(

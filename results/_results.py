@@ -181,6 +181,17 @@ class Results:
             raise ValueError(f"{self.source}: no submission {', '.join(unknown)}; present: {present}")
         return self._keep(pl.col("submission").is_in(list(names)))
 
+    def judged_by(self, targets: Mapping[str, float | None]) -> Results:
+        """The same trials, judged by these validation targets instead of those that they were recorded with.
+
+        Args:
+          targets: workload -> target, None where it has none; others keep theirs.
+        """
+        judged = pl.col("workload").replace_strict(
+            dict(targets), default=pl.col("validation_target"), return_dtype=pl.Float64
+        )
+        return dataclasses.replace(self, trials=self.trials.with_columns(validation_target=judged))
+
     def _keep(self, condition: pl.Expr) -> Results:
         trials = self.trials.filter(condition)
         evals = self.evals.join(trials, on="trial_id", how="semi", maintain_order="left")

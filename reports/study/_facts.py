@@ -67,7 +67,11 @@ class Studies:
 
     def candidate_values(self, workload: str) -> np.ndarray:
         """Best metric of every candidate on a workload, first repeat; the worst value where there is none."""
-        rows = self.searched().filter(pl.col("workload") == workload)
+        return self.best_values(self.search or "", workload)
+
+    def best_values(self, study: str, workload: str) -> np.ndarray:
+        """Best metric of every point of a study on a workload, first repeat; the worst value where there is none."""
+        rows = self.hits.filter(submission=study, workload=workload)
         rows = rows.filter(pl.col("repeat") == rows["repeat"].min())
         worst = math.inf if self.metrics[workload][1] else -math.inf
         return rows["best_metric"].fill_null(worst).to_numpy()
@@ -127,7 +131,7 @@ def study_facts(results: Results, *, list_size: int | None, penalty: float) -> S
     # Of several, the best stands first, whatever their folders are called.
     left = anew = sorted(anew, key=lambda c: rank(c, studies.judged, penalty))
     if not anew and candidates is not None and len(candidates.workloads) > 1:
-        left = [_left_out_by_candidates(studies, candidates, size, penalty)]
+        left = [left_out_by_candidates(studies, candidates, size, penalty)]
     baselines = [contender(studies, name) for name in studies.of_role("baseline")]
     random, every = _search(studies, candidates, size)
     if left:
@@ -205,7 +209,7 @@ def contender(studies: Studies, name: str) -> Contender:
     )  # fmt: skip
 
 
-def _left_out_by_candidates(studies: Studies, candidates: Fractions, size: int, penalty: float) -> Contender:
+def left_out_by_candidates(studies: Studies, candidates: Fractions, size: int, penalty: float) -> Contender:
     """The left-out lists judged by the very trainings that built the other columns."""
     left = lists.leave_one_out(candidates.values, size, penalty, places=candidates.places)
     found = dict(zip(candidates.workloads, left.held_out[:, -1].tolist(), strict=True))
