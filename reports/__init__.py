@@ -10,6 +10,7 @@
 | `reports` | the reports, as data (`study_report`, ...) and as a folder (`report`, `write_report`); AlgoPerf's scores |
 | `reports` | what figures are drawn from: `contenders`, `cost_by_length`, `performance_profiles` |
 | `reports.figures` | the figures of reports: each is one function of a DataFrame, usable in a notebook |
+| `reports.medapati` | the numbers that Medapati et al. print, and ours beside them (`medapati_report`) |
 | `reports.bands` | tuning curves of random search, with their confidence bands |
 | `reports.taskset` | TaskSet's experiments on curves, and their figures |
 | `reports.page` | what a report is made of: sections, tables, pictures |
@@ -21,6 +22,7 @@ from reports._figure_tables import contenders, cost_by_length
 from reports._fractions_report import fractions_report
 from reports._write import report
 from reports.logs import Score, logs_report, performance_profiles, score, scores
+from reports.medapati import medapati_report
 from reports.page import Report, write_report
 from reports.study import study_report
 from reports.taskset import curves_report
@@ -33,6 +35,7 @@ __all__ = [
     "curves_report",
     "fractions_report",
     "logs_report",
+    "medapati_report",
     "performance_profiles",
     "report",
     "score",

@@ -201,7 +201,9 @@ class PublishedNumbers:
         for table in (*self.fractions, *self.metrics):
             for row in table.rows:
                 if set(row.values) != set(self.names):
-                    raise ValueError(f"{table.source}, row {row.name}: must have a value for {', '.join(self.names)}")
+                    raise ValueError(
+                        f"{table.source}, row {row.name}: must have a value for {', '.join(self.names)}"
+                    )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -200,12 +200,22 @@ def contender(studies: Studies, name: str) -> Contender:
     titles = [str(about["title"]) for about in studies.about.values()]
     title = str(studies.about[name]["title"])
     label = title if titles.count(title) == 1 else f"{title} ({name})"
-    rows = studies.hits.filter(pl.col("submission") == name)
-    judged = rows.filter(pl.col("workload").is_in(studies.judged))
-    found = best_fractions(fractions(judged, by="steps")) if len(judged) else {}
+    return contender_of(label, studies.hits.filter(submission=name), studies.judged)
+
+
+def contender_of(label: str, rows: pl.DataFrame, judged: Sequence[str]) -> Contender:
+    """Trials of one submission as one contender.
+
+    Args:
+      label: how tables call it.
+      rows: of one submission, as `hits` gives them.
+      judged: workloads with a target.
+    """
+    on_judged = rows.filter(pl.col("workload").is_in(list(judged)))
+    found = best_fractions(fractions(on_judged, by="steps")) if len(on_judged) else {}
     return Contender(
         label, found, best_metrics(rows), trials_in_words(rows),
-        by_repeat=fractions_by_repeat(judged), best_by_repeat=metrics_by_repeat(rows),
+        by_repeat=fractions_by_repeat(on_judged), best_by_repeat=metrics_by_repeat(rows),
     )  # fmt: skip
 
 

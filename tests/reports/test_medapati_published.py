@@ -82,7 +82,14 @@ def reaches(value: float, target: float, minimize: bool) -> bool:
 
 def test_the_cells_that_contradict_the_targets_are_those_noted():
     found = []
-    for name in ("leave-one-out", "lr-sweep-wd-0.5", "lr-sweep-wd-0.0001", "vizier-5", "vizier-10", "metz2020-appendix_f"):
+    for name in (
+        "leave-one-out",
+        "lr-sweep-wd-0.5",
+        "lr-sweep-wd-0.0001",
+        "vizier-5",
+        "vizier-10",
+        "metz2020-appendix_f",
+    ):
         row = contender(name)
         for workload in NUMBERS.workloads:
             hit = reaches(row.best[workload.name], workload.target, workload.minimize)
