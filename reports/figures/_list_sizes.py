@@ -67,10 +67,16 @@ def _part(axes: Axes, df: pl.DataFrame, series: list[str], column: str, title: s
     for i, name in enumerate(series):
         curve = df.filter(pl.col("series") == name).drop_nulls(column).sort("points")
         colour, marker, style = _look(i)
+        at = curve["points"].to_list(), curve[column].to_list()
+        if curve.height == 1:  # hollow and on top: a mark may stand on a curve
+            axes.plot(
+                *at, color="none", marker=marker, linestyle="none", clip_on=False, zorder=20, markersize=10.0,
+                markeredgecolor=colour, markeredgewidth=1.6,
+            )  # fmt: skip
+            continue
         axes.plot(
-            curve["points"].to_list(), curve[column].to_list(), color=colour, marker=marker, clip_on=False,
-            linestyle=style if curve.height > 1 else "none", linewidth=2.0 if i == 0 else 1.5, zorder=9 - i,
-            markersize=4.5 if curve.height > 1 else 7.0, markeredgecolor="white", markeredgewidth=0.6,
+            *at, color=colour, marker=marker, linestyle=style, clip_on=False, linewidth=2.0 if i == 0 else 1.5,
+            zorder=9 - i, markersize=4.5, markeredgecolor="white", markeredgewidth=0.6,
         )  # fmt: skip
 
 

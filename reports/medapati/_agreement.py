@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -80,8 +80,10 @@ def statements(
 
 def statement_table(made: Sequence[Statement]) -> pl.DataFrame:
     """Columns where, published, ours, agrees (null where it cannot be told)."""
-    schema = dict.fromkeys(("where", "published", "ours", "agrees"), pl.String)
-    return pl.DataFrame([dataclasses.astuple(one) for one in made], schema=schema, orient="row")
+    columns = [field.name for field in dataclasses.fields(Statement)]
+    return pl.DataFrame(
+        {name: pl.Series([getattr(one, name) for one in made], dtype=pl.String) for name in columns}
+    )
 
 
 def in_words(made: Sequence[Statement]) -> tuple[str, ...]:
@@ -133,7 +135,8 @@ def _number(n: int) -> str:
 
 def _reach_is_rare(found: Measured, numbers: PublishedNumbers) -> Statement:
     printed = list(numbers.reach.rows[0].values.values())
-    said = f"every target is reached by some candidates, none by more than {_percent(max(printed) / numbers.reach.points)}"
+    most = max(printed) / numbers.reach.points
+    said = f"every target is reached by some candidates, none by more than {_percent(most)}"
     if found.candidates is None:
         return Statement("Table 4", said, "", None)
     counts = np.isfinite(found.candidates.values).sum(axis=0)
@@ -143,7 +146,6 @@ def _reach_is_rare(found: Measured, numbers: PublishedNumbers) -> Statement:
     ours = (
         f"{count(unreached, 'target')} reached by none" if unreached else f"every target is reached, {ours}"
     )
-    most = max(printed) / numbers.reach.points
     agrees: Verdict = "no" if unreached else "yes" if counts.max() / n <= most else "in part"
     return Statement("Table 4", said, ours, agrees)
 
@@ -151,7 +153,7 @@ def _reach_is_rare(found: Measured, numbers: PublishedNumbers) -> Statement:
 def _same_are_hard(found: Measured, numbers: PublishedNumbers) -> Statement:
     printed = numbers.reach.rows[0].values
     hard, easy = min(printed, key=printed.__getitem__), max(printed, key=printed.__getitem__)
-    said = f"fewest points reach {hard}, most {easy}"
+    said = f"fewest points reach {numbers.short(hard)}, most {numbers.short(easy)}"
     if found.candidates is None or len(found.candidates.workloads) < 3:
         return Statement("Table 4", said, "", None)
     counts = dict(zip(_plain(found), np.isfinite(found.candidates.values).sum(axis=0).tolist(), strict=True))
@@ -161,7 +163,10 @@ def _same_are_hard(found: Measured, numbers: PublishedNumbers) -> Statement:
     if alike is None or math.isnan(alike):
         return Statement("Table 4", said, "as many points reach every target", "no")
     agrees: Verdict = "yes" if alike >= 0.5 else "in part" if alike > 0 else "no"
-    ours = f"fewest points reach {fewest}, most {most}; rank correlation of the counts {alike:.2f}"
+    ours = (
+        f"fewest points reach {numbers.short(fewest)}, most {numbers.short(most)}; rank correlation of the counts "
+        f"{alike:.2f}".replace("-", "−")
+    )
     return Statement("Table 4", said, ours, agrees)
 
 
@@ -184,49 +189,55 @@ def _points_carry(found: Measured, numbers: PublishedNumbers) -> Statement:
 
 
 def _lists_ahead(found: Measured, numbers: PublishedNumbers) -> Statement:
-    theirs = {name: _printed(numbers, name).trained(numbers.names) for name in (LEFT_OUT, *BASELINES)}
+    theirs = {name: numbers.printed(name).trained(numbers.names) for name in (LEFT_OUT, *BASELINES)}
     best = max(theirs[name] for name in BASELINES)
-    said = f"leave-one-out lists train {theirs[LEFT_OUT]} of {len(numbers.names)} workloads, the best of four baselines {best}"
-    hero, there = _hero(found), list(_complete(found, BASELINES).values())
+    said = (
+        f"leave-one-out lists train {theirs[LEFT_OUT]} of {len(numbers.names)} workloads, the best of "
+        f"{count(len(BASELINES), 'baseline')} {best}"
+    )
+    hero, there = _hero(found), list(found.complete(BASELINES).values())
     if hero is None or not there:
         return Statement("Table 5", said, "", None)
-    names = _judged(found)
+    names = found.judged
     mine = hero.trained(names)
-    rival = max(there, key=lambda row: row.trained(names))
+    rival = min(there, key=lambda row: rank(row, names, found.penalty))
     behind = mine - rival.trained(names)
-    ours = f"{hero.label} train {mine} of {len(names)}, the best of {count(len(there), 'baseline')}, {rival.label}, {rival.trained(names)}"  # fmt: skip
+    ours = (
+        f"{hero.label} train {mine} of {len(names)}, the best of {count(len(there), 'baseline')}, {rival.label}, "
+        f"{rival.trained(names)}"
+    )
     if len(there) < len(BASELINES) and behind > 0:
         return Statement("Table 5", said, f"{ours}, so far", None)
     return Statement("Table 5", said, ours, "yes" if behind > 0 else "in part" if behind == 0 else "no")
 
 
 def _same_missed(found: Measured, numbers: PublishedNumbers) -> Statement:
-    row = _printed(numbers, LEFT_OUT)
+    row = numbers.printed(LEFT_OUT)
     missed = [name for name in numbers.names if math.isinf(row.fractions[name])]
-    said = f"the left-out workload missed is {_names(missed)}"
+    said = f"the left-out workload missed is {_names(missed, numbers)}"
     hero = _hero(found)
     if hero is None:
         return Statement("Table 5", said, "", None)
-    names = [name for name in _judged(found) if name in hero.fractions]
+    names = [name for name in found.judged if name in hero.fractions]
     ours = [name for name in names if math.isinf(hero.fractions[name])]
     same = sum((name in missed) == (name in ours) for name in names)
     agrees: Verdict = "yes" if same == len(names) else "in part" if 2 * same > len(names) else "no"
-    said_of_ours = f"missed: {_names(ours)}; the same outcome on {same} of {len(names)}"
+    said_of_ours = f"missed: {_names(ours, numbers)}; the same outcome on {same} of {len(names)}"
     return Statement("Table 5", said, said_of_ours, agrees)
 
 
 def _same_order(found: Measured, numbers: PublishedNumbers) -> Statement:
     everyone = (LEFT_OUT, "vizier-10", *BASELINES)
-    theirs = {name: rank(_printed(numbers, name), numbers.names, found.penalty) for name in everyone}
+    theirs = {name: rank(numbers.printed(name), numbers.names, found.penalty) for name in everyone}
     order = sorted(everyone, key=theirs.__getitem__)
     said = f"in order of workloads trained, then cost: {', '.join(METHODS[name].label for name in order)}"
     hero = _hero(found)
-    rows = _complete(found, everyone)
+    rows = found.complete(everyone)
     if hero is not None:
         rows[LEFT_OUT] = hero
     if len(rows) < 3:
         return Statement("Table 5", said, "", None)
-    ours = {name: rank(row, tuple(_judged(found)), found.penalty) for name, row in rows.items()}
+    ours = {name: rank(row, found.judged, found.penalty) for name, row in rows.items()}
     pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if theirs[a] != theirs[b]]
     same = sum((theirs[a] < theirs[b]) == (ours[a] < ours[b]) and ours[a] != ours[b] for a, b in pairs)
     agrees: Verdict = "yes" if same == len(pairs) else "in part" if 2 * same > len(pairs) else "no"
@@ -238,9 +249,10 @@ def _same_order(found: Measured, numbers: PublishedNumbers) -> Statement:
 
 def _better_than_random(found: Measured, numbers: PublishedNumbers) -> Statement:
     ahead = {w.name: w.minimize for w in numbers.workloads}
-    mine, its = _printed(numbers, LEFT_OUT), _printed(numbers, RANDOM)
+    mine, its = numbers.printed(LEFT_OUT), numbers.printed(RANDOM)
     best = [name for name in numbers.names if _better(mine.best[name], its.best[name], ahead[name])]
-    said = f"by best metric the lists are ahead of random search of five on {len(best)} of {len(numbers.names)} workloads"
+    share = f"{len(best)} of {len(numbers.names)} workloads"
+    said = f"by best metric the lists are ahead of random search of five on {share}"
     hero, random = _hero(found), found.rows.get(RANDOM)
     if hero is None or random is None:
         return Statement("Table 6", said, "", None)
@@ -257,28 +269,29 @@ def _better_than_random(found: Measured, numbers: PublishedNumbers) -> Statement
 
 
 def _final_list(found: Measured, numbers: PublishedNumbers, row: str, where: str, what: str) -> Statement:
-    theirs = _printed(numbers, row).trained(numbers.names)
+    theirs = numbers.printed(row).trained(numbers.names)
     said = f"the list of all eight trains {theirs} of {len(numbers.names)} {what}"
     ours = found.rows.get(row)
-    names = _judged(found, found.variants if row == VARIANTS else found.names)
+    names = found.judged_variants if row == VARIANTS else found.judged
     if ours is None or not names or not set(names) <= set(ours.fractions):
         return Statement(where, said, "", None)
     trained = ours.trained(names)
     share, its = trained / len(names), theirs / len(numbers.names)
     agrees: Verdict = "yes" if share >= its else "in part" if share >= 0.5 else "no"
-    return Statement(where, said, f"{ours.label} trains {trained} of {len(names)} {what}", agrees)
+    return Statement(where, said, f"it trains {trained} of {len(names)} {what}", agrees)
 
 
 def _variants_cheaper(found: Measured, numbers: PublishedNumbers) -> Statement:
-    base, changed = (_printed(numbers, row).cost(numbers.names, 2.0) for row in ("final-list", VARIANTS))
-    assert base is not None and changed is not None
+    base, changed = (numbers.printed(row).cost(numbers.names, 2.0) for row in ("final-list", VARIANTS))
+    assert base is not None
+    assert changed is not None
     said = f"the list costs less on variants ({changed:.3f}) than on the workloads that built it ({base:.3f})"
     rows = found.rows.get("final-list"), found.rows.get(VARIANTS)
     costs = [
-        None if row is None else row.cost(_judged(found, names), found.penalty)
-        for row, names in zip(rows, (found.names, found.variants), strict=True)
+        None if row is None else row.cost(names, found.penalty)
+        for row, names in zip(rows, (found.judged, found.judged_variants), strict=True)
     ]
-    if costs[0] is None or costs[1] is None or set(found.names) != set(found.variants):
+    if costs[0] is None or costs[1] is None or set(found.judged) != set(found.judged_variants):
         return Statement("Tables 7, 9", said, "", None)
     ours = f"on variants {costs[1]:.3f}, on the workloads that built it {costs[0]:.3f}"
     return Statement("Tables 7, 9", said, ours, _sign(base - changed, costs[0] - costs[1]))
@@ -315,7 +328,7 @@ def penalties(found: Measured, numbers: PublishedNumbers) -> dict[float, int]:
 
 def constructions(found: Measured, numbers: PublishedNumbers) -> tuple[dict[str, int], dict[str, int]]:
     """Method -> left-out workloads trained by lists of the size of Table 13: by the search's trainings, and anew."""
-    size, names = numbers.constructions.size, _judged(found)
+    size, names = numbers.constructions.size, found.judged
     search = {
         method: left.trained[-1]
         for method in numbers.constructions.trained
@@ -373,26 +386,7 @@ def _equals_random(numbers: PublishedNumbers, budgets: Mapping[str, EqualBudget]
 
 def _hero(found: Measured) -> Contender | None:
     """The leave-one-out lists, if they were run on all workloads."""
-    return None if found.hero is None else _complete(found, [found.hero]).get(found.hero)
-
-
-def _complete(found: Measured, names: Iterable[str]) -> dict[str, Contender]:
-    """Rows of ours that were run on all base workloads: others cannot be compared with them."""
-    judged = set(_judged(found))
-    rows = {name: found.rows[name] for name in names if name in found.rows}
-    return {name: row for name, row in rows.items() if judged and judged <= set(row.fractions)}
-
-
-def _printed(numbers: PublishedNumbers, name: str) -> Contender:
-    row = numbers.row(name)
-    assert row is not None, name
-    return row
-
-
-def _judged(found: Measured, names: Mapping[str, str] | None = None) -> list[str]:
-    """The paper's names of our workloads that have a target."""
-    names = found.names if names is None else names
-    return [name for name, workload in names.items() if workload in found.studies.judged]
+    return None if found.hero is None else found.complete([found.hero]).get(found.hero)
 
 
 def _plain(found: Measured) -> list[str]:
@@ -415,5 +409,5 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else f"{100 * share:.1f} %"
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+def _names(names: Sequence[str], numbers: PublishedNumbers) -> str:
+    return ", ".join(map(numbers.short, names)) or "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,22 @@ class Measured:
     missing: Mapping[str, str]
     size: int
     penalty: float
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The base workloads that have a target."""
+        return tuple(name for name, workload in self.names.items() if workload in self.studies.judged)
+
+    @property
+    def judged_variants(self) -> tuple[str, ...]:
+        """The base workloads whose variant is there and has a target."""
+        return tuple(name for name, workload in self.variants.items() if workload in self.studies.judged)
+
+    def complete(self, rows: Iterable[str]) -> dict[str, Contender]:
+        """Those of these rows that were run on all base workloads with a target: others cannot be compared."""
+        there = {row: self.rows[row] for row in rows if row in self.rows}
+        wanted = set(self.judged)
+        return {row: found for row, found in there.items() if wanted and wanted <= set(found.fractions)}
 
     @property
     def hero(self) -> str | None:

@@ -35,7 +35,8 @@ class PaperWorkload:
 
     Attributes:
       name: as in our catalogue, without folder and scale; columns of tables go by it.
-      title: as the paper calls it.
+      title: what it trains.
+      short: of it, for headers.
       loss: what is trained.
       metric: what its target is for.
       minimize: whether less of it is better.
@@ -47,6 +48,7 @@ class PaperWorkload:
 
     name: str
     title: str
+    short: str
     loss: str
     metric: str
     minimize: bool
@@ -224,6 +226,25 @@ class PublishedNumbers:
             return None
         found = {w: math.inf if value is None else value for w, value in (fractions or {}).items()}
         return Contender(name, found, {w: value for w, value in (best or {}).items() if value is not None})
+
+    def printed(self, name: str) -> Contender:
+        """As `row`, of one that the paper has.
+
+        Raises:
+          KeyError: it has not.
+        """
+        if (row := self.row(name)) is None:
+            raise KeyError(name)
+        return row
+
+    def short(self, name: str) -> str:
+        """The short title of a base workload.
+
+        Example:
+          >>> published_numbers().short("imagenet_resnet")
+          'ResNet'
+        """
+        return next(workload.short for workload in self.workloads if workload.name == name)
 
     @property
     def points(self) -> lists.HyperparameterList:

@@ -1,4 +1,4 @@
-"""A reproduction of Medapati et al. that nobody trained: every study of the protocol, learning curves from a formula."""
+"""A reproduction of Medapati et al. that nobody trained: every study of the protocol, curves from a formula."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from reports.medapati import published_numbers
 from results import Results
 
 STEPS, EVALS, CANDIDATES = 1000, 20, 30
-METRICS = {"CE": "loss", "SSIM": "ssim", "error": "error_rate", "WER": "wer", "mAP": "mean_average_precision", "BLEU": "bleu"}
+METRICS = {
+    "CE": "loss",
+    "SSIM": "ssim",
+    "error": "error_rate",
+    "WER": "wer",
+    "mAP": "mean_average_precision",
+    "BLEU": "bleu",
+}
 DATA = "embedded: something small, in place of something large"
 NUMBERS = published_numbers()
 BASE = [f"algoperf/{w.name}@mini" for w in NUMBERS.workloads]
@@ -46,7 +53,7 @@ def fake_reproduction(
     rng = np.random.default_rng(seed)
     points = {str(i): _draw(rng) for i in range(candidates)}
     made = _Made(seed)
-    made.run("quasirandom", "candidates", {w: points for w in base}, 1)
+    made.run("quasirandom", "candidates", dict.fromkeys(base, points), 1)
     values = made.fractions(base, list(points))
     size = min(5, candidates)
     chosen = [str(p) for p in lists.greedy(values, size).points]
@@ -61,16 +68,23 @@ def fake_reproduction(
         made.run("leave-one-out", "leave-one-out", left_out("greedy", size), repeats)
         made.run("leave-one-out-exact", "leave-one-out", left_out("exact", min(4, size)), repeats)
     of_all = {p: points[p] for p in chosen}
-    made.run("final-list", "baseline", {w: of_all for w in base}, repeats)
-    made.run("final-list-variants", "baseline", {w: of_all for w in VARIANTS}, repeats)
+    made.run("final-list", "baseline", dict.fromkeys(base, of_all), repeats)
+    made.run("final-list-variants", "baseline", dict.fromkeys(VARIANTS, of_all), repeats)
     for decay in (0.5, 0.0001):
-        sweep = {f"lr{i}": _draw(rng) | {"learning_rate": 10 ** (-4 + i / 2), "weight_decay": decay} for i in range(5)}
-        made.run(f"lr-sweep-wd-{decay}", "baseline", {w: sweep for w in base}, repeats)
-    for study, count, times in (("vizier", 10, 1), ("metz2020-appendix_f", 5, repeats), ("random", candidates, 1)):
+        sweep = {
+            f"lr{i}": _draw(rng) | {"learning_rate": 10 ** (-4 + i / 2), "weight_decay": decay}
+            for i in range(5)
+        }
+        made.run(f"lr-sweep-wd-{decay}", "baseline", dict.fromkeys(base, sweep), repeats)
+    for study, count, times in (
+        ("vizier", 10, 1),
+        ("metz2020-appendix_f", 5, repeats),
+        ("random", candidates, 1),
+    ):
         drawn = {f"{study}{i}": _draw(rng) for i in range(count)}
-        made.run(study, "candidates" if study == "random" else "baseline", {w: drawn for w in base}, times)
+        made.run(study, "candidates" if study == "random" else "baseline", dict.fromkeys(base, drawn), times)
     own = {point.id: dict(point.hyperparameters) for point in NUMBERS.points.points}
-    made.run("medapati2025", "baseline", {w: own for w in base}, repeats)
+    made.run("medapati2025", "baseline", dict.fromkeys(base, own), repeats)
     return made.results(without)
 
 
@@ -93,7 +107,9 @@ class _Made:
             "versions": {"python": "3.11.7"}, "commands": f"shortlist tune --study {study}", "seconds": 1.0,
         }  # fmt: skip
 
-    def _trial(self, study: str, workload: str, repeat: int, number: int, point: str, hyperparameters: dict) -> None:
+    def _trial(
+        self, study: str, workload: str, repeat: int, number: int, point: str, hyperparameters: dict
+    ) -> None:
         metric, minimize, best = FACTS[workload]
         i = len(self.trials)
         rng = np.random.default_rng([self.seed, i])
@@ -127,7 +143,9 @@ class _Made:
     def results(self, without: Iterable[str]) -> Results:
         floats = ("validation_target", "test_target", "max_runtime_seconds")
         kinds = dict.fromkeys(floats, pl.Float64) | {"benchmark": pl.String}
-        trials = pl.DataFrame(self.trials, schema_overrides=kinds).filter(~pl.col("submission").is_in(list(without)))
+        trials = pl.DataFrame(self.trials, schema_overrides=kinds).filter(
+            ~pl.col("submission").is_in(list(without))
+        )
         schema = {
             "trial_id": pl.Int64, "eval_index": pl.Int64, "global_step": pl.Int64, "submission_seconds": pl.Float64,
             "validation_metric": pl.Float64, "test_metric": pl.Float64, "train_metric": pl.Float64,
@@ -136,7 +154,7 @@ class _Made:
         about = {name: said for name, said in self.about.items() if name not in without}
         return Results(
             trials=trials, evals=evals, left_out=(), source="studies/mini", kind="study",
-            about={"studies": about, "data": {name: DATA for name in FACTS}},
+            about={"studies": about, "data": dict.fromkeys(FACTS, DATA)},
         )  # fmt: skip
 
 
