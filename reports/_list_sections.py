@@ -110,7 +110,7 @@ def list_section(
                 },
             )
         )
-        blocks += _unlearnt(fractions, left)
+        blocks += unlearnt_notes(fractions, left)
     return Section("The list", (*blocks, *others))
 
 
@@ -120,7 +120,7 @@ def _padding(chosen: lists.ChosenList, size: int) -> list[Block]:
     return [Note(f"{capital(note)}.")] if note else []
 
 
-def _unlearnt(fractions: Fractions, left: lists.LeaveOneOut) -> list[Block]:
+def unlearnt_notes(fractions: Fractions, left: lists.LeaveOneOut) -> list[Block]:
     """Says so where a left-out workload is trained by points alone that add nothing on the others."""
     names = short_names(fractions.workloads)
     lucky = [names[w] for w, no in zip(fractions.workloads, left.unlearnt[:, -1], strict=True) if no]

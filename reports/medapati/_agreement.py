@@ -93,7 +93,7 @@ def in_words(made: Sequence[Statement]) -> tuple[str, ...]:
         return ("Nothing can be compared yet: what the statements need is not trained.",)
     said = [f"Of {len(made)} statements that the paper's numbers make, {len(told)} can be held against ours."]
     if open_ := [one.where for one in made if one.agrees is None]:
-        said[0] += f" Not to be told yet: {', '.join(dict.fromkeys(open_))}."
+        said[0] += f" {len(open_)} cannot yet ({', '.join(dict.fromkeys(open_))})."
     for verdict, one_does, all_do in _HOLD:
         of_it = [one for one in told if one.agrees == verdict]
         if of_it:
@@ -248,17 +248,16 @@ def _same_order(found: Measured, numbers: PublishedNumbers) -> Statement:
 
 
 def _better_than_random(found: Measured, numbers: PublishedNumbers) -> Statement:
-    ahead = {w.name: w.minimize for w in numbers.workloads}
+    minimize = {w.name: w.minimize for w in numbers.workloads}
     mine, its = numbers.printed(LEFT_OUT), numbers.printed(RANDOM)
-    best = [name for name in numbers.names if _better(mine.best[name], its.best[name], ahead[name])]
+    best = [name for name in numbers.names if _better(mine.best[name], its.best[name], minimize[name])]
     share = f"{len(best)} of {len(numbers.names)} workloads"
     said = f"by best metric the lists are ahead of random search of five on {share}"
     hero, random = _hero(found), found.rows.get(RANDOM)
     if hero is None or random is None:
         return Statement("Table 6", said, "", None)
     names = [name for name in found.names if name in hero.best and name in random.best]
-    metrics = {name: found.studies.metrics[found.names[name]][1] for name in names}
-    won = sum(_better(hero.best[name], random.best[name], metrics[name]) for name in names)
+    won = sum(_better(hero.best[name], random.best[name], minimize[name]) for name in names)
     agrees: Verdict = (
         "yes" if won >= len(best) or won == len(names) else "in part" if 2 * won > len(names) else "no"
     )
@@ -366,7 +365,9 @@ def _long_enough(found: Measured, numbers: PublishedNumbers) -> Statement:
         ours = f"with {len(left.trained)} points {left.trained[-1]} of {n}, by the search's trainings"
         return Statement("Figure 2", said, ours, "no")
     agrees: Verdict = "yes" if first <= enough else "in part"
-    return Statement("Figure 2", said, f"all {n} from {first} points on, by the search's trainings", agrees)
+    return Statement(
+        "Figure 2", said, f"all {n} from {count(first, 'point')} on, by the search's trainings", agrees
+    )
 
 
 def _equals_random(numbers: PublishedNumbers, budgets: Mapping[str, EqualBudget]) -> Statement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,14 @@ import polars as pl
 import lists
 from reports._contenders import Contender
 from reports.medapati._published import PublishedNumbers
-from reports.study._facts import Studies, contender_of, left_out_by_candidates, read_facts
+from reports.study._facts import (
+    Studies,
+    StudyFacts,
+    contender_of,
+    left_out_by_candidates,
+    read_facts,
+    study_facts,
+)
 from reports.study._record import KINDS, REPLACES, provenance
 from results import Fractions, LeftOut, Results, fractions, read_studies
 
@@ -78,6 +86,8 @@ class Measured:
       rows: a key of `METHODS` -> what it reached, of those that are there; and of `OF_SEARCH`, the lists judged by the
         very trainings that the search made.
       missing: a key of `METHODS`, or the search -> why it has no row of ours, in words.
+      random: the study that random search is drawn from: of points of its own, else the candidates; None without both.
+      searched: the search and its left-out lists, as reports on studies judge them; None without the search.
       size, penalty: of lists.
     """
 
@@ -87,6 +97,8 @@ class Measured:
     candidates: Fractions | None
     rows: Mapping[str, Contender]
     missing: Mapping[str, str]
+    random: str | None
+    searched: StudyFacts | None
     size: int
     penalty: float
 
@@ -139,9 +151,8 @@ class Measured:
         """The first so many points of left-out lists that were trained anew; None where there are none."""
         if study not in self.studies.about:
             return None
-        return _plain(
-            contender_of(study, _first(self.studies.hits, study, points), self.studies.judged), self.names
-        )
+        rows = _first(self.studies.hits, study, points)
+        return _under(contender_of(study, rows, self.studies.judged), self.names)
 
 
 def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) -> Measured:
@@ -157,7 +168,7 @@ def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) 
     base = {w.name: w.name for w in numbers.workloads}
     changed = {w.variant.name: w.name for w in numbers.workloads}
     names, variants = _named(studies, base), _named(studies, changed)
-    size = numbers.equal_budget.size
+    size = numbers.equal_budget.size  # points of a list
     candidates, rows, missing = None, {}, {}
     if SEARCH in studies.about:
         searched = studies.hits.filter(submission=SEARCH)
@@ -167,26 +178,33 @@ def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) 
             size = min(size, len(candidates.points))
     if candidates is None:
         missing[SEARCH] = _why(found, SEARCH)
+    random = None
+    as_theirs = functools.partial(_as_theirs, studies=studies, numbers=numbers)
     for name, method in METHODS.items():
-        if method.study not in studies.about:
+        study = SEARCH if name == RANDOM and method.study not in studies.about else method.study
+        if study not in studies.about:
             missing[name] = _why(found, method.study)
             continue
-        rows_of = studies.hits.filter(submission=method.study)
-        if name == RANDOM:
-            row = _random(studies, method, size)
+        rows_of = studies.hits.filter(submission=study)
+        points = int(rows_of.group_by("workload").agg(pl.col("point").n_unique())["point"].max() or 0)  # type: ignore[arg-type]
+        if name in (RANDOM, "vizier-5", "vizier-10") and points < method.budget:
+            missing[name] = f"the study {study} has {points} points, fewer than {method.budget}"
+        elif name == RANDOM:
+            random = study
+            rows[name] = as_theirs(_random(studies, study, method.label, size), names)
         else:
-            rows_of = rows_of if method.first is None else _first(studies.hits, method.study, method.first)
-            row = contender_of(method.label, rows_of, studies.judged)
-        points = rows_of.group_by("workload").agg(pl.col("point").n_unique())["point"].max() or 0
-        if name in (RANDOM, "vizier-5", "vizier-10") and points < method.budget:  # type: ignore[operator]
-            missing[name] = f"the study {method.study} has {points} points, fewer than {method.budget}"
-            continue
-        rows[name] = _plain(row, variants if name == VARIANTS else names)
+            kept = rows_of if method.first is None else _first(studies.hits, study, method.first)
+            row = contender_of(method.label, kept, studies.judged)
+            rows[name] = as_theirs(row, variants if name == VARIANTS else names)
+    facts = None
+    if SEARCH in studies.about:
+        of_search = [name for name in (SEARCH, LEFT_OUT) if name in studies.about]
+        facts = study_facts(found.of_submissions(of_search), list_size=size, penalty=penalty)
     if candidates is not None and len(candidates.workloads) > 1:
         left = left_out_by_candidates(_searched(studies), candidates, size, penalty)
         label = f"{METHODS[LEFT_OUT].label} (search's trainings)"
-        rows[OF_SEARCH] = _plain(dataclasses.replace(left, label=label), names)
-    return Measured(studies, names, variants, candidates, rows, missing, size, penalty)
+        rows[OF_SEARCH] = as_theirs(dataclasses.replace(left, label=label), names)
+    return Measured(studies, names, variants, candidates, rows, missing, random, facts, size, penalty)
 
 
 def _of_protocol(found: Results, numbers: PublishedNumbers) -> Results:
@@ -247,7 +265,7 @@ def _named(studies: Studies, wanted: Mapping[str, str]) -> dict[str, str]:
 
 def _why(found: Results, study: str) -> str:
     begun = study in found.about.get("studies", {})
-    return f"no trial of the study {study} is finished" if begun else f"there is no study {study}"
+    return f"no trial of the study {study} is finished" if begun else f"no study {study}"
 
 
 def _first(hits: pl.DataFrame, study: str, points: int) -> pl.DataFrame:
@@ -264,13 +282,13 @@ def _searched(studies: Studies) -> Studies:
     return dataclasses.replace(studies, about=about)
 
 
-def _random(studies: Studies, method: Method, size: int) -> Contender:
+def _random(studies: Studies, study: str, label: str, size: int) -> Contender:
     """Random search of so many points: the median over all subsets of the points drawn, and its quartiles."""
-    rows = studies.hits.filter(submission=method.study)
+    rows = studies.hits.filter(submission=study)
     found: dict[str, dict[str, tuple[float, float, float]]] = {"fraction": {}, "best": {}}
     for workload in rows["workload"].unique(maintain_order=True):
         sign = 1.0 if studies.metrics[workload][1] else -1.0
-        values = {"best": sign * studies.best_values(method.study, workload)}
+        values = {"best": sign * studies.best_values(study, workload)}
         if workload in studies.judged:
             values["fraction"] = fractions(rows, workloads=[workload]).values[:, 0]
         for what, of_points in values.items():
@@ -279,7 +297,7 @@ def _random(studies: Studies, method: Method, size: int) -> Contender:
                 found[what][workload] = low, middle, high
     signs = {w: 1.0 if studies.metrics[w][1] else -1.0 for w in found["best"]}
     return Contender(
-        method.label,
+        label,
         {w: middle for w, (_, middle, _) in found["fraction"].items()},
         {w: signs[w] * middle for w, (_, middle, _) in found["best"].items()},
         str(size),
@@ -291,7 +309,34 @@ def _random(studies: Studies, method: Method, size: int) -> Contender:
     )
 
 
-def _plain(row: Contender, names: Mapping[str, str]) -> Contender:
+def _as_theirs(
+    row: Contender, names: Mapping[str, str], *, studies: Studies, numbers: PublishedNumbers
+) -> Contender:
+    """A contender on the workloads of these names, under them, by the metrics that the paper prints.
+
+    What we call accuracy it prints as error, 1 - accuracy; a metric that is better the other way round is left out.
+    """
+    row = _under(row, names)
+    best, by_repeat, searches = dict(row.best), dict(row.best_by_repeat), dict(row.best_searches)
+    for printed in numbers.workloads:
+        if printed.name not in names:
+            continue
+        metric, minimize, _ = studies.metrics[names[printed.name]]
+        if (printed.metric, metric) == ("error", "accuracy"):
+            if printed.name in best:
+                best[printed.name] = 1.0 - best[printed.name]
+            if printed.name in by_repeat:
+                by_repeat[printed.name] = tuple(1.0 - value for value in by_repeat[printed.name])
+            if printed.name in searches:
+                low, high = searches[printed.name]
+                searches[printed.name] = 1.0 - high, 1.0 - low
+        elif minimize != printed.minimize:
+            for values in (best, by_repeat, searches):
+                values.pop(printed.name, None)
+    return dataclasses.replace(row, best=best, best_by_repeat=by_repeat, best_searches=searches)
+
+
+def _under(row: Contender, names: Mapping[str, str]) -> Contender:
     """A contender on the workloads of these names, under them."""
     fields = ("fractions", "best", "by_repeat", "best_by_repeat", "searches", "best_searches")
     of_names = {
@@ -301,11 +346,14 @@ def _plain(row: Contender, names: Mapping[str, str]) -> Contender:
     return dataclasses.replace(row, **of_names)
 
 
-def trained_at_random(found: Measured) -> np.ndarray | None:
-    """Probabilities that random search of a list's size trains 0, 1, ... of the base workloads; None without one."""
-    rows = found.studies.hits.filter(submission=METHODS[RANDOM].study)
-    judged = [w for w in found.names.values() if w in found.studies.judged and w in set(rows["workload"])]
-    if RANDOM not in found.rows or not judged:
+def trained_at_random(found: Measured) -> tuple[int, np.ndarray] | None:
+    """The points that random search is drawn from, and the probabilities that so many as a list has train 0, 1, ... of
+    the base workloads; None without a random search on all of them."""
+    if found.random is None:
+        return None
+    rows = found.studies.hits.filter(submission=found.random)
+    judged = [found.names[name] for name in found.judged]
+    if not judged or not set(judged) <= set(rows["workload"]):
         return None
     values = fractions(rows, workloads=judged).values
-    return lists.trained_by_random(values, found.size) if len(values) >= found.size else None
+    return (len(values), lists.trained_by_random(values, found.size)) if len(values) >= found.size else None

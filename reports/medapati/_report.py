@@ -117,6 +117,8 @@ def _detail(found: Measured, numbers: PublishedNumbers) -> tuple[str, ...]:
         f"Published: {numbers.source}, on AlgoPerf's workloads.",
         f"Ours: {count(len(found.names), 'workload')} of the same kinds; data: {found.data}.",
     ]
+    if found.studies.results.left_out:
+        said.append("Not everything that was asked for is here: see the end of the page.")
     if found.hero == OF_SEARCH:
         said.append(
             "The same trainings build and judge our lists; training the points anew is a harder test."
@@ -141,7 +143,7 @@ def _absent(found: Measured) -> str:
     """What has no rows of ours, in words; empty if nothing is missing."""
     by_reason: dict[str, list[str]] = {}
     for name, why in found.missing.items():
-        label = "the search" if name == SEARCH else METHODS[name].label
+        label = "the search for candidates" if name == SEARCH else METHODS[name].label
         by_reason.setdefault(why, []).append(label)
     if not by_reason:
         return ""
@@ -157,12 +159,12 @@ def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, st
         facts.append((f"{held} of {len(told)}", f"statements of the paper hold here, {part} more in part"))
     there = found.complete(BASELINES).values()
     if found.hero is not None:
-        names = found.judged
         hero = found.rows[found.hero]
+        names = [name for name in found.judged if name in hero.fractions]
         facts.append((f"{hero.trained(names)} of {len(names)}", "workloads trained without having seen them"))
         if there:
-            best = min(there, key=lambda row: rank(row, names, found.penalty))
-            facts.append((f"{best.trained(names)} of {len(names)}", f"by the best baseline, {best.label}"))
+            best = min(there, key=lambda row: rank(row, found.judged, found.penalty))
+            facts.append((f"{best.trained(found.judged)} of {len(found.judged)}", f"by the best baseline, {best.label}"))
     facts.append((f"{found.studies.results.trials.height:,}", "trials of ours"))
     return tuple(facts)
 
@@ -195,8 +197,6 @@ def _short(row: Contender, numbers: PublishedNumbers) -> Contender:
 
 def _agreement(made: Sequence[Statement], found: Measured) -> Section:
     blocks: list[Block] = [Prose(text) for text in in_words(made)]
-    if absent := _absent(found):
-        blocks.append(Note(absent))
     blocks.append(
         Table(
             "agreement",

@@ -9,6 +9,7 @@ import polars as pl
 
 import lists
 from reports._contenders import hyperparameters_of
+from reports._list_sections import unlearnt_notes
 from reports._words import count
 from reports.bands import EqualBudget
 from reports.figures import figure_list_sizes
@@ -18,7 +19,6 @@ from reports.medapati._agreement import LONGEST, constructions, penalties
 from reports.medapati._blocks import beside, fraction_block, metric_block, named_columns, pair, printed_rows
 from reports.medapati._measured import (
     LEFT_OUT,
-    METHODS,
     OF_SEARCH,
     OWN,
     RANDOM,
@@ -28,8 +28,8 @@ from reports.medapati._measured import (
     trained_at_random,
 )
 from reports.medapati._published import PublishedNumbers
-from reports.page import Block, Column, Picture, Prose, Section, Table, draw_picture
-from reports.study._facts import study_facts
+from reports.page import Block, Column, Note, Picture, Prose, Section, Table, draw_picture
+from reports.study._list_parts import unlearnt_anew
 from reports.study._search import Progress, search_section
 from reports.study._spread import spread_in_words
 from results import Fractions
@@ -106,8 +106,6 @@ def unseen_section(found: Measured, numbers: PublishedNumbers) -> Section:
     pairs += [
         (found.rows[name].label, None, found.rows[name]) for name in (OF_SEARCH, OWN) if name in found.rows
     ]
-    # The paper prints no step fractions of random search.
-    fractions = [(label, row if row and row.fractions else None, ours) for label, row, ours in pairs]
     measured_rows = [ours for _, _, ours in pairs if ours is not None]
     blocks: list[Block] = [
         Prose(
@@ -116,44 +114,41 @@ def unseen_section(found: Measured, numbers: PublishedNumbers) -> Section:
             f"point. {spread_in_words(measured_rows, where='Small, below a cost')} Spreads of single workloads are "
             "drawn above and stand in the CSV."
         ),
-        fraction_block("table_5", fractions, found, numbers, "Table 5."),
+        fraction_block("table_5", pairs, found, numbers, "Table 5."),
         metric_block("table_6", pairs, found, numbers, "Table 6."),
     ]
-    if (chances := trained_at_random(found)) is not None:
-        blocks.append(Prose(_random_in_words(chances, found)))
+    if (drawn := trained_at_random(found)) is not None:
+        blocks.append(Prose(_random_in_words(*drawn, found)))
+    if found.hero == LEFT_OUT and found.searched and (note := unlearnt_anew(found.searched)):
+        blocks.append(Note(note))
+    left = found.lists_of("greedy", found.size)
+    if found.hero == OF_SEARCH and left is not None and found.candidates is not None:
+        blocks += unlearnt_notes(found.candidates, left)
     return Section("On workloads not seen (Tables 5 and 6)", tuple(blocks))
 
 
-def _random_in_words(chances: np.ndarray, found: Measured) -> str:
+def _random_in_words(points: int, chances: np.ndarray, found: Measured) -> str:
     cumulated = np.cumsum(chances)
     low, middle, high = (int(np.searchsorted(cumulated, q, side="left")) for q in (0.25, 0.5, 0.75))
-    n = len(chances) - 1
-    points = found.studies.about[METHODS[RANDOM].study].get("budget")
     said = (
-        f"Random search of {found.size} trains {middle} of {n} workloads in the median of all subsets of {found.size} "
-        f"of its {points} points (quartiles {low} to {high})"
+        f"Random search of {found.size}, tried on all workloads alike, trains {middle} of {len(chances) - 1} in the "
+        f"median of all subsets of {found.size} of {points} points (quartiles {low} to {high}); its row above has the "
+        "median of every workload by itself."
     )
     if found.hero is None:
-        return f"{said}."
-    names = found.judged
-    mine = found.rows[found.hero].trained(names)
-    return (
-        f"{said}; {100 * float(chances[mine:].sum()):.0f} % of them train at least {mine}, as the lists do."
-    )
+        return said
+    mine = found.rows[found.hero].trained(found.judged)
+    return f"{said} {100 * float(chances[mine:].sum()):.0f} % of the subsets train at least {mine}, as the lists do."
 
 
 def curve_section(
     found: Measured, numbers: PublishedNumbers, seed: int, progress: Progress | None
 ) -> tuple[Section | None, Mapping[str, EqualBudget]]:
     """Figure 1: tuning curves of the candidates, with the list that has not seen the workload."""
-    if SEARCH not in found.studies.about:
+    if found.searched is None:
         return None, {}
-    kept = [name for name in (SEARCH, LEFT_OUT) if name in found.studies.about]
-    facts = study_facts(
-        found.studies.results.of_submissions(kept), list_size=found.size, penalty=found.penalty
-    )
     confidence = numbers.equal_budget.confidence
-    section, budgets = search_section(facts, confidence=confidence, seed=seed, progress=progress)
+    section, budgets = search_section(found.searched, confidence=confidence, seed=seed, progress=progress)
     if section is None:
         return None, {}
     said = (

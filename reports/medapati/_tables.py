@@ -24,14 +24,16 @@ def fraction_pairs(pairs: Sequence[Pair], workloads: Sequence[str], penalty: flo
     """Step fractions of contenders, published and ours (Tables 5, 7, 9 and 14).
 
     Args:
-      pairs: label, published row and ours; a pair without a published row has one row.
+      pairs: label, published row and ours; where the paper prints nothing of a pair it has one row.
       workloads: columns, in order.
       penalty: tau of the cost.
 
     Returns:
       Columns contender, numbers, and those of `reports._tables.fraction_table`; a contender that was not run has nulls.
     """
-    numbers, rows = _rows(pairs)
+    numbers, rows = _rows(
+        [(label, row if row and row.fractions else None, ours) for label, row, ours in pairs]
+    )
     table = tables.fraction_table(rows, workloads, penalty)
     ran = pl.Series([bool(row.fractions) for row in rows])
     trained = table["trained"].to_frame().select(pl.when(ran).then(pl.col("trained")))["trained"]
@@ -40,7 +42,7 @@ def fraction_pairs(pairs: Sequence[Pair], workloads: Sequence[str], penalty: flo
 
 def metric_pairs(pairs: Sequence[Pair], workloads: Sequence[str]) -> pl.DataFrame:
     """Best validation metrics of contenders, published and ours (Tables 6 and 8); as `fraction_pairs`."""
-    numbers, rows = _rows(pairs)
+    numbers, rows = _rows([(label, row if row and row.best else None, ours) for label, row, ours in pairs])
     return tables.best_metric_table(rows, workloads).insert_column(1, pl.Series("numbers", numbers))
 
 

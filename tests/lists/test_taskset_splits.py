@@ -82,6 +82,30 @@ def test_expected_best_equals_the_mean_over_all_searches(trials):
     assert found == pytest.approx(np.mean(every, axis=0), rel=1e-14)
 
 
+@pytest.mark.parametrize("trials", [1, 2, 4, 6])
+def test_quantiles_and_counts_of_random_search_equal_those_over_all_searches(trials):
+    values = np.array(
+        [[0.1, np.inf], [np.inf, np.inf], [0.5, 0.7], [np.inf, 0.3], [0.4, np.inf], [0.8, np.inf]]
+    )
+    every = np.array([values[list(rows)].min(axis=0) for rows in itertools.combinations(range(6), trials)])
+    for q in (0.1, 0.25, 0.5, 0.75, 1.0):
+        for w in range(2):
+            assert lists.quantile_of_best(values[:, w], trials, q) == np.quantile(
+                every[:, w], q, method="inverted_cdf"
+            )
+    counts = np.bincount(np.isfinite(every).sum(axis=1), minlength=3) / len(every)
+    assert lists.trained_by_random(values, trials) == pytest.approx(counts, rel=1e-14)
+
+
+def test_random_search_of_two_hundred_points_is_told_exactly():
+    values = np.where(np.random.default_rng(0).random((200, 8)) < 0.08, 0.5, np.inf)
+    chances = lists.trained_by_random(values, 5)
+    assert chances.min() >= 0
+    assert chances.sum() == pytest.approx(1.0, rel=1e-12)
+    alone = [1 - math.comb(200 - n, 5) / math.comb(200, 5) for n in np.isfinite(values).sum(axis=0).tolist()]
+    assert chances @ np.arange(9) == pytest.approx(sum(alone), rel=1e-12)  # expectations add
+
+
 def test_expected_best_of_a_thousand_is_stable():
     # Uniform ranks: the lowest of n out of N has mean (N + 1) / (n + 1) - 1, closed form.
     found = lists.expected_best(np.arange(1000.0)[:, None], np.arange(1, 1001))[:, 0]
@@ -227,6 +251,10 @@ def test_nearest_is_by_ratio():
         (lambda: lists.by_task_count(COSTS, (5,), (1,)), "from 1 to 4, half of the tasks"),
         (lambda: lists.by_pool_size(COSTS, (1,), 2), "from 2, the list's, to 12 points"),
         (lambda: lists.expected_best(COSTS, np.array([0])), "each must be from 1 to 12"),
+        (lambda: lists.quantile_of_best(np.array([np.nan]), 1, 0.5), "values has 1 NaN entries"),
+        (lambda: lists.quantile_of_best(np.array([0.1]), 2, 0.5), "trials is 2; must be from 1 to 1"),
+        (lambda: lists.quantile_of_best(np.array([0.1]), 1, 0.0), r"q is 0; must lie in \(0, 1\]"),
+        (lambda: lists.trained_by_random(np.ones((3, 17)), 1), "17 workloads; sets of at most 16"),
         (lambda: lists.inside_box(COSTS, np.array([0]), 0.0), "share is 0"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from reports.bands import EqualBudget
 from reports.figures import (
     figure_cost_by_length,
+    figure_list_sizes,
     figure_performance_profile,
     figure_step_fractions,
     figure_tuning_curve,
@@ -45,10 +46,19 @@ PROFILE = pl.DataFrame(
         "rho": [0.5, 1.0, 0.2, 0.8],
     }
 )
+SIZES = pl.DataFrame(
+    {
+        "points": [1, 2, 7],
+        "series": ["ours", "ours", "published"],
+        "trained": [3, 5, 8],
+        "cost": [1.5, 1.1, None],
+    }
+)
 FIGURES = {
     #  function                     table   words that must be legible
     figure_step_fractions: (STEPS, ["mnist", "list", "missed", "0.30"]),
     figure_cost_by_length: (COSTS, ["leave-one-out", "greedy", "points in the list"]),
+    figure_list_sizes: (SIZES, ["ours", "published", "points in the list", "workloads trained, of 8"]),
     figure_tuning_curve: (CURVE, ["trials of random search"]),
     figure_tuning_curves: (CURVES, ["trials of random search", "muon", "nadamw"]),
     figure_performance_profile: (PROFILE, ["shampoo", "baseline", "100 %"]),

@@ -18,6 +18,7 @@ from reports.page import write_report
 from results import Curves, Fractions, Results, fractions, hits
 from submissions.taskset_grids import grid_names, grid_point
 from tests.reports.fake_curves import GRID, POINTS, fake_archives
+from tests.reports.fake_medapati import BASE, fake_reproduction
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_comparison_report import search, slower, together
 
@@ -74,6 +75,7 @@ SOURCES = {
                                                            ("b", search(candidates=8, workloads=NAMES)))), 6),
     "table": (lambda: reports.fractions_report(table_of_fractions(), list_size=2), 2),
     "logs": (lambda: reports.logs_report(logs()), 1),
+    "reproduction": (lambda: reports.medapati_report(fake_reproduction(base=BASE[:2], candidates=6, repeats=1)), 4),
     "curves": (lambda: reports.curves_report(curves(), size=3, resamplings=2), 11),
 }  # fmt: skip
 

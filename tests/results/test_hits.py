@@ -239,6 +239,14 @@ def test_the_best_metric_ignores_what_is_no_number():
     assert hits(make({(0, 1): []}))["best_metric"].to_list() == [None]
 
 
+def test_results_are_judged_by_other_targets_where_they_are_given():
+    made = make({(0, 1): [0.9, 0.5, 0.3]})
+    assert hits(made.judged_by({"w": 0.3}))["hit_step"].to_list() == [30]
+    assert hits(made.judged_by({"other": 0.3}))["hit_step"].to_list() == [20]
+    assert hits(made.judged_by({"w": None}))["step_fraction"].to_list() == [None]
+    assert made.trials["validation_target"].to_list() == [0.5]
+
+
 def test_a_missing_trial_counts_as_missed():
     # Point 2 ran in one repeat of three, so its median is missed; point 1 hit in two.
     results = make({(0, 1): [0.5], (1, 1): [0.9, 0.5], (2, 1): [0.9], (0, 2): [0.5]})
