@@ -33,7 +33,7 @@ from reports.medapati._sections import (
 )
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.study._facts import rank
-from reports.study._record import Settings, record_section
+from reports.study._record import record_section
 from reports.study._search import Progress
 from reports.study._spread import fractions_picture
 from results import Results
@@ -80,7 +80,11 @@ def medapati_report(
         construction_section(found, numbers),
         final_section(found, numbers),
         _not_here(found, numbers),
-        record_section(found.studies, Settings(found.size, penalty, numbers.equal_budget.confidence)),
+        record_section(
+            found.studies,
+            f"lists of {count(found.size, 'point')}, penalty {penalty:g}, confidence of bands "
+            f"{numbers.equal_budget.confidence:g}",
+        ),
     ]
     return Report(
         title="Medapati et al. 2025, reproduced",
@@ -163,8 +167,9 @@ def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, st
         names = [name for name in found.judged if name in hero.fractions]
         facts.append((f"{hero.trained(names)} of {len(names)}", "workloads trained without having seen them"))
         if there:
-            best = min(there, key=lambda row: rank(row, found.judged, found.penalty))
-            facts.append((f"{best.trained(found.judged)} of {len(found.judged)}", f"by the best baseline, {best.label}"))
+            judged = found.judged
+            best = min(there, key=lambda row: rank(row, judged, found.penalty))
+            facts.append((f"{best.trained(judged)} of {len(judged)}", f"by the best baseline, {best.label}"))
     facts.append((f"{found.studies.results.trials.height:,}", "trials of ours"))
     return tuple(facts)
 

@@ -42,8 +42,8 @@ class Settings:
         return said if self.submission is None else f"{said}, candidates of {self.submission} (--submission)"
 
 
-def record_section(facts: Studies, settings: Settings) -> Section:
-    """The record of what was run, for people who want to run it again."""
+def record_section(facts: Studies, settings: Settings | str) -> Section:
+    """The record of what was run, for people who want to run it again; settings of the report in words, if given so."""
     blocks: list[Block] = [
         _data_table(facts),
         _studies_table(facts),
