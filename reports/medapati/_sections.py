@@ -284,6 +284,15 @@ def final_section(found: Measured, numbers: PublishedNumbers) -> Section:
     base = [pair(found, numbers, "final-list")]
     base += [(found.rows[OWN].label, None, found.rows[OWN])] if OWN in found.rows else []
     on_variants = [pair(found, numbers, VARIANTS)]
+    if there := found.complete([OWN]):
+        theirs, ours = there[OWN], found.complete(["final-list"]).get("final-list")
+        beside_ours = "" if ours is None else f", ours, built on these, {ours.trained(found.judged)}"
+        blocks.append(
+            Prose(
+                f"On our workloads, which it has not seen, the paper's own list trains {theirs.trained(found.judged)} of "
+                f"{len(found.judged)}{beside_ours}."
+            )
+        )
     blocks += [
         fraction_block(
             "table_9_14",

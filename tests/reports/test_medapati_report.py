@@ -162,6 +162,16 @@ def test_the_list_stands_beside_theirs(made, report):
     assert shown["shared"].sum() == 0
 
 
+def test_their_own_list_is_tried_on_our_workloads(made, report):
+    trained = [
+        sum(math.isfinite(fraction) for fraction, _ in by_hand(made, study).values())
+        for study in ("medapati2025", "final-list")
+    ]
+    assert f"the paper's own list trains {trained[0]} of 8, ours, built on these, {trained[1]}." in said(
+        report
+    )
+
+
 def test_every_statement_has_both_sides_and_the_verdicts_are_counted(report):
     made = table(report, "agreement").data
     assert made.height == 14
