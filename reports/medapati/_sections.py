@@ -289,8 +289,8 @@ def final_section(found: Measured, numbers: PublishedNumbers) -> Section:
         beside_ours = "" if ours is None else f", ours, built on these, {ours.trained(found.judged)}"
         blocks.append(
             Prose(
-                f"On our workloads, which it has not seen, the paper's own list trains {theirs.trained(found.judged)} of "
-                f"{len(found.judged)}{beside_ours}."
+                f"On our workloads, which it has not seen, the paper's own list trains {theirs.trained(found.judged)} "
+                f"of {len(found.judged)}{beside_ours}."
             )
         )
     blocks += [
