@@ -23,7 +23,8 @@ from reports.study._facts import (
     study_facts,
 )
 from reports.study._record import KINDS, REPLACES, provenance
-from results import Fractions, LeftOut, Results, fractions, read_studies
+from results import Fractions, LeftOut, Results, fractions, merged, read_source
+from results.studies import find_studies
 
 SEARCH, LEFT_OUT, LEFT_OUT_EXACT, VARIANTS = (
     "quasirandom",
@@ -162,13 +163,13 @@ def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) 
       FileNotFoundError, ValueError: the folder cannot be read, holds no study of the protocol on a workload of the
         paper, or holds a workload at two scales.
     """
-    found = source if isinstance(source, Results) else read_studies(source)
-    found = _of_protocol(found, numbers)
+    found = _of_protocol(source if isinstance(source, Results) else _read(source), numbers)
     studies = read_facts(found)
     base = {w.name: w.name for w in numbers.workloads}
     changed = {w.variant.name: w.name for w in numbers.workloads}
     names, variants = _named(studies, base), _named(studies, changed)
-    size = numbers.equal_budget.size  # points of a list
+    left = studies.hits.filter(submission=LEFT_OUT).group_by("workload").agg(pl.col("point").n_unique())
+    size = int(left["point"].max() or numbers.equal_budget.size)  # type: ignore[arg-type]
     candidates, rows, missing = None, {}, {}
     if SEARCH in studies.about:
         searched = studies.hits.filter(submission=SEARCH)
@@ -177,7 +178,8 @@ def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) 
             candidates = fractions(searched, by="steps", workloads=judged)
             size = min(size, len(candidates.points))
     if candidates is None:
-        missing[SEARCH] = _why(found, SEARCH)
+        untold = f"the study {SEARCH} has no workload with a target"
+        missing[SEARCH] = untold if SEARCH in studies.about else _why(found, SEARCH)
     random = None
     as_theirs = functools.partial(_as_theirs, studies=studies, numbers=numbers)
     for name, method in METHODS.items():
@@ -205,6 +207,24 @@ def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) 
         label = f"{METHODS[LEFT_OUT].label} (search's trainings)"
         rows[OF_SEARCH] = as_theirs(dataclasses.replace(left, label=label), names)
     return Measured(studies, names, variants, candidates, rows, missing, random, facts, size, penalty)
+
+
+def _read(path: Path) -> Results:
+    """A folder of studies, the folder of a protocol, or what was packed of either.
+
+    In the folder of a protocol those of the list that has seen all workloads stand apart.
+    """
+    parts = [path / name for name in ("studies", "final")] if (path / "studies").is_dir() else [path]
+    begun = [part for part in parts if any((study / "trials").is_dir() for study in find_studies(part))]
+    every = []
+    for part in begun or parts[:1]:
+        read = read_source(part)
+        if isinstance(read, Fractions) or read.kind != "study":
+            raise ValueError(
+                f"{part}: no studies; a report on the protocol needs those that 'shortlist reproduce' makes"
+            )
+        every.append(read)
+    return merged(*every)
 
 
 def _of_protocol(found: Results, numbers: PublishedNumbers) -> Results:

@@ -55,7 +55,8 @@ def medapati_report(
     `metz2020-appendix_f` and `random` are baselines, and `medapati2025` is the paper's own list.
 
     Args:
-      studies: the folder, or what `results.read_studies` read of it.
+      studies: a folder of studies, that of a protocol with its `studies` and `final`, or what `shortlist pack` made of
+        studies; or what was read of these.
       penalty: tau of the cost C_tau, at least 1.
       seed: of the simulation that calibrates bands of up to 100 trials.
       progress: called as progress(what, done, total).
@@ -64,7 +65,7 @@ def medapati_report(
       The report; `write_report` makes a folder of it.
 
     Raises:
-      FileNotFoundError, ValueError: the folder cannot be read; it holds no such study on a workload of the paper, or
+      FileNotFoundError, ValueError: it cannot be read; it holds no such study on a workload of the paper, or
         one workload at two scales; or a penalty out of range.
     """
     numbers = published_numbers()
@@ -106,6 +107,8 @@ def _finding(found: Measured, numbers: PublishedNumbers, made: Sequence[Statemen
     told = [one for one in made if one.agrees is not None]
     held = sum(one.agrees == "yes" for one in told)
     agreed = f"of {count(len(told), 'statement')} that can be compared, {held} {'holds' if held == 1 else 'hold'} here"
+    if not told:
+        agreed = "nothing can be compared yet"
     if found.hero is None:
         return f"In the paper lists train {theirs} workloads that they have not seen; ours are not there; {agreed}."
     hero = found.rows[found.hero]
@@ -138,6 +141,8 @@ def _caveats(found: Measured, numbers: PublishedNumbers) -> tuple[str, ...]:
         f"{len(numbers.contradictions)} cells of Tables 5 and 6 contradict Table 2: a step fraction is printed though "
         f"the metric misses the target ({wrong}).",
     ]
+    if untold := [numbers.short(name) for name in found.names if name not in found.judged]:
+        said.insert(0, f"No target is recorded for {', '.join(untold)}: only best metrics can be told there.")
     if absent := _absent(found):
         said.insert(0, absent)
     return tuple(said)

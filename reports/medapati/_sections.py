@@ -109,8 +109,8 @@ def unseen_section(found: Measured, numbers: PublishedNumbers) -> Section:
     measured_rows = [ours for _, _, ours in pairs if ours is not None]
     blocks: list[Block] = [
         Prose(
-            "A list of five is built on seven workloads and tried on the eighth, against others with five trials (one "
-            "of Vizier's has ten). A point's step fraction is the median over its repeats, a row's that of its best "
+            "A list is built on all workloads but one and tried on that, against others with as many trials (one of "
+            "Vizier's has ten). A point's step fraction is the median over its repeats, a row's that of its best "
             f"point. {spread_in_words(measured_rows, where='Small, below a cost')} Spreads of single workloads are "
             "drawn above and stand in the CSV."
         ),

@@ -15,7 +15,7 @@ import pytest
 import lists
 import reports
 from reports.page import Note, Prose, Report, Table
-from results import Results, fractions, hits, studies
+from results import Results, fractions, hits, read_source, studies, write_packed
 from submissions.points import Point
 from tests.reports.fake_medapati import BASE, NUMBERS, VARIANTS, fake_reproduction
 
@@ -275,29 +275,40 @@ def test_two_scales_and_other_studies_are_refused(made):
         reports.medapati_report(strange)
 
 
-def test_a_folder_of_studies_is_read(tmp_path):
+def write_study(folder, name: str, role: str) -> None:
+    """A study of five points on one workload, of which three reach the target."""
     workload, data = BASE[0], "embedded: little, in place of much"
     points = tuple(Point(str(i), {"learning_rate": 0.001 * (i + 1)}) for i in range(5))
-    for name, role in (("quasirandom", "candidates"), ("notes", "baseline")):
-        spec = studies.StudySpec(
-            name=name, title=name, role=role, optimizer="nadamw_optax", strategy={"name": "medapati-candidates"},
-            points={workload: points}, workloads=(workload,), cohort_size=5, steps=100, draws="quasi-random",
-        )  # fmt: skip
-        studies.write_spec(tmp_path / name, spec)
-        rows = pl.DataFrame(
-            {
-                "workload": workload, "cohort": 0, "repeat": 0, "point": [p.id for p in points],
-                "hyperparameters": [json.dumps(dict(p.hyperparameters)) for p in points], "status": "done",
-                "metric": "loss", "minimize": True, "validation_target": 0.5, "step_hint": 100, "steps": 100,
-                "global_step": [[50, 100]] * 5, "validation/loss": [[0.9, 0.3 + 0.1 * i] for i in range(5)],
-                "train/loss": [[0.8, 0.2]] * 5, "cohort_seconds": 1.0, "seed": 0,
-                "optimizer": "nadamw_optax", "data": data, "device": "cpu",
-                "versions": "{}", "command": None, "test_target": None, "loop": "population",
-            },
-            schema_overrides={"test_target": pl.Float64, "command": pl.String},
-        )  # fmt: skip
-        studies.write_cohort(tmp_path / name, workload, 0, studies.as_parquet(rows))
+    spec = studies.StudySpec(
+        name=name, title=name, role=role, optimizer="nadamw_optax", strategy={"name": "medapati-candidates"},
+        points={workload: points}, workloads=(workload,), cohort_size=5, steps=100, draws="quasi-random",
+    )  # fmt: skip
+    studies.write_spec(folder / name, spec)
+    rows = pl.DataFrame(
+        {
+            "workload": workload, "cohort": 0, "repeat": 0, "point": [p.id for p in points],
+            "hyperparameters": [json.dumps(dict(p.hyperparameters)) for p in points], "status": "done",
+            "metric": "loss", "minimize": True, "validation_target": 0.5, "step_hint": 100, "steps": 100,
+            "global_step": [[50, 100]] * 5, "validation/loss": [[0.9, 0.31 + 0.09 * i] for i in range(5)],
+            "train/loss": [[0.8, 0.2]] * 5, "cohort_seconds": 1.0, "seed": 0, "optimizer": "nadamw_optax",
+            "data": data, "device": "cpu", "versions": "{}", "command": None, "test_target": None,
+            "loop": "population",
+        },
+        schema_overrides={"test_target": pl.Float64, "command": pl.String},
+    )  # fmt: skip
+    studies.write_cohort(folder / name, workload, 0, studies.as_parquet(rows))
+
+
+def test_the_folder_of_a_protocol_is_read_packed_or_not(tmp_path):
+    write_study(tmp_path / "studies", "quasirandom", "candidates")
+    write_study(tmp_path / "studies", "notes", "baseline")
+    write_study(tmp_path / "final", "final-list", "baseline")
     report = reports.medapati_report(tmp_path)
     assert table(report, "table_4").data.filter(numbers="ours")["criteo1tb"].to_list() == [3, 0, 0]
     assert table(report, "table_4").data.filter(numbers="ours")["wmt"].to_list() == [None] * 3
+    assert row(report, "table_9_14", "the list of all eight", "ours")["criteo1tb"] == 1.0
     assert ("notes", "no study of the protocol") in table(report, "left_out").data.rows()
+    write_packed(read_source(tmp_path / "studies"), tmp_path / "all.parquet")
+    packed = reports.medapati_report(tmp_path / "all.parquet")
+    assert table(packed, "table_4").data.equals(table(report, "table_4").data)
+    assert row(packed, "table_9_14", "the list of all eight", "ours")["criteo1tb"] is None
