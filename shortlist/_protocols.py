@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,25 @@ if TYPE_CHECKING:
     from tuning.protocols.run import Rooms
 
 Progress = Callable[[str, int, int], None]
+Report = Callable[[Path, Path], Path]  # (folder of the protocol, folder of the report) -> page
 
 
-def rooms(progress: Progress | None, report: Callable[[Path, Path], Path] | None = None) -> Rooms:
+def reports_on_papers(progress: Progress | None) -> Mapping[str, Report]:
+    """Protocol -> its report, which has the published numbers beside ours."""
+    import reports
+
+    def medapati(out: Path, to: Path) -> Path:
+        return reports.write_report(reports.medapati_report(out, progress=progress), to, overwrite=True)
+
+    return {"medapati2025": medapati}
+
+
+def rooms(progress: Progress | None, report: Report | None = None) -> Rooms:
     """The rooms of every protocol.
 
     Args:
       progress: of reading and choosing.
-      report: (folder of the protocol, folder of the report) -> page; None: the report on studies.
+      report: one of `reports_on_papers`; None: the report on studies.
     """
     import lists
     import reports

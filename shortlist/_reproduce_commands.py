@@ -11,7 +11,7 @@ import typer
 from shortlist._interrupt import interruptible
 from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._progress import progress_display
-from shortlist._protocols import rooms
+from shortlist._protocols import reports_on_papers, rooms
 from shortlist._training_commands import KEPT, DataDir, Seed, use_compilation_cache
 from tuning.execution.stopping import Stop
 from tuning.protocols import PROTOCOLS, Own, Scale
@@ -86,10 +86,13 @@ def reproduce(
     use_compilation_cache()
     stop = Stop()
     folder = out or Path(f"{protocol}-{scale}")
+    # The paper's tables are of its workloads and of its own optimizer.
+    as_published = own is None and not workload and asked.whole
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
+        of_paper = reports_on_papers(progress)[protocol] if as_published else None
         page = run(
-            chosen, asked, folder, rooms(progress), own=own, seed=seed, data_dir=data_dir, progress=progress,
-            stop=stop,
+            chosen, asked, folder, rooms(progress, of_paper), own=own, seed=seed, data_dir=data_dir,
+            progress=progress, stop=stop,
         )  # fmt: skip
     typer.echo(f"report: {page}")
 
