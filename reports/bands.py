@@ -205,7 +205,7 @@ def median_of_best(values: Float[np.ndarray, " trial"], trials: int, *, minimize
       >>> median_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, minimize=True)
       0.2
     """
-    return _quantile_of_best(values, trials, 0.5, minimize)
+    return quantile_of_best(values, trials, 0.5, minimize=minimize)
 
 
 def quartiles_of_best(
@@ -217,11 +217,19 @@ def quartiles_of_best(
       >>> quartiles_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, minimize=True)
       (0.1, 0.2)
     """
-    low, high = (_quantile_of_best(values, trials, q, minimize) for q in (0.25, 0.75))
+    low, high = (quantile_of_best(values, trials, q, minimize=minimize) for q in (0.25, 0.75))
     return low, high
 
 
-def _quantile_of_best(values: Float[np.ndarray, " trial"], trials: int, q: float, minimize: bool) -> float:
+def quantile_of_best(
+    values: Float[np.ndarray, " trial"], trials: int, q: float, *, minimize: bool
+) -> float:
+    """The q-quantile, over random searches of so many trials, of the best value found; see `median_of_best`.
+
+    Example:
+      >>> quantile_of_best(np.array([0.5, 0.1, np.inf, 0.2]), 2, 0.75, minimize=True)
+      0.2
+    """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0:
         raise ValueError("values is empty; random search needs at least one trial")

@@ -24,6 +24,7 @@ if _quick:
 import typer  # noqa: E402
 
 from shortlist import (  # noqa: E402
+    _compare_command,
     _curve_commands,
     _list_commands,
     _optimizer_commands,
@@ -74,6 +75,7 @@ _training_commands.add_to(app)
 _reproduce_commands.add_to(app)
 _run_commands.add_to(app)
 _list_commands.add_to(app)
+_compare_command.add_to(app)
 _curve_commands.add_to(app)
 _package_commands.add_to(app)
 _pack_commands.add_to(app)

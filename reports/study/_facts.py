@@ -124,7 +124,7 @@ def study_facts(results: Results, *, list_size: int | None, penalty: float) -> S
         raise ValueError(
             f"list_size is {list_size}, but there are {len(candidates.points)} points to choose from"
         )
-    size = list_size or _size_trained_anew(studies)
+    size = list_size or size_trained_anew(studies)
     size = size if candidates is None else min(size, len(candidates.points))
 
     anew = [contender(studies, name) for name in studies.of_role("leave-one-out")]
@@ -180,7 +180,7 @@ def said_of(results: Results) -> dict[str, dict[str, Any]]:
     return {name: {"role": role, "title": name, **known.get(name, {})} for name in names}
 
 
-def _size_trained_anew(studies: Studies) -> int:
+def size_trained_anew(studies: Studies) -> int:
     """Points in the left-out lists that were trained anew; the default where none were."""
     rows = studies.hits.filter(pl.col("submission").is_in(studies.of_role("leave-one-out")))
     return rows.group_by("workload").agg(pl.col("point").n_unique())["point"].max() or DEFAULT_SIZE  # type: ignore[return-value]
