@@ -81,7 +81,7 @@ class SourceComparison:
       sources: paths.
       by, penalty, budget, confidence, resamples, seed: what was asked.
       workloads: that all contenders were judged on.
-      rows: contenders, by workloads trained, then by cost.
+      rows: contenders, by cost.
       pairs: of them, the one that costs less first, unless A and B were named.
       power: what `power_curve` gives for the first pair, where asked for.
       notes, warnings, left_out: what must be said beside the tables, and what the sources say of themselves.
@@ -157,7 +157,12 @@ class SourceComparison:
             ("how often a run of A is ahead of a run of B", self.beats_table()),
         ]
         if self.power is not None:
-            shown.append((f"share of experiments that find {self._claim} (p ≤ {1 - self.confidence:.2g})", self.power))
+            title = f"share of experiments that find {self._claim} (p ≤ {1 - self.confidence:.2g})"
+            for over in OVERS:
+                if not (part := self.power.filter(over=over)).is_empty():
+                    wide = part.pivot("repeats", index="workloads", values="found")
+                    named = wide.rename({c: f"{c} repeat{'' if c == '1' else 's'}" for c in wide.columns[1:]})
+                    shown.append((f"{title}, over {over}", named))
         return tuple(shown)
 
     def power_in_words(self) -> tuple[str, ...]:
@@ -258,7 +263,7 @@ def compare(
     values = {name: one.on(workloads, budget) for name, one in names.items()}
     stat = _Statistics(penalty, confidence, resamples, seed, values, {n for n, one in names.items() if one.searches})
     rows = sorted(
-        (stat.row(one) for one in contenders), key=lambda row: (-row.trained, row.value, row.measured.name)
+        (stat.row(one) for one in contenders), key=lambda row: (row.value, -row.trained, row.measured.name)
     )
     pairs = _pairs([row.measured.name for row in rows], a, b)
     found = []
@@ -324,7 +329,7 @@ class _Statistics:
             a, b, costs[0] / costs[1], costs[0] - costs[1],
             _all({o: statistics.paired_difference(first, second, over=o, **asked) for o in over}),
             statistics.share_ahead(first, second, penalty=self.settings["penalty"]), _all(beats),
-            _all({o: statistics.permutation_test(first, second, over=o, **self.settings) for o in over}),
+            _all({o: statistics.p_value(first, second, over=o, **self.settings) for o in over}),
         )  # fmt: skip
 
     def power(self, a: str, b: str) -> pl.DataFrame:
@@ -466,7 +471,7 @@ def _notes(
     if n > 1 and len(pairs) * (least := max(2.0 ** (1 - n), 1 / (1 + resamples))) > 1 - confidence:
         said.append(
             f"{n} workloads cannot show a difference over workloads among {len(pairs)} pairs: the least p-value is "
-            f"{least:.2g}, which Holm multiplies by as much as {len(pairs)}; choose one with --a, or fewer pairs"
+            f"{least:.2g}, which Holm multiplies by as much as {len(pairs)}; compare fewer (--a, --b)"
         )
     if once := [row.measured.name for row in rows if row.repeats == 1 and not row.measured.searches]:
         said.append(f"trained once per point, so that nothing over repeats can be said: {', '.join(once)}")

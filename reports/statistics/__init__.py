@@ -12,7 +12,7 @@
 | `paired_difference` | how much one contender costs less than another |
 | `probability_of_beating` | how often a run of one is ahead of a run of the other |
 | `interquartile_mean` | what the middle half of all runs need (Agarwal et al. 2021) |
-| `permutation_test`, `holm` | how often chance alone shows as much, and among many comparisons |
+| `p_value`, `holm` | how often chance alone shows as much, and among many comparisons |
 | `power_curve`, `needed` | how many workloads and repeats a claim takes |
 
 `cost_of`, `share_ahead` and `middle_half` are the numbers alone, `log_costs` the resamples themselves.
@@ -27,7 +27,7 @@ from reports.statistics._costs import Difference, cost_interval, cost_of, log_co
 from reports.statistics._estimates import CONFIDENCE, OVER, RESAMPLES, Estimate, Over, reachable
 from reports.statistics._middle_half import interquartile_mean, middle_half
 from reports.statistics._power import needed, power_curve
-from reports.statistics._tests import holm, permutation_test
+from reports.statistics._tests import holm, p_value
 
 __all__ = [
     "CONFIDENCE",
@@ -43,8 +43,8 @@ __all__ = [
     "log_costs",
     "middle_half",
     "needed",
+    "p_value",
     "paired_difference",
-    "permutation_test",
     "power_curve",
     "probability_of_beating",
     "reachable",

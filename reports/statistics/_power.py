@@ -1,6 +1,6 @@
 """How many workloads and repeats it takes to find what the data show.
 
-Experiments of other sizes are drawn from the data at hand, the test of `permutation_test` is made in each, and the share
+Experiments of other sizes are drawn from the data at hand, the test of `p_value` is made in each, and the share
 that finds A to cost less is counted. This takes the difference and the spread of the data for the true ones: it plans the
 next experiment, and says nothing more about this one.
 """
@@ -17,7 +17,7 @@ from jaxtyping import Float
 import lists
 from reports.statistics._estimates import Over
 from reports.statistics._resampling import check_over, checked, log_values
-from reports.statistics._tests import EVEN, padded, differences_of_deals, random_deals
+from reports.statistics._tests import EVEN, check_testable, two_sided
 
 WORKLOADS, REPEATS = (4, 6, 8, 12, 16, 24, 32, 64), (1, 3, 5, 10)
 ENOUGH = 0.8  # the share of experiments that is usually asked for
@@ -44,8 +44,8 @@ def power_curve(
 
     Args:
       a, b, penalty: as `paired_difference` has them.
-      over: "workloads": each experiment draws workloads, and repeats of each, with replacement; A and B may change
-        places on every workload. "repeats": the workloads stay as they are, repeats are drawn and dealt out anew.
+      over: "workloads": each experiment draws workloads, and repeats of each, with replacement. "repeats": the workloads
+        stay as they are, repeats are drawn.
       workloads: numbers of them; None: `WORKLOADS` and what there are. Over repeats there is only one, what there are.
       repeats: numbers of them; None: `REPEATS` and what there are. Where each point was trained once there is only 1.
       level: at which a difference is found: p at most that, two-sided.
@@ -66,8 +66,7 @@ def power_curve(
       [0.0, 1.0]
     """
     first, second = checked(a, penalty, "a"), checked(b, penalty, "b")
-    if over == "both":
-        raise ValueError("over is 'both'; a test is over workloads or over repeats")
+    check_testable(over)
     check_over(over, first, second)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level:g}; must lie between 0 and 1")
@@ -92,21 +91,19 @@ def power_curve(
 
 
 def needed(curve: pl.DataFrame, share: float = ENOUGH) -> pl.DataFrame:
-    """The fewest workloads for every number of repeats with which a share of experiments finds the difference.
-
-    Over repeats, where workloads stay as they are: the fewest repeats.
+    """The sizes with which so large a share of experiments finds the difference, and none smaller does.
 
     Args:
       curve: what `power_curve` returned.
       share: of experiments.
 
     Returns:
-      Rows of the curve, none where no size is enough.
+      Rows of the curve, by repeats: fewer workloads with more of them; none where no size is enough.
     """
-    enough = curve.filter(pl.col("found") >= share).sort("workloads", "repeats")
-    return enough.unique("repeats" if (enough["over"] == "workloads").all() else "over", keep="first").sort(
-        "repeats"
-    )
+    fewest = pl.col("workloads").min().over("repeats")
+    enough = curve.filter(pl.col("found") >= share).filter(pl.col("workloads") == fewest).sort("repeats")
+    sooner = pl.col("workloads").cum_min().shift()
+    return enough.filter(sooner.is_null() | (pl.col("workloads") < sooner))
 
 
 def _found_over_workloads(
@@ -159,27 +156,22 @@ def _found_over_repeats(
     experiments: int,
     generator: np.random.Generator,
 ) -> int:
-    points = max(len(a), len(b))
-    first, second = padded(a, points), padded(b, points)
-    deals = max(99, round(5 / level) - 1)  # so that the level itself can be met, (1 + k) / (1 + deals)
+    resamples = max(99, round(5 / level) - 1)  # so that the level itself can be met, 2 (1 + k) / (1 + resamples)
     found = 0
-    step = max(1, AT_ONCE // (points * workloads * repeats * deals))
-    on = np.arange(workloads)
+    step = max(1, AT_ONCE // (max(len(a), len(b)) * workloads * repeats * resamples))
+    on = np.arange(workloads)[None, :, None]
     for start in range(0, experiments, step):
         some = min(step, experiments - start)
-        drawn = [
-            one[:, on[None, :, None], generator.integers(0, one.shape[2], (some, workloads, repeats))]
-            for one in (first, second)
-        ]
-        pooled = np.moveaxis(np.concatenate(drawn, axis=3), 0, 1)  # [experiment, point, workload, repeat]
-        orders = random_deals(2 * repeats, deals, generator)
-        orders[0] = np.arange(2 * repeats)
-        gaps = differences_of_deals(pooled, orders[:, :repeats], orders[:, repeats:], penalty)
-        observed = gaps[:, 0].mean(axis=1)
-        which = generator.integers(0, deals, (deals, workloads))
-        shown = np.abs(gaps[:, which, on].mean(axis=2)) >= np.abs(observed)[:, None] - EVEN
-        p = (shown.sum(axis=1) + 1) / (deals + 1)
-        found += int(((p <= level) & (observed < 0)).sum())
+        gaps, observed = 0.0, 0.0
+        for sign, one in ((1, a), (-1, b)):
+            drawn = one[:, on, generator.integers(0, one.shape[2], (some, workloads, repeats))]
+            drawn = np.moveaxis(drawn, 0, 1)  # [experiment, point, workload, repeat]
+            observed = observed + sign * log_values(drawn, penalty).mean(axis=1)
+            rows = generator.integers(0, repeats, (resamples, repeats))
+            listed = log_values(np.moveaxis(drawn[..., rows], 3, 1), penalty)  # [experiment, row, workload]
+            which = generator.integers(0, resamples, (resamples, workloads))
+            gaps = gaps + sign * listed[:, which, on[0, :, 0]].mean(axis=2)
+        found += int(((two_sided(np.asarray(gaps)) <= level) & (np.asarray(observed) < 0)).sum())
     return found
 
 

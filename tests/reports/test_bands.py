@@ -33,6 +33,12 @@ from reports.simulated import CONFIDENCE, SEED, TAILS, simulated_intervals
 TRIALS = 12
 
 
+@pytest.fixture(autouse=True)
+def no_files(monkeypatch):
+    """What is tested is the simulation, not what it left on this machine's disk."""
+    monkeypatch.setattr("reports.band_files.cache_folder", lambda: None)
+
+
 @pytest.mark.parametrize("minimize", [True, False])
 def test_the_median_curve_is_the_median_of_the_best_of_n_draws(minimize):
     # All 4^n equally likely searches, by hand: the best value that at least half of them reach or beat.
