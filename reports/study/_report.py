@@ -18,6 +18,7 @@ from reports.page import Block, Column, Note, Picture, Prose, Report, Section, T
 from reports.study._candidates import candidate_studies, one_search
 from reports.study._comparison import compare
 from reports.study._comparison_report import comparison_report, drawn_of
+from reports.study._draws import twin_of
 from reports.study._facts import StudyFacts, rank, study_facts
 from reports.study._list_parts import list_parts, unlearnt_anew
 from reports.study._record import Settings, data_in_words, devices, record_section
@@ -70,6 +71,7 @@ def study_report(
       ValueError: no trials, or a size, penalty or confidence out of range; no such study; or several that cannot be
         compared and none chosen.
     """
+    everything = results
     if submission is not None:
         results = one_search(results, submission)
     elif len(candidate_studies(results)) > 1:
@@ -78,7 +80,10 @@ def study_report(
             progress=progress,
         )  # fmt: skip
     facts = study_facts(results, list_size=list_size, penalty=penalty)
-    search, budgets = search_section(facts, confidence=confidence, seed=seed, progress=progress)
+    twin = twin_of(everything, facts.search)
+    search, budgets = search_section(
+        facts, confidence=confidence, seed=seed, twin=twin, progress=progress
+    )
     sections = [
         _comparison(facts),
         *(list_parts(facts, facts.candidates) if facts.candidates is not None else ()),

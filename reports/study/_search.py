@@ -21,6 +21,7 @@ from reports.bands import (
 from reports.figures import MOST_DRAWN, figure_tuning_curve
 from reports.figures.drawing import short_names
 from reports.page import Block, Column, Gallery, Note, Section, Table, draw_picture, file_stem
+from reports.study._draws import Twin, caption_of_draws, twin_blocks
 from reports.study._facts import StudyFacts
 
 Progress = Callable[[str, int, int], None]
@@ -36,7 +37,7 @@ OTHER_SEARCH = "If that is no random search, read the curve as describing these 
 
 
 def search_section(
-    facts: StudyFacts, *, confidence: float, seed: int, progress: Progress | None = None
+    facts: StudyFacts, *, confidence: float, seed: int, twin: Twin | None = None, progress: Progress | None = None
 ) -> tuple[Section | None, Budgets]:
     """A tuning curve per workload, and the random search that equals the list; nothing without candidates.
 
@@ -44,6 +45,7 @@ def search_section(
       facts: of the studies.
       confidence: of the bands.
       seed: of their calibration.
+      twin: as many independent draws, shown beside points that are none.
       progress: called as progress("tuning curves", workloads done, workloads).
     """
     if facts.search is None:
@@ -91,6 +93,7 @@ def search_section(
         f"found; the grey band holds for all numbers of trials at once with {100 * confidence:g} % "
         "confidence."
     )
+    caption += caption_of_draws(facts.about, {facts.search: ""})
     if budgets:
         caption += (
             " The blue line is what the leave-one-out list reached, the dot the random search it equals, "
@@ -99,6 +102,10 @@ def search_section(
     blocks: list[Block] = [Gallery(tuple(pictures), caption)]
     if budgets:
         blocks.append(_budget_table(facts, rows, budgets, confidence))
+    if twin is not None:
+        blocks += twin_blocks(
+            facts, facts.search, twin, size=facts.size, confidence=confidence, seed=seed, pictures=True
+        )
     blocks += [Note(on_bands(facts, confidence)), Note(_on_best_values(facts))]
     return Section("What random search would need", tuple(blocks)), budgets
 

@@ -29,6 +29,7 @@ from reports.study._comparison import (
     Comparison,
     sooner_and_later,
 )
+from reports.study._draws import caption_of_draws, series_name, twin_blocks, twin_of
 from reports.study._search import Progress, on_bands
 from reports.study._spread import spread_in_words
 
@@ -214,7 +215,7 @@ def curves_section(found: Comparison, *, confidence: float, seed: int, progress:
             curve = tuning_curve(
                 values, minimize=minimize, confidence=confidence, support=metric_support(metric), seed=seed
             )
-            curves.append(curve.select(pl.lit(one.label).alias("series"), *curve.columns))
+            curves.append(curve.select(pl.lit(series_name(one.label, studies.about[one.name])).alias("series"), *curve.columns))
         if curves:
             pictures.append(
                 draw_picture(
@@ -237,5 +238,14 @@ def curves_section(found: Comparison, *, confidence: float, seed: int, progress:
         f"each for all numbers of trials of one search at once with {100 * confidence:g} % confidence; where two of "
         "them overlap, the searches cannot be told apart by best metric there."
     )
+    caption += caption_of_draws(studies.about, {one.name: one.label for one in found.compared})
+    twins = [
+        block
+        for one in found.compared
+        if (twin := twin_of(studies.results, one.name)) is not None
+        for block in twin_blocks(
+            studies, one.name, twin, size=found.size, confidence=confidence, seed=seed, pictures=False
+        )
+    ]
     notes = dict.fromkeys(Note(on_bands(one.facts, confidence)) for one in found.compared)
-    return Section("By number of trials", (Gallery(tuple(pictures), caption), *notes))
+    return Section("By number of trials", (Gallery(tuple(pictures), caption), *twins, *notes))
