@@ -221,9 +221,7 @@ def quartiles_of_best(
     return low, high
 
 
-def quantile_of_best(
-    values: Float[np.ndarray, " trial"], trials: int, q: float, *, minimize: bool
-) -> float:
+def quantile_of_best(values: Float[np.ndarray, " trial"], trials: int, q: float, *, minimize: bool) -> float:
     """The q-quantile, over random searches of so many trials, of the best value found; see `median_of_best`.
 
     Example:

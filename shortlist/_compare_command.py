@@ -24,7 +24,9 @@ def compare(
             help="Studies, trees of AlgoPerf logs, their tables, or tables of fractions; see 'shortlist score --help'.",
         ),
     ],
-    a: Annotated[str | None, typer.Option("--a", metavar="NAME", help="Compare this one with the others.")] = None,
+    a: Annotated[
+        str | None, typer.Option("--a", metavar="NAME", help="Compare this one with the others.")
+    ] = None,
     b: Annotated[str | None, typer.Option("--b", metavar="NAME", help="And only with this one.")] = None,
     budget: Annotated[
         int | None,

@@ -259,9 +259,13 @@ def compare(
     names = {one.name: one for one in contenders}
     for option, name in (("--a", a), ("--b", b)):
         if name is not None and name not in names:
-            raise ValueError(f"{option} {name}: no such contender{did_you_mean(name, names)}; there are: {', '.join(names)}")
+            raise ValueError(
+                f"{option} {name}: no such contender{did_you_mean(name, names)}; there are: {', '.join(names)}"
+            )
     values = {name: one.on(workloads, budget) for name, one in names.items()}
-    stat = _Statistics(penalty, confidence, resamples, seed, values, {n for n, one in names.items() if one.searches})
+    stat = _Statistics(
+        penalty, confidence, resamples, seed, values, {n for n, one in names.items() if one.searches}
+    )
     rows = sorted(
         (stat.row(one) for one in contenders), key=lambda row: (row.value, -row.trained, row.measured.name)
     )
@@ -377,7 +381,11 @@ def _over_title(over: Over) -> str:
 
 def _choice(path: Path, benchmark: str | None, ruleset: str | None) -> tuple[str | None, str | None]:
     """Version and ruleset, which only logs have: of several sources some may be studies."""
-    logs = Path(path).is_dir() and not any(Path(path).glob("study.json")) and not any(Path(path).glob("*/study.json"))
+    logs = (
+        Path(path).is_dir()
+        and not any(Path(path).glob("study.json"))
+        and not any(Path(path).glob("*/study.json"))
+    )
     return (benchmark, ruleset) if logs else (None, None)
 
 
@@ -481,7 +489,9 @@ def _notes(
             "in the intervals over workloads"
         )
     if any("judged by the trainings" in row.measured.what or row.measured.searches for row in rows):
-        said.append("lists are taken as they were built: that other trainings would give other lists is in no interval")
+        said.append(
+            "lists are taken as they were built: that other trainings would give other lists is in no interval"
+        )
     budgets = {row.points for row in rows if not row.measured.searches}
     if len(budgets) > 1:
         said.append(
@@ -490,9 +500,7 @@ def _notes(
     if dropped:
         said.append(f"not every contender has these workloads, which are left out: {', '.join(dropped)}")
     if len(pairs) > 1:
-        said.append(
-            f"Holm: family-wise, over {len(pairs)} pairs; intervals are each for itself"
-        )
+        said.append(f"Holm: family-wise, over {len(pairs)} pairs; intervals are each for itself")
     return tuple(said)
 
 

@@ -16,7 +16,9 @@ from reports.study._candidates import candidate_studies, reruns_of
 from reports.study._facts import read_facts, said_of, size_trained_anew
 from results import By, Fractions, Results, choose_benchmark, choose_ruleset, fractions, hits
 
-SEARCHES = 101  # searches that stand for all random searches of one size: odd, so that one of them is the median
+SEARCHES = (
+    101  # searches that stand for all random searches of one size: odd, so that one of them is the median
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +82,9 @@ def contenders_of(
     """
     if isinstance(read, Fractions):
         if benchmark or ruleset:
-            raise ValueError(f"{source}: a table of fractions has no benchmark and no ruleset; leave them out")
+            raise ValueError(
+                f"{source}: a table of fractions has no benchmark and no ruleset; leave them out"
+            )
         return _of_table(read, source)
     chosen = choose_ruleset(choose_benchmark(read, benchmark), ruleset)
     if chosen.kind == "study":
@@ -106,7 +110,9 @@ def _of_table(table: Fractions, source: str) -> list[Measured]:
 def _of_studies(results: Results, source: str, by: By, size: int | None, penalty: float) -> list[Measured]:
     studies = read_facts(results)
     if not studies.judged:
-        raise ValueError(f"{source}: none of its workloads has a target, so that there are no step fractions to compare")
+        raise ValueError(
+            f"{source}: none of its workloads has a target, so that there are no step fractions to compare"
+        )
     about, budgets = said_of(results), _budgets(results, by)
     found = []
     for role, what in (("leave-one-out", "left-out lists, trained anew"), ("baseline", "baseline")):
@@ -138,7 +144,9 @@ def _of_studies(results: Results, source: str, by: By, size: int | None, penalty
             slots = _slots(rows, name, by, columns)
             found.append(Measured(name, source, "all its points", slots, budgets=budgets))
     if not found:
-        raise ValueError(f"{source}: no contenders; a study of candidates on several workloads, or baselines, make some")
+        raise ValueError(
+            f"{source}: no contenders; a study of candidates on several workloads, or baselines, make some"
+        )
     return found
 
 

@@ -70,7 +70,9 @@ def share_ahead(
 
 
 def _ahead(
-    a: Float[np.ndarray, "point workload repeat"], b: Float[np.ndarray, "point workload repeat"], penalty: float
+    a: Float[np.ndarray, "point workload repeat"],
+    b: Float[np.ndarray, "point workload repeat"],
+    penalty: float,
 ) -> Float[np.ndarray, "workload repeat_of_a repeat_of_b"]:
     """1 where a run of A is sooner than one of B, 1/2 where they are even."""
     mine, its = runs(a, penalty)[:, :, None], runs(b, penalty)[:, None, :]

@@ -156,7 +156,9 @@ def _found_over_repeats(
     experiments: int,
     generator: np.random.Generator,
 ) -> int:
-    resamples = max(99, round(5 / level) - 1)  # so that the level itself can be met, 2 (1 + k) / (1 + resamples)
+    resamples = max(
+        99, round(5 / level) - 1
+    )  # so that the level itself can be met, 2 (1 + k) / (1 + resamples)
     found = 0
     step = max(1, AT_ONCE // (max(len(a), len(b)) * workloads * repeats * resamples))
     on = np.arange(workloads)[None, :, None]

@@ -58,9 +58,7 @@ def check_over(over: Over, *contenders: Float[np.ndarray, "point workload repeat
     if over != "repeats" and min(workloads) < 2:
         raise ValueError("there is 1 workload; nothing over workloads can be said, use over='repeats'")
     if over == "repeats" and (fewest := min(one.shape[2] for one in contenders)) < 2:
-        raise ValueError(
-            f"there is {fewest} repeat; nothing over repeats can be said, use over='workloads'"
-        )
+        raise ValueError(f"there is {fewest} repeat; nothing over repeats can be said, use over='workloads'")
 
 
 def log_values(
@@ -120,5 +118,7 @@ def _repeats_drawn(repeats: int) -> tuple[Int[np.ndarray, "row repeat"], Float[n
         return np.random.default_rng(repeats).integers(0, repeats, (MOST_LISTED, repeats)), None
     rows = np.array(list(itertools.combinations_with_replacement(range(repeats), repeats)))
     counts = (rows[:, :, None] == np.arange(repeats)).sum(axis=1)
-    ways = np.array([math.factorial(repeats) // math.prod(map(math.factorial, row)) for row in counts.tolist()])
+    ways = np.array(
+        [math.factorial(repeats) // math.prod(map(math.factorial, row)) for row in counts.tolist()]
+    )
     return rows, ways / repeats**repeats

@@ -81,9 +81,7 @@ def study_report(
         )  # fmt: skip
     facts = study_facts(results, list_size=list_size, penalty=penalty)
     twin = twin_of(everything, facts.search)
-    search, budgets = search_section(
-        facts, confidence=confidence, seed=seed, twin=twin, progress=progress
-    )
+    search, budgets = search_section(facts, confidence=confidence, seed=seed, twin=twin, progress=progress)
     sections = [
         _comparison(facts),
         *(list_parts(facts, facts.candidates) if facts.candidates is not None else ()),

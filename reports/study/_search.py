@@ -37,7 +37,12 @@ OTHER_SEARCH = "If that is no random search, read the curve as describing these 
 
 
 def search_section(
-    facts: StudyFacts, *, confidence: float, seed: int, twin: Twin | None = None, progress: Progress | None = None
+    facts: StudyFacts,
+    *,
+    confidence: float,
+    seed: int,
+    twin: Twin | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Section | None, Budgets]:
     """A tuning curve per workload, and the random search that equals the list; nothing without candidates.
 

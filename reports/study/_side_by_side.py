@@ -215,7 +215,11 @@ def curves_section(found: Comparison, *, confidence: float, seed: int, progress:
             curve = tuning_curve(
                 values, minimize=minimize, confidence=confidence, support=metric_support(metric), seed=seed
             )
-            curves.append(curve.select(pl.lit(series_name(one.label, studies.about[one.name])).alias("series"), *curve.columns))
+            curves.append(
+                curve.select(
+                    pl.lit(series_name(one.label, studies.about[one.name])).alias("series"), *curve.columns
+                )
+            )
         if curves:
             pictures.append(
                 draw_picture(

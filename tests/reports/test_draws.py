@@ -62,9 +62,7 @@ def by_hand(results: Results, name: str, workload: str, points: int) -> list[flo
         lambda points: study_report(folder(points, role="baseline")),
     ],
 )
-def test_one_search_stands_beside_as_many_independent_draws(
-    written: Callable[[int], Report], points: int
-):
+def test_one_search_stands_beside_as_many_independent_draws(written: Callable[[int], Report], points: int):
     report, results = written(points), folder(points)
     shown = tables(report)["draws"]
     assert shown["trials"].to_list() == [5, POINTS] * len(NAMES)
