@@ -1,9 +1,9 @@
 """What opda simulated, kept on disk: a level that is asked for again is simulated once.
 
-One small JSON file per band in the user's cache, `bands/` in $XDG_CACHE_HOME/shortlist, else ~/.cache/shortlist. Its name
-and its content say what determines the numbers, the versions of opda and of NumPy among it. The folder may be deleted at
-any time. A file that is damaged, or of something else, counts as absent, and a folder that cannot be written is no
-error: the band is then simulated again.
+One small JSON file per band in the user's cache, `bands/` in $XDG_CACHE_HOME/shortlist, else ~/.cache/shortlist. Its
+name and its content say what determines the numbers, the versions of opda and of NumPy among it. The folder may be
+deleted at any time. A file that is damaged, or of something else, counts as absent, and a folder that cannot be written
+is no error: the band is then simulated again.
 """
 
 from __future__ import annotations

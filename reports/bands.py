@@ -17,12 +17,12 @@ import polars as pl
 from jaxtyping import Float
 
 from reports.calibration import simultaneous_intervals
-from reports.simulated import METHOD as BAND_METHOD
-from reports.simulated import simulated_intervals
+from reports.simulated import METHOD, simulated_intervals
 from results import reached
 
+BAND_METHOD = METHOD
 # Up to so many trials the band is calibrated as opda does, by simulation in time and memory that grow with them (0.6 s
-# and 60 MB for 40, 107 s and 1.7 GB for 2,000), once per user and machine; beyond, the same band is calibrated by calculation.
+# and 60 MB for 40, 107 s and 1.7 GB for 2,000), once per user; beyond, the same band is calibrated by calculation.
 MOST_SIMULATED = 100
 
 # The support of a metric keeps a band finite where few trials say nothing about the tail.

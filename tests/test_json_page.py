@@ -81,3 +81,12 @@ def test_workloads_print_what_the_page_names():
 def test_curves_list_prints_what_the_page_names():
     (of_list,) = re.findall(r"^\| `list` \|(.*)\|$", section("curves"), re.MULTILINE)
     assert set(printed("curves", "list", SWEEP, "--size", 2)) == set(re.findall(r"`(\w+)`", of_list))
+
+
+def test_compare_prints_what_the_page_names(table):
+    of_all, of_contender, of_pair, of_power = section("compare").split("| key of ")
+    said = printed("compare", table, "--resamples", 100, "--power")
+    assert set(said) == keys(of_all)
+    assert set(said["contenders"][0]) == keys(of_contender)
+    assert set(said["pairs"][0]) == keys(of_pair)
+    assert set(said["power"][0]) == keys(of_power)

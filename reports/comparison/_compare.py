@@ -17,7 +17,7 @@ from lists import PENALTY
 from reports import statistics
 from reports.comparison._measured import Measured, contenders_of
 from reports.statistics import Difference, Estimate, Over
-from results import By, Fractions, LeftOut, read_source
+from results import By, Fractions, LeftOut, Results, read_source
 from workloads.spelling import did_you_mean
 
 MOST_PAIRS = 300
@@ -200,7 +200,7 @@ class SourceComparison:
 
 
 def compare(
-    sources: Sequence[Path],
+    sources: Sequence[Path | Results | Fractions],
     *,
     a: str | None = None,
     b: str | None = None,
@@ -218,7 +218,7 @@ def compare(
     """Holds the contenders of one or several sources against each other; see `contenders_of`.
 
     Args:
-      sources: what `results.read_source` reads each.
+      sources: what `results.read_source` reads each, or has read.
       a: only pairs with this contender, which is A; None: every pair.
       b: with it only this one.
       by: of which budget fractions are; None: time for AlgoPerf's logs, steps for everything else.
@@ -241,19 +241,23 @@ def compare(
         raise ValueError(f"budget is {budget}; must be at least 1 point")
     if b is not None and a is None:
         raise ValueError(f"--b {b}: is compared with --a NAME, which is missing")
-    read = [read_source(path, progress, *_choice(path, benchmark, ruleset)) for path in sources]
+    read = [_read(source, benchmark, ruleset, progress) for source in sources]
+    named = [_name(source) for source in sources]
+    for option, value in (("--benchmark", benchmark), ("--ruleset", ruleset)):
+        if value is not None and not any(map(_is_of_logs, read)):
+            raise ValueError(f"{option} {value}: no source holds AlgoPerf's logs; leave it out")
     by = by or ("time" if all(_is_of_logs(one) for one in read) else "steps")
     contenders = [
         one
-        for found, path in zip(read, sources, strict=True)
+        for found, path in zip(read, named, strict=True)
         for one in contenders_of(
-            found, str(path), by=by, size=budget, penalty=penalty,
+            found, path, by=by, size=budget, penalty=penalty,
             benchmark=benchmark if _is_of_logs(found) else None, ruleset=ruleset if _is_of_logs(found) else None,
         )
     ]  # fmt: skip
     contenders = _named_apart(contenders)
     if len(contenders) < 2:
-        raise ValueError(f"{sources[0]}: holds {len(contenders)} contender; two are needed to compare")
+        raise ValueError(f"{named[0]}: holds {len(contenders)} contender; two are needed to compare")
     workloads, dropped = _common(contenders)
     _check_budgets(contenders, workloads, by)
     names = {one.name: one for one in contenders}
@@ -279,7 +283,7 @@ def compare(
         progress("pairs", len(pairs), len(pairs))
     curve = stat.power(*pairs[0]) if power else None
     return SourceComparison(
-        sources=tuple(map(str, sources)), by=by, penalty=penalty, budget=budget, confidence=confidence,
+        sources=tuple(named), by=by, penalty=penalty, budget=budget, confidence=confidence,
         resamples=resamples, seed=seed, workloads=workloads, rows=tuple(rows), pairs=_corrected(found), power=curve,
         notes=_notes(rows, found, workloads, dropped, confidence, resamples),
         warnings=tuple(w for one in read if not isinstance(one, Fractions) for w in one.warnings),
@@ -361,8 +365,8 @@ def _needed_in_words(curve: pl.DataFrame, over: Over, claim: str) -> str:
     if enough.is_empty():
         most = curve.select(pl.col("workloads", "repeats", "found").max()).row(0)
         return (
-            f"over {over}: up to {most[0]} workloads and {most[1]} repeats no size finds {claim} in 4 of 5 experiments; "
-            f"at most {most[2]:.0%} do"
+            f"over {over}: with up to {most[0]} workloads and {most[1]} repeats, at most {most[2]:.0%} of experiments "
+            f"find {claim}"
         )
     sizes = [
         f"{w} workloads with {r} repeat{'' if r == 1 else 's'}"
@@ -379,14 +383,24 @@ def _over_title(over: Over) -> str:
     return "workloads drawn" if over == "workloads" else "repeats drawn"
 
 
-def _choice(path: Path, benchmark: str | None, ruleset: str | None) -> tuple[str | None, str | None]:
-    """Version and ruleset, which only logs have: of several sources some may be studies."""
-    logs = (
-        Path(path).is_dir()
-        and not any(Path(path).glob("study.json"))
-        and not any(Path(path).glob("*/study.json"))
-    )
-    return (benchmark, ruleset) if logs else (None, None)
+def _read(
+    source: Path | Results | Fractions,
+    benchmark: str | None,
+    ruleset: str | None,
+    progress: Callable[[str, int, int], None] | None,
+) -> Results | Fractions:
+    """A source as `read_source` gives it; of several some may be no logs, which know no version and no ruleset."""
+    if isinstance(source, Results | Fractions):
+        return source
+    there = [source / "study.json", *source.glob("*/study.json")] if source.is_dir() else [source]
+    of_logs = not any(path.exists() for path in there)
+    return read_source(source, progress, *((benchmark, ruleset) if of_logs else ()))
+
+
+def _name(source: Path | Results | Fractions) -> str:
+    if isinstance(source, Fractions):
+        return "a table of fractions"
+    return source.source if isinstance(source, Results) else str(source)
 
 
 def _is_of_logs(read: object) -> bool:
@@ -467,8 +481,8 @@ def _notes(
 ) -> tuple[str, ...]:
     n, level = len(workloads), f"{100 * confidence:g} %"
     said = [
-        f"workloads drawn: {level} intervals for workloads like these {n}, which count as drawn at random; their repeats "
-        "come along",
+        f"workloads drawn: {level} intervals for workloads like these {n}, which count as drawn at random; their "
+        "repeats come along",
         f"repeats drawn: {level} intervals for these {n} workloads alone, with other seeds",
     ]
     if n > 1 and confidence > statistics.reachable(n):

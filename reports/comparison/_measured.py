@@ -44,7 +44,7 @@ class Measured:
     def on(
         self, workloads: tuple[str, ...], budget: int | None = None
     ) -> Float[np.ndarray, "point workload repeat"]:
-        """Fractions on these workloads, of the first `budget` points; a point or repeat that one of them lacks missed."""
+        """Fractions on these workloads, of the first `budget` points; what one of them lacks counts as missed."""
         parts = [self.fractions[w][:budget] for w in workloads]
         points, repeats = (max(part.shape[axis] for part in parts) for axis in (0, 1))
         values = np.full((points, len(parts), repeats), np.inf)
@@ -65,9 +65,9 @@ def contenders_of(
 ) -> list[Measured]:
     """The contenders of a source that was read.
 
-    Of AlgoPerf's logs the submissions; of a table of fractions its points. Of studies: every baseline and every study of
-    left-out lists trained anew; of each search for candidates whose lists were not, the left-out lists judged by
-    the trainings that built the other columns; and random search among its points.
+    Of AlgoPerf's logs the submissions; of a table of fractions its points. Of studies: every baseline and every study
+    of left-out lists trained anew; of each search for candidates whose lists were not, the left-out lists judged by the
+    trainings that built the other columns; and random search among its points.
 
     Args:
       read: what `results.read_source` returned.

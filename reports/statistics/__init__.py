@@ -17,9 +17,9 @@
 
 `cost_of`, `share_ahead` and `middle_half` are the numbers alone, `log_costs` the resamples themselves.
 
-Everywhere fractions are shares of the budget at which a target was first reached, inf where it was missed, with the axes
-workload x repeat, or point x workload x repeat for the points of a list. `over` says what an interval or a test is
-over; see `docs/statistics.md`.
+Everywhere fractions are shares of the budget at which a target was first reached, inf where it was missed, with the
+axes workload x repeat, or point x workload x repeat for the points of a list. `over` says what an interval or a test
+is over; see `docs/statistics.md`.
 """
 
 from reports.statistics._beating import probability_of_beating, share_ahead

@@ -1,8 +1,8 @@
 """How many workloads and repeats it takes to find what the data show.
 
 Experiments of other sizes are drawn from the data at hand, the test of `p_value` is made in each, and the share
-that finds A to cost less is counted. This takes the difference and the spread of the data for the true ones: it plans the
-next experiment, and says nothing more about this one.
+that finds A to cost less is counted. This takes the difference and the spread of the data for the true ones: it plans
+the next experiment, and says nothing more about this one.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def power_curve(
 
     Args:
       a, b, penalty: as `paired_difference` has them.
-      over: "workloads": each experiment draws workloads, and repeats of each, with replacement. "repeats": the workloads
-        stay as they are, repeats are drawn.
+      over: "workloads": each experiment draws workloads, and repeats of each, with replacement. "repeats": the
+        workloads stay as they are, repeats are drawn.
       workloads: numbers of them; None: `WORKLOADS` and what there are. Over repeats there is only one, what there are.
       repeats: numbers of them; None: `REPEATS` and what there are. Where each point was trained once there is only 1.
       level: at which a difference is found: p at most that, two-sided.

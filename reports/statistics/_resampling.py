@@ -4,8 +4,8 @@ The value of a list on a workload is the least, over its points, of the median o
 arXiv:2503.03986, section 2.5). Repeats are resampled whole, the same of all points, so that what a repeat has in common
 stays together.
 
-Of R repeats there are only C(2R - 1, R) different resamples, 126 of 5: values are worked out once for each, and drawn by
-how often they come about.
+Of R repeats there are only C(2R - 1, R) different resamples, 126 of 5: values are worked out once for each, and drawn
+by how often they come about.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def p_value(
     but that workloads are drawn independently, and that without a difference neither name matters on any. All 2^n ways
     are counted where they are no more than `resamples`; with n workloads no p-value is below 2^(1 - n).
 
-    Over repeats, the bootstrap: twice the share of resamples in which the difference is on the other side of 0, which is
-    what `paired_difference` has its interval from. Workloads may differ as they like, as long as they are these.
+    Over repeats, the bootstrap: twice the share of resamples in which the difference is on the other side of 0, which
+    is what `paired_difference` has its interval from. Workloads may differ as they like, as long as they are these.
 
     Args:
       a, b, penalty, seed: as `paired_difference` has them.

@@ -159,9 +159,9 @@ def twin_blocks(
         Table(
             "draws" if pictures else f"draws_{file_stem(search)}"[:60],
             pl.DataFrame(rows, schema=schema, orient="row"),
-            f"{search} ({kind}) beside {twin.name}, {count(max(map(len, twin.values.values())), 'independent draw')} of "
-            f"the same optimizer: medians of the best value, small the {100 * confidence:g} % band of the independent "
-            "draws. Last column: whether the first curve stays inside that band at every number of trials.",
+            f"{search} ({kind}) beside {twin.name}, {count(max(map(len, twin.values.values())), 'independent draw')} "
+            f"of the same optimizer: medians of the best value, small the {100 * confidence:g} % band of the "
+            "independent draws. Last column: whether the first curve stays inside that band at every number of trials.",
             {
                 "median": Column(title=search, note="median", show="number"),
                 "independent": Column(title=twin.name, note="median", show="number", spread=(low, high)),

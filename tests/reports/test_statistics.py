@@ -121,8 +121,8 @@ def test_resamples_of_repeats_come_as_often_as_they_must():
 def test_more_repeats_than_can_be_listed_are_drawn():
     values = np.exp(np.random.default_rng(0).normal(size=(4, 30)))
     found = log_costs(values, over="repeats", penalty=1e9, resamples=4_000)
-    # The standard error of a median of n normal draws is 1.2533 / sqrt(n), here of a mean of four; estimated by a bootstrap
-    # of 30 draws to some 30 %.
+    # The standard error of a median of n normal draws is 1.2533 / sqrt(n), here of a mean of four; estimated by a
+    # bootstrap of 30 draws to some 30 %.
     assert found.std() == pytest.approx(1.2533 / math.sqrt(30) / 2, rel=0.35)
 
 
