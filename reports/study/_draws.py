@@ -50,8 +50,8 @@ def caption_of_draws(about: Mapping[str, Mapping[str, object]], names: Mapping[s
 
 def series_name(label: str, about: Mapping[str, object]) -> str:
     """A search in the key of a figure, with how its points were drawn where that is known."""
-    draws = about.get("draws")
-    return f"{label}, {draws}" if draws in (QUASI_RANDOM, INDEPENDENT) else label
+    draws = str(about.get("draws"))
+    return f"{label}, {draws}" if draws in (QUASI_RANDOM, INDEPENDENT) and draws not in label else label
 
 
 def twin_of(results: Results, search: str | None) -> Twin | None:
