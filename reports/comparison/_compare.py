@@ -1,4 +1,4 @@
-"""Costs, differences and tests of all contenders of some sources, as tables and as JSON."""
+"""Costs, differences and tests of all contenders of some sources."""
 
 from __future__ import annotations
 
@@ -15,188 +15,14 @@ import polars as pl
 
 from lists import PENALTY
 from reports import statistics
+from reports.comparison._found import OVERS, Pair, Row, SourceComparison
 from reports.comparison._measured import Measured, contenders_of
-from reports.statistics import Difference, Estimate, Over
-from results import By, Fractions, LeftOut, Results, read_source
+from reports.comparison._notes import notes
+from reports.statistics import Over
+from results import By, Fractions, Results, read_source
 from workloads.spelling import did_you_mean
 
 MOST_PAIRS = 300
-OVERS: tuple[Over, ...] = ("workloads", "repeats")
-Estimates = Mapping[Over, Estimate | None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A contender's numbers; `None` where nothing varies, such as repeats of what was trained once.
-
-    Attributes:
-      measured: who.
-      points, repeats: how many it has.
-      trained: workloads whose target the median reaches.
-      value: C_tau.
-      cost, middle: its intervals, and those of the interquartile mean.
-      middle_value: the interquartile mean itself.
-    """
-
-    measured: Measured
-    points: int
-    repeats: int
-    trained: int
-    value: float
-    cost: Estimates
-    middle_value: float
-    middle: Estimates
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """Two contenders held against each other.
-
-    Attributes:
-      a, b: names.
-      ratio, difference: C(A) / C(B), and C(A) - C(B).
-      differences: with their intervals.
-      beats: the probability that a run of A is ahead of one of B, with its intervals.
-      beats_value: that probability.
-      p: p-values of no difference.
-      corrected: the same for the whole family, by Holm.
-    """
-
-    a: str
-    b: str
-    ratio: float
-    difference: float
-    differences: Mapping[Over, Difference | None]
-    beats_value: float
-    beats: Estimates
-    p: Mapping[Over, float | None]
-    corrected: Mapping[Over, float | None] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SourceComparison:
-    """What `compare` found.
-
-    Attributes:
-      sources: paths.
-      by, penalty, budget, confidence, resamples, seed: what was asked.
-      workloads: that all contenders were judged on.
-      rows: contenders, by cost.
-      pairs: of them, the one that costs less first, unless A and B were named.
-      power: what `power_curve` gives for the first pair, where asked for.
-      notes, warnings, left_out: what must be said beside the tables, and what the sources say of themselves.
-    """
-
-    sources: tuple[str, ...]
-    by: By
-    penalty: float
-    budget: int | None
-    confidence: float
-    resamples: int
-    seed: int
-    workloads: tuple[str, ...]
-    rows: tuple[Row, ...]
-    pairs: tuple[Pair, ...]
-    power: pl.DataFrame | None
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
-
-    def contenders_table(self) -> pl.DataFrame:
-        """A row per contender: what it trains, its cost and its interquartile mean, with intervals in words."""
-        columns: dict[str, list[Any]] = {
-            "contender": [row.measured.name for row in self.rows],
-            "points": [row.points for row in self.rows],
-            "repeats": [row.repeats for row in self.rows],
-            "trained": [row.trained for row in self.rows],
-            "cost": [row.value for row in self.rows],
-        }
-        columns |= {_over_title(over): [words(row.cost[over]) for row in self.rows] for over in OVERS}
-        columns["IQM"] = [row.middle_value for row in self.rows]
-        columns |= {
-            f"IQM, {_over_title(over)}": [words(row.middle[over]) for row in self.rows] for over in OVERS
-        }
-        return pl.DataFrame(columns)
-
-    def pairs_table(self) -> pl.DataFrame:
-        """A row per pair: the ratio of costs with its intervals, and p-values, corrected and not."""
-        columns: dict[str, list[Any]] = {
-            "A": [pair.a for pair in self.pairs],
-            "B": [pair.b for pair in self.pairs],
-            "C(A) / C(B)": [pair.ratio for pair in self.pairs],
-        }
-        for over in OVERS:
-            found = [pair.differences[over] for pair in self.pairs]
-            columns[_over_title(over)] = [words(one.ratio if one else None) for one in found]
-        for over in OVERS:
-            columns[f"p over {over}"] = [pair.p[over] for pair in self.pairs]
-            columns[f"Holm over {over}"] = [pair.corrected[over] for pair in self.pairs]
-        return pl.DataFrame(columns, schema_overrides={n: pl.Float64 for n in columns if " over " in n})
-
-    def beats_table(self) -> pl.DataFrame:
-        """A row per pair: how often a run of A is ahead, with intervals, and in how many resamples A costs less."""
-        columns: dict[str, list[Any]] = {
-            "A": [pair.a for pair in self.pairs],
-            "B": [pair.b for pair in self.pairs],
-            "P(A beats B)": [pair.beats_value for pair in self.pairs],
-        }
-        columns |= {_over_title(over): [words(pair.beats[over]) for pair in self.pairs] for over in OVERS}
-        for over in OVERS:
-            found = [pair.differences[over] for pair in self.pairs]
-            columns[f"A cheaper, {over} resampled"] = [one.share if one else None for one in found]
-        resampled = {n: pl.Float64 for n in columns if n.endswith("resampled")}
-        return pl.DataFrame(columns, schema_overrides=resampled)
-
-    def tables(self) -> tuple[tuple[str, pl.DataFrame], ...]:
-        """What a person is shown: titles and tables."""
-        n, level = len(self.workloads), f"{100 * self.confidence:g} %"
-        first = "all points" if self.budget is None else f"the first {self.budget} points"
-        shown = [
-            (f"costs by {self.by}, {first}, {n} workloads, {level} intervals", self.contenders_table()),
-            ("differences of costs: below 1 where A is better", self.pairs_table()),
-            ("how often a run of A is ahead of a run of B", self.beats_table()),
-        ]
-        if self.power is not None:
-            title = f"share of experiments that find {self._claim} (p ≤ {1 - self.confidence:.2g})"
-            for over in OVERS:
-                if not (part := self.power.filter(over=over)).is_empty():
-                    wide = part.pivot("repeats", index="workloads", values="found")
-                    named = wide.rename({c: f"{c} repeat{'' if c == '1' else 's'}" for c in wide.columns[1:]})
-                    shown.append((f"{title}, over {over}", named))
-        return tuple(shown)
-
-    def power_in_words(self) -> tuple[str, ...]:
-        """What it takes to find the difference of the first pair in four experiments of five; none without power."""
-        if self.power is None:
-            return ()
-        return tuple(
-            _needed_in_words(self.power.filter(over=over), over, self._claim)
-            for over in OVERS
-            if not self.power.filter(over=over).is_empty()
-        )
-
-    @property
-    def _claim(self) -> str:
-        return f"{self.pairs[0].a} to cost less than {self.pairs[0].b}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object of `shortlist compare --json`."""
-        return {
-            "sources": list(self.sources),
-            "by": self.by,
-            "penalty": self.penalty,
-            "budget": self.budget,
-            "confidence": self.confidence,
-            "resamples": self.resamples,
-            "seed": self.seed,
-            "workloads": list(self.workloads),
-            "contenders": [_row_json(row) for row in self.rows],
-            "pairs": [_pair_json(pair) for pair in self.pairs],
-            "power": None if self.power is None else self.power.to_dicts(),
-            "notes": list(self.notes),
-            "warnings": list(self.warnings),
-            "left_out": [item.to_json() for item in self.left_out],
-        }
 
 
 def compare(
@@ -285,7 +111,7 @@ def compare(
     return SourceComparison(
         sources=tuple(named), by=by, penalty=penalty, budget=budget, confidence=confidence,
         resamples=resamples, seed=seed, workloads=workloads, rows=tuple(rows), pairs=_corrected(found), power=curve,
-        notes=_notes(rows, found, workloads, dropped, confidence, resamples),
+        notes=notes(rows, found, workloads, dropped, confidence, resamples),
         warnings=tuple(w for one in read if not isinstance(one, Fractions) for w in one.warnings),
         left_out=tuple(item for one in read if not isinstance(one, Fractions) for item in one.left_out),
     )  # fmt: skip
@@ -313,34 +139,46 @@ class _Statistics:
             return self.values[names[0]].shape[1] > 1
         return all(self.values[name].shape[2] > 1 and name not in self.searches for name in names)
 
+    def each(self, ask: Callable[[Over], Any], *names: str) -> dict[Over, Any]:
+        """What a question gives over everything that it can be asked over."""
+        return {over: ask(over) if self.possible(over, *names) else None for over in OVERS}
+
     def row(self, one: Measured) -> Row:
-        values = self.values[one.name]
+        """A contender's numbers."""
+        values, name = self.values[one.name], one.name
         asked = {"confidence": self.confidence, **self.settings}
-        over = [over for over in OVERS if self.possible(over, one.name)]
-        cost = {o: statistics.cost_interval(values, over=o, **asked) for o in over}
-        middle = {o: statistics.interquartile_mean(values, over=o, **asked) for o in over}
         penalty = self.settings["penalty"]
         medians = np.median(values, axis=2).min(axis=0)
         return Row(
-            one, values.shape[0], 1 if one.searches else values.shape[2], int(np.isfinite(medians).sum()),
-            statistics.cost_of(values, penalty=penalty), _all(cost),
-            statistics.middle_half(values, penalty=penalty), _all(middle),
-        )  # fmt: skip
+            measured=one,
+            points=values.shape[0],
+            repeats=1 if one.searches else values.shape[2],
+            trained=int(np.isfinite(medians).sum()),
+            value=statistics.cost_of(values, penalty=penalty),
+            cost=self.each(lambda over: statistics.cost_interval(values, over=over, **asked), name),
+            middle_value=statistics.middle_half(values, penalty=penalty),
+            middle=self.each(lambda over: statistics.interquartile_mean(values, over=over, **asked), name),
+        )
 
     def pair(self, a: str, b: str) -> Pair:
-        first, second = self.values[a], self.values[b]
+        """Two contenders held against each other."""
+        both = self.values[a], self.values[b]
         asked = {"confidence": self.confidence, **self.settings}
-        over = [over for over in OVERS if self.possible(over, a, b)]
-        costs = [statistics.cost_of(one, penalty=self.settings["penalty"]) for one in (first, second)]
-        beats = {o: statistics.probability_of_beating(first, second, over=o, **asked) for o in over}
+        penalty = self.settings["penalty"]
+        mine, its = (statistics.cost_of(one, penalty=penalty) for one in both)
         return Pair(
-            a, b, costs[0] / costs[1], costs[0] - costs[1],
-            _all({o: statistics.paired_difference(first, second, over=o, **asked) for o in over}),
-            statistics.share_ahead(first, second, penalty=self.settings["penalty"]), _all(beats),
-            _all({o: statistics.p_value(first, second, over=o, **self.settings) for o in over}),
-        )  # fmt: skip
+            a=a,
+            b=b,
+            ratio=mine / its,
+            difference=mine - its,
+            differences=self.each(lambda o: statistics.paired_difference(*both, over=o, **asked), a, b),
+            beats_value=statistics.share_ahead(*both, penalty=penalty),
+            beats=self.each(lambda o: statistics.probability_of_beating(*both, over=o, **asked), a, b),
+            p=self.each(lambda o: statistics.p_value(*both, over=o, **self.settings), a, b),
+        )
 
     def power(self, a: str, b: str) -> pl.DataFrame:
+        """How many workloads and repeats it takes to find that A costs less."""
         first, second = self.values[a], self.values[b]
         curves = [
             statistics.power_curve(
@@ -353,34 +191,6 @@ class _Statistics:
         if not curves:
             raise ValueError(f"{a} and {b}: one workload, trained once: no power to speak of")
         return pl.concat(curves)
-
-
-def words(found: Estimate | None) -> str | None:
-    """An interval in words, such as `0.71 to 0.93`; None where there is none."""
-    return None if found is None else f"{found.low:.3f} to {found.high:.3f}"
-
-
-def _needed_in_words(curve: pl.DataFrame, over: Over, claim: str) -> str:
-    enough = statistics.needed(curve)
-    if enough.is_empty():
-        most = curve.select(pl.col("workloads", "repeats", "found").max()).row(0)
-        return (
-            f"over {over}: with up to {most[0]} workloads and {most[1]} repeats, at most {most[2]:.0%} of experiments "
-            f"find {claim}"
-        )
-    sizes = [
-        f"{w} workloads with {r} repeat{'' if r == 1 else 's'}"
-        for w, r in enough.select("workloads", "repeats").iter_rows()
-    ]
-    return f"over {over}: 4 of 5 experiments find {claim} with {', or '.join(sizes)}"
-
-
-def _all(found: Mapping[Over, Any]) -> dict[Over, Any]:
-    return {over: found.get(over) for over in OVERS}
-
-
-def _over_title(over: Over) -> str:
-    return "workloads drawn" if over == "workloads" else "repeats drawn"
 
 
 def _read(
@@ -469,87 +279,3 @@ def _corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
         dataclasses.replace(pair, corrected={over: corrected[over].get(i) for over in OVERS})
         for i, pair in enumerate(pairs)
     )
-
-
-def _notes(
-    rows: Sequence[Row],
-    pairs: Sequence[Pair],
-    workloads: Sequence[str],
-    dropped: Sequence[str],
-    confidence: float,
-    resamples: int,
-) -> tuple[str, ...]:
-    n, level = len(workloads), f"{100 * confidence:g} %"
-    said = [
-        f"workloads drawn: {level} intervals for workloads like these {n}, which count as drawn at random; their "
-        "repeats come along",
-        f"repeats drawn: {level} intervals for these {n} workloads alone, with other seeds",
-    ]
-    if n > 1 and confidence > statistics.reachable(n):
-        said.append(
-            f"{n} workloads cannot give {level}: no more than {100 * statistics.reachable(n):.3g} % can be reached "
-            "over workloads"
-        )
-    if n > 1 and len(pairs) * (least := max(2.0 ** (1 - n), 1 / (1 + resamples))) > 1 - confidence:
-        said.append(
-            f"{n} workloads cannot show a difference over workloads among {len(pairs)} pairs: the least p-value is "
-            f"{least:.2g}, which Holm multiplies by as much as {len(pairs)}; compare fewer (--a, --b)"
-        )
-    if once := [row.measured.name for row in rows if row.repeats == 1 and not row.measured.searches]:
-        said.append(f"trained once per point, so that nothing over repeats can be said: {', '.join(once)}")
-    if drawn := [row.measured.name for row in rows if row.measured.searches]:
-        said.append(
-            f"{', '.join(drawn)}: median of random searches among trained points; the noise of their training is only "
-            "in the intervals over workloads"
-        )
-    if any("judged by the trainings" in row.measured.what or row.measured.searches for row in rows):
-        said.append(
-            "lists are taken as they were built: that other trainings would give other lists is in no interval"
-        )
-    budgets = {row.points for row in rows if not row.measured.searches}
-    if len(budgets) > 1:
-        said.append(
-            f"the contenders have {min(budgets)} to {max(budgets)} points: --budget K compares the first K of each"
-        )
-    if dropped:
-        said.append(f"not every contender has these workloads, which are left out: {', '.join(dropped)}")
-    if len(pairs) > 1:
-        said.append(f"Holm: family-wise, over {len(pairs)} pairs; intervals are each for itself")
-    return tuple(said)
-
-
-def _interval(found: Estimate | None) -> list[float] | None:
-    return None if found is None else [found.low, found.high]
-
-
-def _intervals(found: Estimates) -> dict[str, Any]:
-    return {f"over_{over}": _interval(found[over]) for over in OVERS}
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.measured.name,
-        "source": row.measured.source,
-        "what": row.measured.what,
-        "points": row.points,
-        "repeats": row.repeats,
-        "trained": row.trained,
-        "cost": {"value": row.value, **_intervals(row.cost)},
-        "iqm": {"value": row.middle_value, **_intervals(row.middle)},
-    }
-
-
-def _pair_json(pair: Pair) -> dict[str, Any]:
-    found = pair.differences
-    ratio: Estimates = {o: one.ratio if (one := found[o]) else None for o in OVERS}
-    gap: Estimates = {o: one.difference if (one := found[o]) else None for o in OVERS}
-    return {
-        "a": pair.a,
-        "b": pair.b,
-        "ratio": {"value": pair.ratio, **_intervals(ratio)},
-        "difference": {"value": pair.difference, **_intervals(gap)},
-        "a_cheaper": {f"over_{o}": one.share if (one := found[o]) else None for o in OVERS},
-        "a_beats_b": {"value": pair.beats_value, **_intervals(pair.beats)},
-        "p": {f"over_{o}": pair.p[o] for o in OVERS},
-        "p_holm": {f"over_{o}": pair.corrected[o] for o in OVERS},
-    }

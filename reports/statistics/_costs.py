@@ -125,32 +125,13 @@ def paired_difference(
         log_costs(one, penalty=penalty, over=over, resamples=resamples, seed=seed, stream=stream)
         for stream, one in enumerate((first, second))
     ]
-    value = [float(log_values(one, penalty).mean()) for one in (first, second)]
-    return difference_of(*value, *logs, over=over, confidence=confidence, workloads=first.shape[1])
-
-
-def difference_of(
-    a: float,
-    b: float,
-    of_a: Float[np.ndarray, " resample"],
-    of_b: Float[np.ndarray, " resample"],
-    *,
-    over: Over,
-    confidence: float,
-    workloads: int,
-) -> Difference:
-    """The difference of two contenders whose `log_costs` are known.
-
-    Args:
-      a, b: log C of the data as they are.
-      of_a, of_b: of the same resamples.
-      over, confidence: of the resamples, and asked for.
-      workloads: there are.
-    """
+    of_a, of_b = logs
+    mine, its = (math.exp(log_values(one, penalty).mean()) for one in (first, second))
+    workloads = first.shape[1]
     low, high = interval(of_a - of_b, confidence, over, workloads)
-    ratio = Estimate(math.exp(a - b), math.exp(low), math.exp(high), over, confidence)
+    ratio = Estimate(mine / its, math.exp(low), math.exp(high), over, confidence)
     low, high = interval(np.exp(of_a) - np.exp(of_b), confidence, over, workloads)
-    difference = Estimate(math.exp(a) - math.exp(b), low, high, over, confidence)
+    difference = Estimate(mine - its, low, high, over, confidence)
     # Sums in another order differ in their last digits, and evaluation grids make real ties common.
     gap = of_a - of_b
     even = np.abs(gap) <= 1e-12

@@ -59,4 +59,4 @@ def middle_half(fractions: Float[np.ndarray, "*axes"], *, penalty: float = lists
     """The interquartile mean alone; see `interquartile_mean`."""
     from scipy.stats import trim_mean
 
-    return float(trim_mean(runs(checked(fractions, penalty), penalty), 0.25, axis=None))
+    return float(trim_mean(runs(checked(fractions, penalty), penalty).ravel(), 0.25))
