@@ -46,7 +46,7 @@ def compare(
     Args:
       sources: what `results.read_source` reads each, or has read.
       a: only pairs with this contender, which is A; None: every pair.
-      b: with it only this one.
+      b: with it only this one, on all workloads that these two have.
       by: of which budget fractions are; None: time for AlgoPerf's logs, steps for everything else.
       budget: only the first so many points of each count, and lists have so many; None: all, and see `contenders_of`.
       penalty: tau.
@@ -84,14 +84,16 @@ def compare(
     contenders = _named_apart(contenders)
     if len(contenders) < 2:
         raise ValueError(f"{named[0]}: holds {len(contenders)} contender; two are needed to compare")
-    workloads, dropped = _common(contenders)
-    _check_budgets(contenders, workloads, by)
     names = {one.name: one for one in contenders}
     for option, name in (("--a", a), ("--b", b)):
         if name is not None and name not in names:
-            raise ValueError(
-                f"{option} {name}: no such contender{did_you_mean(name, names)}; there are: {', '.join(names)}"
-            )
+            near = did_you_mean(name, names)
+            raise ValueError(f"{option} {name}: no such contender{near}; there are: {', '.join(names)}")
+    if a is not None and b is not None:
+        names = {name: names[name] for name in (a, b)}
+        contenders = list(names.values())
+    workloads, dropped = _common(contenders)
+    _check_budgets(contenders, workloads, by)
     values = {name: one.on(workloads, budget) for name, one in names.items()}
     stat = _Statistics(
         penalty, confidence, resamples, seed, values, {n for n, one in names.items() if one.searches}
@@ -226,14 +228,15 @@ def _named_apart(contenders: Sequence[Measured]) -> list[Measured]:
     ]
 
 
-def _common(contenders: Sequence[Measured]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Workloads that all have, and those that some have not."""
+def _common(contenders: Sequence[Measured]) -> tuple[tuple[str, ...], dict[str, list[str]]]:
+    """Workloads that all have; and those that some have not, with their names."""
     every = list(dict.fromkeys(w for one in contenders for w in one.fractions))
-    common = tuple(w for w in every if all(w in one.fractions for one in contenders))
+    without = {w: [one.name for one in contenders if w not in one.fractions] for w in every}
+    common = tuple(w for w in every if not without[w])
     if not common:
         shown = "; ".join(f"{one.name} has {', '.join(one.fractions)}" for one in contenders[:3])
         raise ValueError(f"the contenders have no workload in common: {shown}")
-    return common, tuple(w for w in every if w not in common)
+    return common, {w: names for w, names in without.items() if names}
 
 
 def _check_budgets(contenders: Sequence[Measured], workloads: Sequence[str], by: By) -> None:

@@ -114,17 +114,22 @@ def _of_studies(results: Results, source: str, by: By, size: int | None, penalty
             f"{source}: none of its workloads has a target, so that there are no step fractions to compare"
         )
     about, budgets = said_of(results), _budgets(results, by)
+    length = size or size_trained_anew(studies)
     found = []
     for role, what in (("leave-one-out", "left-out lists, trained anew"), ("baseline", "baseline")):
         for name in studies.of_role(role):
             rows = studies.hits.filter(submission=name)
             columns = [w for w in studies.judged if w in set(rows["workload"])]
             if columns:
-                found.append(Measured(name, source, what, _slots(rows, name, by, columns), budgets=budgets))
+                slots = _slots(rows, name, by, columns)
+                drawn = about[name].get("draws") in ("independent", "quasi-random")
+                if drawn and max(map(len, slots.values())) > length:
+                    found.append(_drawn(name, source, rows, by, columns, length, budgets))
+                else:
+                    found.append(Measured(name, source, what, slots, budgets=budgets))
     searches = candidate_studies(results)
     for name in searches:
         anew = reruns_of(studies, name)
-        length = size or size_trained_anew(studies)
         rows = studies.hits.filter(submission=name)
         columns = [w for w in studies.judged if w in set(rows["workload"])]
         if not columns:
@@ -135,11 +140,7 @@ def _of_studies(results: Results, source: str, by: By, size: int | None, penalty
             what = "left-out lists, judged by the trainings that built the others"
             found.append(Measured(f"{name} leave-one-out", source, what, kept, budgets=budgets))
         if about[name].get("draws") != "chosen" and len(candidates.points) > length:
-            drawn = _random_search(candidates, length)
-            what = f"random search of {length} of {len(candidates.points)} points"
-            found.append(
-                Measured(f"{name} random {length}", source, what, drawn, searches=True, budgets=budgets)
-            )
+            found.append(_drawn(name, source, rows, by, columns, length, budgets))
         elif len(candidates.points) <= length:
             slots = _slots(rows, name, by, columns)
             found.append(Measured(name, source, "all its points", slots, budgets=budgets))
@@ -182,15 +183,33 @@ def _left_out(candidates: Fractions, size: int, penalty: float) -> dict[str, np.
     }
 
 
-def _random_search(candidates: Fractions, size: int) -> dict[str, np.ndarray]:
-    """The quantiles of the best of so many points drawn at random, as repeats of one point."""
-    shares = (np.arange(SEARCHES) + 0.5) / SEARCHES
-    return {
-        workload: np.array(
-            [[quantile_of_best(candidates.values[:, w], size, q, minimize=True) for q in shares.tolist()]]
-        )
-        for w, workload in enumerate(candidates.workloads)
+def _drawn(
+    name: str,
+    source: str,
+    rows: pl.DataFrame,
+    by: By,
+    workloads: list[str],
+    size: int,
+    budgets: Mapping[str, tuple[float, float]],
+) -> Measured:
+    """Random search of so many points among those of a study.
+
+    Its repeats are the quantiles of the best of so many points drawn at random.
+    """
+    points = fractions(rows, by=by, workloads=workloads)
+    shares = ((np.arange(SEARCHES) + 0.5) / SEARCHES).tolist()
+    best = {
+        workload: [quantile_of_best(column, size, q, minimize=True) for q in shares]
+        for workload, column in zip(points.workloads, points.values.T, strict=True)
     }
+    return Measured(
+        f"{size} of {name}",
+        source,
+        f"random search of {size} of {len(points.points)} points",
+        {workload: np.array([values]) for workload, values in best.items()},
+        searches=True,
+        budgets=budgets,
+    )
 
 
 def _by_repeat(found: Fractions) -> Float[np.ndarray, "point workload repeat"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reports import statistics
 from reports.comparison._found import Pair, Row
@@ -12,10 +12,18 @@ def notes(
     rows: Sequence[Row],
     pairs: Sequence[Pair],
     workloads: Sequence[str],
-    dropped: Sequence[str],
+    dropped: Mapping[str, Sequence[str]],
     confidence: float,
     resamples: int,
 ) -> tuple[str, ...]:
+    """Sentences: what intervals are over, and what they cannot hold here.
+
+    Args:
+      rows, pairs: of the comparison.
+      workloads: that all contenders have.
+      dropped: those that some have not -> who.
+      confidence, resamples: of intervals and tests.
+    """
     n, level = len(workloads), f"{100 * confidence:g} %"
     said = [
         f"workloads drawn: {level} intervals for workloads like these {n}, which count as drawn at random; their "
@@ -48,8 +56,8 @@ def notes(
         said.append(
             f"the contenders have {min(budgets)} to {max(budgets)} points: --budget K compares the first K of each"
         )
-    if dropped:
-        said.append(f"not every contender has these workloads, which are left out: {', '.join(dropped)}")
+    for workload, names in dropped.items():
+        said.append(f"{workload} is left out: not trained there: {', '.join(names)}")
     if len(pairs) > 1:
         said.append(f"Holm: family-wise, over {len(pairs)} pairs; intervals are each for itself")
     return tuple(said)

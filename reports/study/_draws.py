@@ -23,15 +23,22 @@ QUASI_RANDOM, INDEPENDENT = "quasi-random", "independent"
 
 @dataclasses.dataclass(frozen=True)
 class Twin:
-    """A search by independent draws, as large as another and of the same optimizer.
+    """A search by independent draws, of the same optimizer as another, and both at one size.
 
     Attributes:
       name: of its study.
-      values: workload -> best metric of as many of its points, the first ones, in their order.
+      values: workload -> best metric of its points, in their order.
+      of_search: the same of as many points of the other, the first ones.
     """
 
     name: str
     values: Mapping[str, np.ndarray]
+    of_search: Mapping[str, np.ndarray]
+
+    @property
+    def points(self) -> int:
+        """Of each, on the workload that has most."""
+        return max(map(len, self.values.values()))
 
 
 def caption_of_draws(about: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> str:
@@ -57,8 +64,9 @@ def series_name(label: str, about: Mapping[str, object]) -> str:
 def twin_of(results: Results, search: str | None) -> Twin | None:
     """The study of independent draws to hold a search against, if there is one in the same folder.
 
-    It is of the same optimizer and has at least as many points on every workload of the search that it was trained on;
-    of a larger one, whose points do not depend on its size, the first ones. Of several the first is taken.
+    It is of the same optimizer and was trained on some of the workloads of the search. The larger of the two is cut to
+    the size of the other: neither the first independent draws nor the first points of a quasi-random sequence depend on
+    how many follow. Of several the largest is taken.
 
     Args:
       results: of everything in the folder.
@@ -77,13 +85,16 @@ def twin_of(results: Results, search: str | None) -> Twin | None:
     if not drawn:
         return None
     studies = read_facts(results.of_submissions([search, *drawn]))
-    sizes = {w: len(_values(studies, search, w)) for w in studies.workloads}
+    found = []
     for name in drawn:
-        values = {w: _values(studies, name, w) for w, size in sizes.items() if size}
-        values = {w: found for w, found in values.items() if len(found)}
-        if values and all(len(found) >= sizes[w] for w, found in values.items()):
-            return Twin(name, {w: found[: sizes[w]] for w, found in values.items()})
-    return None
+        values, own = {}, {}
+        for workload in studies.workloads:
+            both = _values(studies, name, workload), _values(studies, search, workload)
+            if size := min(map(len, both)):
+                values[workload], own[workload] = (one[:size] for one in both)
+        if values:
+            found.append(Twin(name, values, own))
+    return max(found, key=lambda twin: twin.points, default=None)
 
 
 def _values(studies: Studies, name: str, workload: str) -> np.ndarray:
@@ -112,7 +123,7 @@ def twin_blocks(
     rows = []
     for place, (workload, its) in enumerate(twin.values.items(), 1):
         metric, minimize, target = studies.metrics[workload]
-        own = _values(studies, search, workload)
+        own = twin.of_search[workload]
         curve, other = (
             tuning_curve(
                 values, minimize=minimize, confidence=confidence, support=metric_support(metric), seed=seed
@@ -151,16 +162,16 @@ def twin_blocks(
     blocks: list[Block] = []
     if drawn:
         caption = (
-            f"The same figure for {search} ({kind}) and for {twin.name}, as many independent draws: where the bands "
-            "mean what they say."
+            f"The same figure for {count(twin.points, 'point')} of {search} ({kind}) and for {twin.name}, as many "
+            "independent draws, whose bands mean what they say."
         )
         blocks.append(Gallery(tuple(drawn), caption))
     blocks.append(
         Table(
             "draws" if pictures else f"draws_{file_stem(search)}"[:60],
             pl.DataFrame(rows, schema=schema, orient="row"),
-            f"{search} ({kind}) beside {twin.name}, {count(max(map(len, twin.values.values())), 'independent draw')} "
-            f"of the same optimizer: medians of the best value, small the {100 * confidence:g} % band of the "
+            f"The first {count(twin.points, 'point')} of {search} ({kind}) beside {twin.name}, as many independent "
+            f"draws of the same optimizer: medians of the best value, small the {100 * confidence:g} % band of the "
             "independent draws. Last column: whether the first curve stays inside that band at every number of trials.",
             {
                 "median": Column(title=search, note="median", show="number"),

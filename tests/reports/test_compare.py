@@ -71,7 +71,7 @@ def by_hand(study: Results, submission: str) -> dict[str, list[list[float]]]:
 
 def test_baselines_and_lists_trained_anew_are_contenders_with_their_repeats(study):
     found = by_name(study)
-    assert set(found) == {"leave-one-out", "sweep-0.5", "sweep-0.0001", "metz", "candidates random 4"}
+    assert set(found) == {"leave-one-out", "sweep-0.5", "sweep-0.0001", "metz", "4 of candidates"}
     for name in ("leave-one-out", "metz"):
         expected = by_hand(study, name)
         for w, workload in enumerate(NAMES):
@@ -81,7 +81,7 @@ def test_baselines_and_lists_trained_anew_are_contenders_with_their_repeats(stud
 def test_left_out_lists_are_judged_by_the_candidates_where_nothing_was_trained_anew():
     study = fake_study(candidates=12, leave_one_out=False, baselines=False)
     found = by_name(study, size=3)
-    assert set(found) == {"candidates leave-one-out", "candidates random 3"}
+    assert set(found) == {"candidates leave-one-out", "3 of candidates"}
     candidates = fractions(hits(study), submission="candidates").of_workloads(NAMES)
     left = lists.leave_one_out(candidates.values, 3, places=candidates.places)
     values = found["candidates leave-one-out"]
@@ -90,11 +90,19 @@ def test_left_out_lists_are_judged_by_the_candidates_where_nothing_was_trained_a
 
 
 def test_random_search_stands_there_by_its_median(study):
-    values = by_name(study, size=3)["candidates random 3"]
+    values = by_name(study, size=3)["3 of candidates"]
     candidates = fractions(hits(study), submission="candidates").of_workloads(NAMES)
     for w in range(len(NAMES)):
         expected = median_of_best(candidates.values[:, w], 3, minimize=True)
         assert np.median(values[0, w]) == expected
+
+
+def test_a_baseline_of_many_drawn_points_is_random_search_too(study):
+    about = study.about["studies"]
+    drawn = about | {"metz": about["metz"] | {"draws": "independent"}}
+    found = by_name(dataclasses.replace(study, about=study.about | {"studies": drawn}), size=2)
+    assert "2 of metz" in found
+    assert "metz" not in found
 
 
 def test_a_budget_keeps_the_first_points(study):
@@ -151,7 +159,10 @@ def test_equal_names_of_two_sources_are_told_apart(table, tmp_path):
     found = reports.compare([table, other], resamples=FEW)
     assert {f"{table}: a", f"{other}: a"} <= {row.measured.name for row in found.rows}
     assert found.workloads == ("w0", "w1")
-    assert any("left out: " in note and "elsewhere" in note for note in found.notes)
+    assert any(note.startswith("elsewhere is left out: not trained there: ") for note in found.notes)
+    two = reports.compare([table, other], a="b", b="c", resamples=FEW)
+    assert len(two.workloads) == 8
+    assert [row.measured.name for row in two.rows] == ["b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +222,7 @@ def test_the_command_prints_what_json_holds(tmp_path):
         == (said["pairs"][0]["ratio"]["value"])
     )
     assert {one["name"] for one in said["contenders"]} == {
-        "adam leave-one-out", "muon leave-one-out", "adam random 2", "muon random 2",
+        "adam leave-one-out", "muon leave-one-out", "2 of adam", "2 of muon",
     }  # fmt: skip
     assert said == json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert (said["by"], said["budget"], said["seed"], len(said["pairs"])) == ("steps", 2, 4, 6)
