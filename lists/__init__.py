@@ -31,6 +31,7 @@ By whole curves, as in TaskSet: an entry is the mean of the point's normalised l
 | `greedy_normalised`, `exact_normalised`, `normalised_floor` | which list is best, and how good can one be? |
 | `repeat_costs` | what would it have cost in each repeat? |
 | `split_experiment`, `saved_by_task`, `task_splits` | does a list learnt on some tasks beat random search on others? |
+| `equal_trials`, `held_out_costs` | how many random trials is a list worth on tasks it did not learn from? |
 | `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
 | `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
 | `quantile_of_best`, `trained_by_random` | and how differently, over all draws of so many points? |
@@ -46,6 +47,7 @@ from lists._ablation import penalty_ablation, trains_others
 from lists._build import build_list
 from lists._cost import PENALTY, cost
 from lists._curve_list import list_from_curves, repeat_costs
+from lists._equal_trials import EqualTrials, equal_trials
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
 from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
@@ -82,6 +84,7 @@ from lists._task_splits import (
     SplitExperiment,
     TaskSplit,
     bootstrap_interval,
+    held_out_costs,
     saved_by_task,
     split_experiment,
     spread,
@@ -102,6 +105,7 @@ __all__ = [
     "RESAMPLINGS",
     "TIES",
     "ChosenList",
+    "EqualTrials",
     "HyperparameterList",
     "LeaveOneOut",
     "SplitExperiment",
@@ -115,6 +119,7 @@ __all__ = [
     "cost",
     "costs_by_repeat",
     "curve_repeats_note",
+    "equal_trials",
     "exact",
     "exact_normalised",
     "expected_best",
@@ -122,6 +127,7 @@ __all__ = [
     "greedy",
     "greedy_normalised",
     "held_out_fractions",
+    "held_out_costs",
     "inside_box",
     "late_note",
     "leave_one_out",

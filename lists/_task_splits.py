@@ -215,6 +215,36 @@ def split_experiment(
     )
 
 
+def held_out_costs(
+    experiment: SplitExperiment, judged: Float[np.ndarray, "point task"], size: int
+) -> Float[np.ndarray, " task"]:
+    """What lists cost on each task, where they did not learn from it: the mean over the splits in which it judges.
+
+    Args:
+      experiment: of `split_experiment`.
+      judged: the table that it judged by.
+      size: at most its largest size.
+
+    Raises:
+      ValueError: a task that judges in no split, or a size that is no list's.
+
+    Example:
+      >>> costs = np.array([[0.2, 0.2, 0.4], [0.6, 0.6, 0.6]])
+      >>> held_out_costs(split_experiment(costs, (1,)), costs, 1).round(12).tolist()
+      [0.2, 0.2, 0.4]
+    """
+    if not 1 <= size <= experiment.sizes[-1]:
+        raise ValueError(f"size is {size}; must be from 1 to {experiment.sizes[-1]}, the longest list")
+    total, times = np.zeros(judged.shape[1]), np.zeros(judged.shape[1], dtype=np.int64)
+    for split, chosen in zip(experiment.splits, experiment.lists, strict=True):
+        test = list(split.test)
+        total[test] += judged[list(chosen.points[:size])][:, test].min(axis=0)
+        times[test] += 1
+    if not times.all():
+        raise ValueError(f"task {int(times.argmin())} judges in no split; draw more of them")
+    return total / times
+
+
 def saved_by_task(
     experiment: SplitExperiment, judged: Float[np.ndarray, "point task"], size: int
 ) -> Float[np.ndarray, " task"]:
@@ -228,26 +258,17 @@ def saved_by_task(
     Args:
       experiment: of `split_experiment`.
       judged: the table that it judged by.
-      size: one of its sizes.
+      size: at most its largest size.
 
     Raises:
-      ValueError: a task that judges in no split.
+      ValueError: what `held_out_costs` refuses.
 
     Example:
       >>> costs = np.array([[0.2, 0.2, 0.4], [0.6, 0.6, 0.6]])
       >>> saved_by_task(split_experiment(costs, (1,)), costs, 1).round(12).tolist()
       [0.2, 0.2, 0.1]
     """
-    tasks = judged.shape[1]
-    random = expected_best(judged, np.array([size]))[0]
-    total, times = np.zeros(tasks), np.zeros(tasks, dtype=np.int64)
-    for split, chosen in zip(experiment.splits, experiment.lists, strict=True):
-        test = list(split.test)
-        total[test] += random[test] - judged[list(chosen.points[:size])][:, test].min(axis=0)
-        times[test] += 1
-    if not times.all():
-        raise ValueError(f"task {int(times.argmin())} judges in no split; draw more of them")
-    return total / times
+    return expected_best(judged, np.array([size]))[0] - held_out_costs(experiment, judged, size)
 
 
 def bootstrap_interval(

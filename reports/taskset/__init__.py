@@ -12,6 +12,7 @@
 | 13 | `figure_cost_pairs` | `cost_pairs`; `cost_correlations` says more of them |
 | 14 | `figure_costs` | `lists_by_cost` |
 | 15 | `figure_search_spaces` | `search_spaces` |
+| beside 3 | `figure_worth` | `worth_of_lists`: trials of random search that a list is worth |
 
 Tables are made from the costs of `lists.task_costs`:
 
@@ -59,6 +60,7 @@ from reports.taskset._tasks import (
     task_difficulty,
     task_embedding,
 )
+from reports.taskset._worth import figure_worth, worth_of_lists
 
 __all__ = [
     "cost_correlations",
@@ -76,6 +78,7 @@ __all__ = [
     "figure_task_count",
     "figure_task_embedding",
     "figure_tasks",
+    "figure_worth",
     "horizons_of",
     "lists_by_candidates",
     "lists_by_cost",
@@ -88,4 +91,5 @@ __all__ = [
     "task_difficulty",
     "task_embedding",
     "tuned_rate",
+    "worth_of_lists",
 ]

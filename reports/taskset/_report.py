@@ -19,6 +19,7 @@ from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures
 from reports.taskset import _tasks as tasks_of
+from reports.taskset._worth import figure_worth, worth_of_lists
 from results import Curves
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PARTS_OF_TRAINING = (1 / 50, 1 / 20, 1 / 10, 1 / 4, 1 / 2)  # the paper's shortest is 200 of 10,000 steps
 SHOWN_ROWS = 10
+WORTH = "How many trials of random search is a list worth?"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -219,6 +221,11 @@ def curves_report(
             missing.append((row.number, row.heading, str(error)))
         if progress is not None:
             progress("figures", done + 1, len(FIGURES))
+    worth: list[Section] = []
+    try:
+        worth.append(_worth_section(context))
+    except ValueError as error:  # so few splits that some task judges no list
+        missing.append((3, WORTH, str(error)))
     opening = next((picture for row, picture, _ in shown if row.name == "lists"), None)
     sections = []
     for row, picture, table in shown:
@@ -235,7 +242,13 @@ def curves_report(
         detail=_detail(context, experiment),
         facts=_headline(context),
         opening=opening,
-        sections=(_list_section(context), *sections, _missing_section(missing), _source_section(context)),
+        sections=(
+            _list_section(context),
+            *worth,
+            *sections,
+            _missing_section(missing),
+            _source_section(context),
+        ),
     )
 
 
@@ -329,6 +342,33 @@ def _list_section(context: _Context) -> Section:
         },
     )
     return Section("The list", (table, *(Note(f"{capital(note)}.") for note in notes if note)))
+
+
+def _worth_section(context: _Context) -> Section:
+    costs = context.costs
+    data = worth_of_lists(costs, **context.how)
+    longest = data.row(-1, named=True)
+    caption = (
+        "Trials of random search that find as much as a learnt list on tasks that it did not learn from, with 95 % "
+        "bootstrap intervals over tasks; dashed: as many as the list has; dotted: all points there are."
+    )
+    picture = draw_picture("worth", figure_worth, data, caption, caption, narrow=NARROW)
+    fraction, at_most = Column(show="fraction"), f"of {longest['most']:,} points"
+    columns = {
+        "trials": Column(note="of the list"),
+        "list": fraction,
+        "random": Column(note="as many trials", show="fraction"),
+        "equal": Column(title="equals", note=at_most, spread=("low", "high")),
+        "most": Column(hidden=True),
+    }
+    blocks: list[Block] = [picture, Table("worth", data, "The numbers behind the figure.", columns)]
+    note = (
+        "Random search is the exact mean over searches among the points that were trained, without replacement: "
+        "the unbiased estimate for a search of the whole space, as long as it has fewer trials than there are points."
+    )
+    if longest["high"] == longest["most"]:
+        note += f" Intervals that end at {longest['most']:,}, all points, may reach further."
+    return Section(WORTH, (*blocks, Note(note)))
 
 
 def _missing_section(missing: Sequence[tuple[int, str, str]]) -> Section:

@@ -65,6 +65,10 @@ DRAWN = {
         ["lowest of the curve", "correlation 0.250"],
     ),
     taskset.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
+    taskset.figure_worth: (
+        pl.DataFrame({"trials": [1, 10], "equal": [4, 40], "low": [3, 20], "high": [5, 64], "most": [64, 64]}),
+        ["trials of random search"],
+    ),
     taskset.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
 }  # fmt: skip
 
@@ -78,7 +82,7 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(table):
-    return reports.curves_report(results.read_curves(table), size=3, resamplings=4)
+    return reports.curves_report(results.read_curves(table), size=3, resamplings=8)
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
@@ -126,7 +130,7 @@ def test_the_report_shows_every_figure_that_the_curves_allow_and_says_why_not_th
 
 def test_the_finding_is_that_of_the_split_experiment(report, table):
     costs = lists.task_costs(results.read_curves(table))[0]
-    experiment = lists.split_experiment(costs.costs, (1, 3), judged=costs.judging, resamplings=4)
+    experiment = lists.split_experiment(costs.costs, (1, 3), judged=costs.judging, resamplings=8)
     assert report.finding == experiment.finding(3)
 
 
