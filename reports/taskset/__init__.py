@@ -44,7 +44,9 @@ from reports.taskset._figures import (
     figure_search_spaces,
     figure_task_count,
 )
+from reports.taskset._published import published_and_ours, published_numbers
 from reports.taskset._report import curves_report, horizons_of
+from reports.taskset._reproduction import metz_report
 from reports.taskset._task_figures import (
     figure_cost_pairs,
     figure_families,
@@ -60,6 +62,7 @@ from reports.taskset._tasks import (
     task_difficulty,
     task_embedding,
 )
+from reports.taskset._transfer import trained_by_trials
 from reports.taskset._worth import figure_worth, worth_of_lists
 
 __all__ = [
@@ -86,10 +89,14 @@ __all__ = [
     "lists_by_horizon",
     "lists_by_set",
     "lists_by_task_count",
+    "metz_report",
+    "published_and_ours",
+    "published_numbers",
     "search_spaces",
     "sizes_of_models",
     "task_difficulty",
     "task_embedding",
+    "trained_by_trials",
     "tuned_rate",
     "worth_of_lists",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,14 +56,9 @@ class _Context:
 
     @functools.cached_property
     def rates(self) -> dict[str, list[float]]:
-        """Set -> learning rate of each point, for sets that have no other hyperparameter."""
-        known = self.curves.hyperparameters
-        found = {}
-        for costs in self.sets:
-            of_set = [known.get(name, {}) for name in costs.points]
-            if all(set(each) == {"learning_rate"} for each in of_set):
-                found[costs.optimizer_set] = [each["learning_rate"] for each in of_set]
-        return found
+        """Set -> learning rate of each point, for sets in which nothing else differs."""
+        found = {costs.optimizer_set: rates_of(costs, self.curves.hyperparameters) for costs in self.sets}
+        return {name: rates for name, rates in found.items() if rates is not None}
 
     @property
     def tuned(self) -> np.ndarray | None:
@@ -250,6 +245,15 @@ def curves_report(
             _source_section(context),
         ),
     )
+
+
+def rates_of(costs: TaskCosts, hyperparameters: Mapping[str, Mapping[str, float]]) -> list[float] | None:
+    """Learning rate of each point of a set in which nothing else differs; None of another set."""
+    points = [dict(hyperparameters.get(name, {})) for name in costs.points]
+    rates = [point.pop("learning_rate", None) for point in points]
+    if len(points) < 2 or any(rate is None for rate in rates) or any(point != points[0] for point in points):
+        return None
+    return [float(rate) for rate in rates if rate is not None]
 
 
 def horizons_of(curves: Curves) -> tuple[int, ...]:

@@ -58,9 +58,7 @@ def worth_of_lists(
     return pl.DataFrame(
         {
             "trials": list(sizes),
-            "list": [
-                float(lists.held_out_costs(experiment, costs.judging, size).mean()) for size in sizes
-            ],
+            "list": [float(lists.held_out_costs(experiment, costs.judging, size).mean()) for size in sizes],
             "random": search,
             "equal": [one.trials for one in found],
             "low": [one.low for one in found],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,12 @@ class Converted:
 
 
 def convert_curves(
-    source: Path, out: Path, *, facts: Path | None = None, overwrite: bool = False
+    source: Path,
+    out: Path,
+    *,
+    facts: Path | None = None,
+    parameters: Mapping[str, int] | None = None,
+    overwrite: bool = False,
 ) -> Converted:
     """Converts curves of any source into a table (a path ending in .parquet) or a folder of released files.
 
@@ -56,13 +61,14 @@ def convert_curves(
       source: what `read_curves` reads.
       out: where to.
       facts: output of `shortlist workloads --json`, for the numbers of parameters in a table.
+      parameters: task or workload -> number of parameters, in place of such a file.
       overwrite: replace files that are there.
 
     Raises:
       FileNotFoundError, ValueError: the source cannot be read.
       FileExistsError: a file is there and `overwrite` is off; nothing was written.
     """
-    parameters = read_parameters(facts) if facts else None
+    parameters = read_parameters(facts) if facts else parameters
     left_out: tuple[LeftOut, ...] = ()
     if studies.find_studies(source):
         table, left_out = curves_of_studies(source, parameters)

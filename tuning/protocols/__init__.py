@@ -7,15 +7,22 @@ Another thing is a training protocol, such as TaskSet's: how long one trial trai
 """
 
 from tuning.protocols._medapati import MEDAPATI
+from tuning.protocols._metz import METZ, TaskProtocol, TaskScale
 from tuning.protocols._protocol import Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 
 PROTOCOLS = {
     "medapati2025": MEDAPATI,
 }
+# Over tasks; `tuning.protocols.run_tasks` goes through their stages.
+TASK_PROTOCOLS = {
+    "metz2020": METZ,
+}
 
 __all__ = [
     "MEDAPATI",
+    "METZ",
     "PROTOCOLS",
+    "TASK_PROTOCOLS",
     "Choose",
     "Own",
     "Protocol",
@@ -23,6 +30,8 @@ __all__ = [
     "Report",
     "Rerun",
     "Scale",
+    "TaskProtocol",
+    "TaskScale",
     "Tune",
     "Whole",
 ]
