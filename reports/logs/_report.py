@@ -74,7 +74,7 @@ def logs_report(
     main = max(scored, key=lambda name: len(scored[name].submissions))
     opening = _profile(scored[main])
     for name, result in scored.items():
-        sections.append(_score_section(result, spreads[name], with_picture=name != main))
+        sections.append(score_section(result, spreads[name], with_picture=name != main))
         if any(found[name].values()):
             sections.append(list_section(parts[name], result, found[name], penalty))
     sections.append(_what_was_read(results, _settings(list_size, penalty, submission)))
@@ -152,7 +152,8 @@ def _profile(result: Score) -> Picture:
     )
 
 
-def _score_section(result: Score, spread: RepeatScores, *, with_picture: bool) -> Section:
+def score_section(result: Score, spread: RepeatScores, *, with_picture: bool) -> Section:
+    """Scores and times of one benchmark version, with its profiles first if they are wanted."""
     stem = file_stem(result.benchmark or "logs")
     ratio = f"speedup_against_{result.against}"
     compared = result.speedups.rename({"speedup": ratio})
