@@ -14,10 +14,23 @@ from shortlist._progress import progress_display
 from shortlist._protocols import reports_on_papers, rooms
 from shortlist._training_commands import KEPT, DataDir, Seed, use_compilation_cache
 from tuning.execution.stopping import Stop
-from tuning.protocols import PROTOCOLS, Own, Scale
+from tuning.protocols import PROTOCOLS, TASK_PROTOCOLS, Own, Scale, TaskScale
 from workloads.spelling import did_you_mean
 
-SCALES = "; ".join(f"{name}: {', '.join(protocol.scales)}" for name, protocol in PROTOCOLS.items())
+DAHL = "dahl2023"  # trains nothing, so it has no stages
+SCALES_OF = {name: tuple(one.scales) for name, one in (PROTOCOLS | TASK_PROTOCOLS).items()} | {
+    DAHL: ("mini",)
+}
+SCALES = "; ".join(f"{name}: {', '.join(scales)}" for name, scales in SCALES_OF.items())
+# What a protocol can be told beside its scale and folder.
+TAKES = {
+    **dict.fromkeys(
+        PROTOCOLS,
+        ("optimizer", "space", "workload", "candidates", "repeats", "size", "seed", "data_dir"),
+    ),
+    **dict.fromkeys(TASK_PROTOCOLS, ("workload", "candidates", "repeats", "size", "seed", "data_dir")),
+    DAHL: ("logs",),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reproduce(
-    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help=f"One of {', '.join(PROTOCOLS)}.")],
+    protocol: Annotated[str, typer.Argument(metavar="PROTOCOL", help=f"One of {', '.join(SCALES_OF)}.")],
     scale: Annotated[str, typer.Option(metavar="NAME", help="How large; see below.")] = "mini",
     out: Annotated[
         Path | None,
@@ -60,6 +73,10 @@ def reproduce(
         int | None, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")
     ] = None,
     size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Points in a list.")] = None,
+    logs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="AlgoPerf's logs, for dahl2023; repeat for more."),
+    ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:
@@ -69,23 +86,50 @@ def reproduce(
 
     A proven list for an optimizer of your own: shortlist reproduce medapati2025 --optimizer my.py:make --scale mini
     """
-    if protocol not in PROTOCOLS:
+    if protocol not in SCALES_OF:
+        hint = did_you_mean(protocol, SCALES_OF)
+        raise ValueError(f"unknown protocol {protocol!r}{hint} (there is: {', '.join(SCALES_OF)})")
+    if scale not in SCALES_OF[protocol]:
+        hint = did_you_mean(scale, SCALES_OF[protocol])
         raise ValueError(
-            f"unknown protocol {protocol!r}{did_you_mean(protocol, PROTOCOLS)} (there is: {', '.join(PROTOCOLS)})"
+            f"{protocol} has no scale {scale!r}{hint} (there is: {', '.join(SCALES_OF[protocol])})"
         )
+    given = {
+        "optimizer": optimizer, "space": space, "workload": workload, "candidates": candidates, "repeats": repeats,
+        "size": size, "logs": logs, "seed": seed or None, "data_dir": data_dir,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value and name not in TAKES[protocol]:
+            taken = ", ".join(f"--{each.replace('_', '-')}" for each in TAKES[protocol])
+            raise ValueError(f"{protocol} does not take --{name.replace('_', '-')} (it takes {taken})")
+    folder = out or Path(f"{protocol}-{scale}")
+    if protocol == DAHL:
+        from shortlist.reproduce_dahl import reproduce_dahl
+
+        with progress_display() as progress:
+            typer.echo(f"report: {reproduce_dahl(scale, folder, logs=logs or (), progress=progress)}")
+        return
+    use_compilation_cache()
+    stop = Stop()
+    if protocol in TASK_PROTOCOLS:
+        from shortlist.reproduce_metz import reproduce_metz
+
+        of_tasks = _asked_of_tasks(
+            TASK_PROTOCOLS[protocol].scales[scale], workload, candidates, repeats, size
+        )
+        with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
+            page = reproduce_metz(
+                of_tasks, folder, seed=seed, data_dir=data_dir, progress=progress, stop=stop
+            )
+        typer.echo(f"report: {page}")
+        return
     chosen = PROTOCOLS[protocol]
-    if scale not in chosen.scales:
-        hint = did_you_mean(scale, chosen.scales)
-        raise ValueError(f"{protocol} has no scale {scale!r}{hint} (there is: {', '.join(chosen.scales)})")
     asked = _asked(chosen.scales[scale], workload, candidates, repeats, size)
     own = None
     if optimizer is not None or space is not None:
         own = Own(optimizer or chosen.optimizer, space)
     from tuning.protocols.run import run
 
-    use_compilation_cache()
-    stop = Stop()
-    folder = out or Path(f"{protocol}-{scale}")
     # The paper's tables are of its workloads and of its own optimizer.
     as_published = own is None and not workload and asked.whole
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
@@ -105,4 +149,24 @@ def _asked(
     changed = {name: value for name, value in given.items() if value is not None}
     if workloads:
         changed |= {"workloads": tuple(workloads), "variants": ()}  # variants are of the paper's workloads
+    return dataclasses.replace(scale, **changed)
+
+
+def _asked_of_tasks(
+    scale: TaskScale,
+    workloads: list[str] | None,
+    candidates: int | None,
+    repeats: int | None,
+    size: int | None,
+) -> TaskScale:
+    """The scale of a protocol over tasks with what was asked for in its place."""
+    changed: dict = {}
+    if candidates is not None:
+        changed["grids"] = dict.fromkeys(scale.grids, candidates)
+    if repeats is not None:
+        changed["transfer_repeats"] = repeats
+    if size is not None:
+        changed["size"] = size
+    if workloads:
+        changed["workloads"] = tuple(workloads)
     return dataclasses.replace(scale, **changed)

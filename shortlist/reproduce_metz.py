@@ -22,6 +22,7 @@ def reproduce_metz(
     out: Path,
     *,
     seed: int = 0,
+    data_dir: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     stop: Stop | None = None,
 ) -> Path:
@@ -32,6 +33,7 @@ def reproduce_metz(
       out: folder; gets `studies/`, the list `metz2020.json`, `curves.parquet`, a table of all curves of the sweep, and
         `report/`.
       seed: of all studies, and of the splits of the tasks.
+      data_dir: where real data sets lie; embedded ones and stand-ins otherwise.
       progress: called as (what, done, total).
       stop: set, from any thread, to end once what has begun has ended, by KeyboardInterrupt.
 
@@ -68,7 +70,7 @@ def reproduce_metz(
         return reports.write_report(content, out / "report", overwrite=True)
 
     rooms = TaskRooms(published, learn, report)
-    return run_tasks(METZ, scale, out, rooms, seed=seed, progress=progress, stop=stop)
+    return run_tasks(METZ, scale, out, rooms, seed=seed, data_dir=data_dir, progress=progress, stop=stop)
 
 
 def write_curves(out: Path, scale: TaskScale) -> Path:

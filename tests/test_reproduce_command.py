@@ -65,3 +65,17 @@ def test_names_that_are_not_there_are_refused_in_one_line():
         run("medapati2025", "--scale", "minni")
     with pytest.raises(ValueError, match="size is 9 but there are only 3 candidates"):
         run("medapati2025", "--candidates", 3, "--size", 9)
+
+
+def test_a_protocol_refuses_what_it_does_not_take():
+    with pytest.raises(ValueError, match=r"metz2020 does not take --optimizer \(it takes --workload, "):
+        run("metz2020", "--optimizer", "lion_optax")
+    with pytest.raises(ValueError, match=r"dahl2023 does not take --size \(it takes --logs\)"):
+        run("dahl2023", "--size", 3)
+    with pytest.raises(ValueError, match="size is 9 but there are only 3 points of nadamw_grid"):
+        run("metz2020", "--candidates", 3, "--size", 9)
+
+
+def test_dahl2023_trains_nothing_and_shows_its_targets(tmp_path):
+    done = run("dahl2023", "--out", tmp_path)
+    assert done.stdout == f"report: {tmp_path / 'report' / 'index.html'}\n"

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
+
 import lists
 from reports.page import Column, Note, Prose, Report, Section, Table
 from reports.taskset._experiments import tuned_rate
@@ -48,16 +50,7 @@ def metz_report(
         detail.append(sentence)
         sections.append(section)
     worth = next((table.data for table in content.tables if table.name == "worth"), None)
-    finding = content.finding
-    if worth is not None:
-        row = next(
-            (row for row in worth.iter_rows(named=True) if row["trials"] == size), worth.row(-1, named=True)
-        )
-        more = " or more" if row["high"] == row["most"] else ""
-        finding = (
-            f"On {len(costs.tasks)} tasks, a list of {row['trials']} equals random search of {row['equal']} trials "
-            f"(95 % interval over tasks {row['low']} to {row['high']}{more}) on tasks that it did not learn from."
-        )
+    finding = content.finding if worth is None else _worth_in_words(worth, size, len(costs.tasks))
     return dataclasses.replace(
         content,
         title=f"metz2020 · lists learnt on {len(costs.tasks)} tasks",
@@ -94,3 +87,17 @@ def _published_section(curves: Curves, costs: lists.TaskCosts, resamplings: int,
             Note("Within 5 % is our reading of when a curve of the paper is flat."),
         ),
     )
+
+
+def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> str:
+    """The finding: what lists of the report's size, or of the longest there are, equal in each set."""
+    said = []
+    for (name,), rows in worth.group_by("set", maintain_order=True):
+        of_size = rows.filter(pl.col("trials") == size)
+        row = (of_size if of_size.height else rows).row(-1, named=True)
+        more = " or more" if row["high"] == row["most"] else ""
+        said.append(
+            f"a list of {row['trials']} equals random search of {row['equal']} trials in {name} (95 % interval over "
+            f"tasks {row['low']} to {row['high']}{more})"
+        )
+    return f"On {tasks} tasks, judged where it did not learn, {', and '.join(said)}."

@@ -15,90 +15,105 @@ import lists
 from lists import TaskCosts
 from reports.figures import drawing as draw
 from reports.taskset._experiments import trial_counts
-from reports.taskset._task_figures import title_above
+from reports.taskset._task_figures import COLOURS, title_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def worth_of_lists(
-    costs: TaskCosts,
+    sets: Sequence[TaskCosts],
     *,
     sizes: Sequence[int] | None = None,
     confidence: float = 0.95,
     resamplings: int = lists.RESAMPLINGS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """How many trials random search needs to equal a learnt list, by the length of the list.
+    """How many trials random search needs to equal a learnt list, by the length of the list, in each set of points.
 
     Args:
-      costs: of all points on all tasks.
-      sizes: lengths; by default 1, 2, 3, 5, 10, ... up to a tenth of the points, for longer lists a search among so few
-        points says nothing of the space; 10 in any case where there are so many.
+      sets: costs of the points of each.
+      sizes: lengths; by default 1, 2, 3, 5, 10, ... up to a tenth of the points, as for longer lists a search among so
+        few points says nothing of the space; 10 in any case where there are so many.
       confidence: of the intervals over tasks.
       resamplings: splits of the tasks.
       seed: determines everything.
 
     Returns:
-      Columns trials (of the list), list and random (mean normalised loss of the list and of a search of as many trials
-      on tasks that did not build the list), equal (trials of random search that equal the list), low, high (interval),
-      most (points there are; a `high` of so many may be more).
+      Columns set, trials (of the list), list and random (mean normalised loss of the list and of a search of as many
+      trials, on tasks that did not build the list), equal (trials of random search that equal the list), low, high
+      (interval), most (points there are; a `high` of so many may be more).
     """
-    points = len(costs.points)
-    if sizes is None:
-        sizes = sorted({*trial_counts(max(1, points // 10)), min(10, points)})
-    experiment = lists.split_experiment(
-        costs.costs, tuple(sizes), judged=costs.judging, resamplings=resamplings, seed=seed
-    )
-    found = [
-        lists.equal_trials(experiment, costs.judging, size, confidence=confidence, seed=seed)
-        for size in sizes
-    ]
-    search = lists.expected_best(costs.judging, np.array(sizes)).mean(axis=1)
-    return pl.DataFrame(
-        {
-            "trials": list(sizes),
-            "list": [float(lists.held_out_costs(experiment, costs.judging, size).mean()) for size in sizes],
-            "random": search,
-            "equal": [one.trials for one in found],
-            "low": [one.low for one in found],
-            "high": [one.high for one in found],
-            "most": [one.most for one in found],
-        }
-    )
+    parts = []
+    for costs in sets:
+        points = len(costs.points)
+        lengths = tuple(sizes or sorted({*trial_counts(max(1, points // 10)), min(10, points)}))
+        experiment = lists.split_experiment(
+            costs.costs, lengths, judged=costs.judging, resamplings=resamplings, seed=seed
+        )
+        found = [
+            lists.equal_trials(experiment, costs.judging, size, confidence=confidence, seed=seed)
+            for size in lengths
+        ]
+        of_lists = [lists.held_out_costs(experiment, costs.judging, size).mean() for size in lengths]
+        parts.append(
+            pl.DataFrame(
+                {
+                    "set": costs.optimizer_set,
+                    "trials": lengths,
+                    "list": list(map(float, of_lists)),
+                    "random": lists.expected_best(costs.judging, np.array(lengths)).mean(axis=1),
+                    "equal": [one.trials for one in found],
+                    "low": [one.low for one in found],
+                    "high": [one.high for one in found],
+                    "most": [one.most for one in found],
+                }
+            )
+        )
+    return pl.concat(parts)
 
 
 def figure_worth(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     """Trials of random search that equal a learnt list, by the length of the list.
 
     Args:
-      df: columns trials, equal, low, high, most, from `worth_of_lists`.
+      df: columns set, trials, equal, low, high, most, from `worth_of_lists`.
       width: inches.
 
     Returns:
-      The figure: a line with its interval, the line of equal numbers dashed, and the number of points dotted.
+      The figure: a line with its interval for every set, the line of equal numbers dashed, and the number of points
+      dotted.
 
     Raises:
       ValueError: a column is missing, or there are no rows.
     """
     columns = ("trials", "equal", "low", "high", "most")
-    df = draw.typed(df, dict.fromkeys(columns, pl.Int64), "figure_worth")
-    figure = draw.new_figure(width, 3.0)
-    axes = draw.add_axes(figure, 0.55, 0.3, 0.48, 0.3)
-    trials, most = df["trials"].to_list(), df["most"][0]
+    df = draw.typed(df, {"set": pl.String, **dict.fromkeys(columns, pl.Int64)}, "figure_worth")
+    sets = df["set"].unique(maintain_order=True).to_list()
+    top = 0.3 + (0.21 * draw.key_lines(sets, width - 0.08) if len(sets) > 1 else 0.0)
+    figure = draw.new_figure(width, 2.8 + top)
+    axes = draw.add_axes(figure, 0.55, 0.3, 0.48, top)
+    trials = df["trials"].unique().sort().to_list()
+    most = df["most"].max()
+    assert isinstance(most, int)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(trials[0], max(trials[-1], trials[0] + 1))
     axes.set_ylim(0.9 * trials[0], 1.3 * most)
     axes.plot(trials, trials, color=draw.MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
-    axes.axhline(most, color=draw.MUTED, linewidth=1.0, linestyle=(0, (1, 1.5)))
-    axes.fill_between(
-        trials, df["low"].to_list(), df["high"].to_list(), color=draw.LIST, alpha=0.16, linewidth=0
-    )
-    axes.plot(
-        trials, df["equal"].to_list(), color=draw.LIST, linewidth=2.0, marker="o", markersize=3.5,
-        clip_on=False,
-    )  # fmt: skip
+    for points in df["most"].unique():
+        axes.axhline(points, color=draw.MUTED, linewidth=1.0, linestyle=(0, (1, 1.5)))
+    marks = []
+    for i, name in enumerate(sets):
+        colour, rows = COLOURS[i % len(COLOURS)], df.filter(pl.col("set") == name)
+        x = rows["trials"].to_list()
+        axes.fill_between(
+            x, rows["low"].to_list(), rows["high"].to_list(), color=colour, alpha=0.16, linewidth=0
+        )
+        axes.plot(
+            x, rows["equal"].to_list(), color=colour, linewidth=2.0, marker="o", markersize=3.5, clip_on=False
+        )
+        marks.append((draw.plain(name, 46), colour, "o", 5.0))
     axes.set_xticks(trials, [f"{count:,}" for count in trials])
     ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if 0.9 * trials[0] <= t <= 1.3 * most]
     axes.set_yticks(ticks, [f"{t:,}" for t in ticks])
@@ -106,4 +121,6 @@ def figure_worth(df: pl.DataFrame, *, width: float = draw.WIDE) -> Figure:
     axes.grid(False, axis="x")
     draw.axis_label(axes, "trials of the list")
     title_above(axes, "trials of random search that find as much")
+    if len(sets) > 1:
+        draw.key(figure, marks, 0.08)
     return figure

@@ -66,8 +66,9 @@ DRAWN = {
     ),
     taskset.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
     taskset.figure_worth: (
-        pl.DataFrame({"trials": [1, 10], "equal": [4, 40], "low": [3, 20], "high": [5, 64], "most": [64, 64]}),
-        ["trials of random search"],
+        pl.DataFrame({"set": ["a_grid", "b_grid"] * 2, "trials": [1, 1, 9, 9], "equal": [4, 5, 40, 50],
+                      "low": [3, 4, 20, 30], "high": [5, 6, 64, 64], "most": [64] * 4}),
+        ["trials of random search", "b_grid"],
     ),
     taskset.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
 }  # fmt: skip

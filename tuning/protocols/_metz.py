@@ -201,13 +201,13 @@ METZ = TaskProtocol(
         Report(),
     ),
     scales={
-        # Half an hour of one core.
+        # Some 20 minutes on two cores.
         "mini": TaskScale(
             tasks=MINI or ("taskset/quadratic_family_seed10", "taskset/quadratic_family_seed18"),
-            grids={"nadamw_grid": 160},
+            grids={"nadamw_grid": 160, "adam8p_wide_grid": 160},
             log10_rates=_halves(-6.5, 1.0),
-            steps=50,
-            eval_period=10,
+            steps=40,
+            eval_period=8,
             eval_batches=1,
             repeats=1,
             size=10,

@@ -41,6 +41,21 @@ def tasks_of(scale: TaskScale) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries if entry.rejected is None)
 
 
+def trials_of(protocol: TaskProtocol, scale: TaskScale) -> int:
+    """How many trials the stages train."""
+    tasks, here = len(tasks_of(scale)) * scale.repeats, len(scale.workloads) * scale.transfer_repeats
+    total = 0
+    for stage in protocol.stages:
+        match stage:
+            case Sweep():
+                total += tasks * sum(scale.grids.values())
+            case Rates(on="tasks"):
+                total += tasks * len(scale.log10_rates)
+            case Rates() | Transfer():
+                total += here * len(scale.transfer_log10_rates)
+    return total
+
+
 def run_tasks(
     protocol: TaskProtocol,
     scale: TaskScale,
@@ -48,6 +63,7 @@ def run_tasks(
     rooms: TaskRooms,
     *,
     seed: int = 0,
+    data_dir: Path | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Path:
@@ -60,7 +76,8 @@ def run_tasks(
         What is there is not trained again; list and report are renewed.
       rooms: how lists are read and learnt, and the report written.
       seed: of all studies.
-      progress: called as (what, done, total).
+      data_dir: where real data sets lie; embedded ones and stand-ins otherwise.
+      progress: called as (what, trials done, trials of the whole protocol).
       stop: set, from any thread, to end once what has begun has ended.
 
     Returns:
@@ -73,15 +90,23 @@ def run_tasks(
     written = studies = out / "studies"
     tasks = tasks_of(scale)
     learnt: dict[str, Published] = {}
-    # Programs outlive a study only where the next one trains the same workloads by the same rule.
+    # Programs outlive a study where a later one trains the same workloads by the same rule: the list's. Of tasks there
+    # are hundreds.
     kept: dict[str, dict] = {"tasks": {}, "workloads": {}}
 
-    def train(on: str, spec: StudySpec) -> None:
-        def of_study(what: str, done: int, total: int) -> None:
-            if progress:
-                progress(f"{spec.name}: {what}", done, total)
+    trials = len(scale.transfer_log10_rates)
+    total, counted = trials_of(protocol, scale), {}
 
-        tune(studies / FOLDERS[on] / spec.name, spec, progress=of_study, populations=kept[on], stop=stop)
+    def train(on: str, spec: StudySpec) -> None:
+        populations = kept[on] if spec.optimizer == SWEEP_RULE else {}
+
+        def told(workload: str, done: int, of: int) -> None:
+            counted[spec.name, workload] = done
+            if progress:
+                progress("trials", sum(counted.values()), total)
+
+        folder = studies / FOLDERS[on] / spec.name
+        tune(folder, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop)
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
 
@@ -89,7 +114,6 @@ def run_tasks(
         "steps": scale.steps, "eval_period": scale.eval_period, "eval_batches": scale.eval_batches,
         "eval_at_start": True, "repeats": scale.repeats,
     }  # fmt: skip
-    trials = len(scale.transfer_log10_rates)
     for stage in protocol.stages:
         match stage:
             case Sweep():
@@ -113,7 +137,7 @@ def run_tasks(
                 learnt[name] = rooms.learn(
                     studies / FOLDERS["tasks"], grid, max(scale.size, trials), name, out / f"{name}.json"
                 )
-                kept["tasks"].clear()  # hundreds of programs
+                kept["tasks"].clear()
             case Transfer(study):
                 found = learnt[stage.learnt] if stage.learnt else rooms.published(stage.published or "")
                 spec = plan(
