@@ -45,7 +45,7 @@ from reports.taskset._figures import (
     figure_task_count,
 )
 from reports.taskset._published import published_and_ours, published_numbers
-from reports.taskset._report import curves_report, horizons_of
+from reports.taskset._report import curves_report, horizons_of, rates_of
 from reports.taskset._reproduction import metz_report
 from reports.taskset._task_figures import (
     figure_cost_pairs,
@@ -92,6 +92,7 @@ __all__ = [
     "metz_report",
     "published_and_ours",
     "published_numbers",
+    "rates_of",
     "search_spaces",
     "sizes_of_models",
     "task_difficulty",

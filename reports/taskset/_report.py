@@ -355,7 +355,7 @@ def _worth_section(context: _Context) -> Section:
         for costs in context.sets
         if costs is not context.costs and costs.optimizer_set not in context.rates
     ]
-    data = worth_of_lists((context.costs, *others), **context.how)
+    data = worth_of_lists((context.costs, *others), size=context.size, **context.how)
     caption = (
         "Trials of random search that find as much as a learnt list on tasks that it did not learn from, with 95 % "
         "bootstrap intervals over tasks; dashed: as many as the list has; dotted: all points there are."

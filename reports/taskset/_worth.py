@@ -25,6 +25,7 @@ def worth_of_lists(
     sets: Sequence[TaskCosts],
     *,
     sizes: Sequence[int] | None = None,
+    size: int = 10,
     confidence: float = 0.95,
     resamplings: int = lists.RESAMPLINGS,
     seed: int = 0,
@@ -34,7 +35,8 @@ def worth_of_lists(
     Args:
       sets: costs of the points of each.
       sizes: lengths; by default 1, 2, 3, 5, 10, ... up to a tenth of the points, as for longer lists a search among so
-        few points says nothing of the space; 10 in any case where there are so many.
+        few points says nothing of the space; and `size`.
+      size: this length in any case, or all points where there are fewer.
       confidence: of the intervals over tasks.
       resamplings: splits of the tasks.
       seed: determines everything.
@@ -47,15 +49,15 @@ def worth_of_lists(
     parts = []
     for costs in sets:
         points = len(costs.points)
-        lengths = tuple(sizes or sorted({*trial_counts(max(1, points // 10)), min(10, points)}))
+        lengths = tuple(sizes or sorted({*trial_counts(max(1, points // 10)), min(size, points)}))
         experiment = lists.split_experiment(
             costs.costs, lengths, judged=costs.judging, resamplings=resamplings, seed=seed
         )
         found = [
-            lists.equal_trials(experiment, costs.judging, size, confidence=confidence, seed=seed)
-            for size in lengths
+            lists.equal_trials(experiment, costs.judging, length, confidence=confidence, seed=seed)
+            for length in lengths
         ]
-        of_lists = [lists.held_out_costs(experiment, costs.judging, size).mean() for size in lengths]
+        of_lists = [lists.held_out_costs(experiment, costs.judging, length).mean() for length in lengths]
         parts.append(
             pl.DataFrame(
                 {

@@ -309,3 +309,31 @@ def test_real_lists_learnt_from_one_fiftieth_of_the_curves_beat_random_search(re
 def test_horizons_are_steps_that_were_evaluated(real, curves):
     assert taskset.horizons_of(real) == (200, 400, 1000, 2400, 5000)
     assert set(taskset.horizons_of(curves)) <= set(STEPS.tolist())
+
+
+def test_the_papers_numbers_stand_beside_ours(costs, curves):
+    table = taskset.published_and_ours(costs, repeats=2, hyperparameters=curves.hyperparameters, **FEW)
+    published = taskset.published_numbers()["numbers"]
+    assert table["published"].to_list() == [one["published"] for one in published.values()]
+    ours = dict(zip(published, table["ours"], strict=True))
+    correlation = dict(taskset.cost_correlations(costs).select("cost", "correlation").iter_rows())
+    assert ours["minimum"] == f"{correlation['minimum']:.3f}"
+    assert (ours["tasks"], ours["points"], ours["repeats"]) == ("12", "20", "2")
+    assert ours["first_against_rate"] is None  # nothing here is a set of learning rates
+    spaces = taskset.search_spaces(costs, curves.hyperparameters, sizes=(1,), **FEW)
+    left = spaces.filter(pl.col("series") == "random search, bounding box")["points"][0]
+    assert ours["whole_box"] == f"{left} of 20"
+    horizons = taskset.lists_by_horizon(costs, sizes=(10,), **FEW)
+    assert f"{horizons['median'][0]:.3f} against {horizons['median'][-1]:.3f}" in ours["shortest"]
+
+
+def test_what_lists_are_worth_on_the_released_curves_is_what_the_page_says(real_costs):
+    found = taskset.worth_of_lists([real_costs], sizes=(1, 10))
+    assert found.select("trials", "equal", "low", "high").rows() == [(1, 68, 18, 170), (10, 850, 665, 966)]
+
+
+def test_rates_are_those_of_sets_in_which_nothing_else_differs(costs):
+    same = {point: {"learning_rate": 0.1 * (i + 1), "beta1": 0.9} for i, point in enumerate(costs.points)}
+    assert taskset.rates_of(costs, same) == [0.1 * (i + 1) for i in range(20)]
+    assert taskset.rates_of(costs, same | {costs.points[3]: {"learning_rate": 1.0, "beta1": 0.5}}) is None
+    assert taskset.rates_of(costs, {}) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import workloads as catalogue
 from results.studies import StudySpec
@@ -110,7 +110,7 @@ def run_tasks(
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
 
-    of_tasks = {
+    of_tasks: dict[str, Any] = {
         "steps": scale.steps, "eval_period": scale.eval_period, "eval_batches": scale.eval_batches,
         "eval_at_start": True, "repeats": scale.repeats,
     }  # fmt: skip
@@ -125,7 +125,7 @@ def run_tasks(
                     train("tasks", spec)
             case Rates(study, on):
                 points = adam_at(scale.log10_rates if on == "tasks" else scale.transfer_log10_rates)
-                how = of_tasks if on == "tasks" else {"repeats": scale.transfer_repeats}
+                how: dict[str, Any] = of_tasks if on == "tasks" else {"repeats": scale.transfer_repeats}
                 spec = plan(
                     name=study, workloads=tasks if on == "tasks" else scale.workloads, strategy="list", points=points,
                     list_name=f"{len(points)} learning rates", optimizer=SWEEP_RULE, seed=seed,
@@ -144,6 +144,7 @@ def run_tasks(
                     name=study, workloads=scale.workloads, strategy="list", points=tuple(found.points[:trials]),
                     list_name=stage.learnt or stage.published, optimizer=found.optimizer, seed=seed,
                     repeats=scale.transfer_repeats, cohort_size=trials,
+                    title="list learnt on tasks" if stage.learnt else f"published list {stage.published}",
                 )  # fmt: skip
                 train("workloads", spec)
             case Report():
