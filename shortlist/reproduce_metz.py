@@ -78,7 +78,14 @@ def write_curves(out: Path, scale: TaskScale) -> Path:
     import results
     import workloads
 
-    parameters = {name: workloads.parameter_count(workloads.load(name)) for name in tasks_of(scale)}
     table = out / CURVES
-    results.convert_curves(out / "studies" / FOLDERS["tasks"], table, parameters=parameters, overwrite=True)
+    # Counting takes building every task, so what an earlier table says is taken from it.
+    counted = results.read_curves(table).facts if table.exists() else None
+    known = {} if counted is None else dict(counted.select("task", "parameters").iter_rows())
+    parameters = {
+        name: known.get(name.removeprefix("taskset/")) or workloads.parameter_count(workloads.load(name))
+        for name in tasks_of(scale)
+    }
+    studies = out / "studies" / FOLDERS["tasks"]
+    results.convert_curves(studies, table, parameters=parameters, overwrite=True)
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -42,9 +42,10 @@ def metz_report(
     content = curves_report(
         read, optimizer_set=optimizer_set, size=size, resamplings=resamplings, seed=seed, progress=progress
     )
-    costs = lists.choose_set(lists.task_costs(read, horizons=horizons_of(read)), optimizer_set)
+    sets = lists.task_costs(read, horizons=horizons_of(read))
+    costs = lists.choose_set(sets, optimizer_set)
     detail = [content.finding]
-    sections = [_published_section(read, costs, resamplings, seed)]
+    sections = [_published_section(read, sets, costs, resamplings, seed)]
     if transfer is not None and find_studies(transfer):
         sentence, section = transfer_section(transfer)
         detail.append(sentence)
@@ -60,9 +61,11 @@ def metz_report(
     )
 
 
-def _published_section(curves: Curves, costs: lists.TaskCosts, resamplings: int, seed: int) -> Section:
+def _published_section(
+    curves: Curves, sets: Sequence[lists.TaskCosts], costs: lists.TaskCosts, resamplings: int, seed: int
+) -> Section:
     tuned = None
-    for other in lists.task_costs(curves, costs=()):
+    for other in sets:
         rates = rates_of(other, curves.hyperparameters)
         if rates is not None and other.tasks == costs.tasks:
             tuned = tuned_rate(other, rates)
