@@ -44,14 +44,17 @@ def metz_report(
     )
     sets = lists.task_costs(read, horizons=horizons_of(read))
     costs = lists.choose_set(sets, optimizer_set)
-    detail = [content.finding]
+    detail: list[str] = []
     sections = [_published_section(read, sets, costs, resamplings, seed)]
     if transfer is not None and find_studies(transfer):
         sentence, section = transfer_section(transfer)
         detail.append(sentence)
         sections.append(section)
     worth = next((table.data for table in content.tables if table.name == "worth"), None)
-    finding = content.finding if worth is None else _worth_in_words(worth, size, len(costs.tasks))
+    finding = content.finding
+    if worth is not None:
+        finding = _worth_in_words(worth, size, len(costs.tasks))
+        detail.insert(0, content.finding)
     return dataclasses.replace(
         content,
         title=f"metz2020 · lists learnt on {len(costs.tasks)} tasks",
