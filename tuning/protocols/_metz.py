@@ -201,10 +201,10 @@ METZ = TaskProtocol(
         Report(),
     ),
     scales={
-        # Some 20 minutes on two cores.
+        # 40 minutes of one core, estimated from a task or two of every family.
         "mini": TaskScale(
             tasks=MINI or ("taskset/quadratic_family_seed10", "taskset/quadratic_family_seed18"),
-            grids={"nadamw_grid": 160, "adam8p_wide_grid": 160},
+            grids={"nadamw_grid": 192, "adam8p_wide_grid": 160},
             log10_rates=_halves(-6.5, 1.0),
             steps=40,
             eval_period=8,
