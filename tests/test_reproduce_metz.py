@@ -14,6 +14,7 @@ import results
 import workloads
 from results import studies
 from shortlist.reproduce_metz import reproduce_metz
+from submissions import Seen
 from submissions import optimizer as row_of
 from tests.tuning.toy import toy_workload
 from tuning.protocols import METZ, TaskScale
@@ -95,8 +96,10 @@ def test_adam_is_a_special_case_of_the_lists_rule():
         params = {"x": jnp.array([1.0, 2.0, 3.0])}
         found = []
         state = row.rule.init(None, prepared, params, None, 10)
-        for grad in grads:
-            change, state = row.rule.update(None, prepared, grad, state, params, None)
+        for step, grad in enumerate(grads):
+            change, state = row.rule.update(
+                None, prepared, grad, state, params, Seen(jnp.float32(1.0), step, None)
+            )
             params = {"x": params["x"] + change["x"]}
             found.append(params["x"])
         return jnp.stack(found)
