@@ -35,7 +35,7 @@ def trained_by_trials(results: Results, unordered: str | None = None) -> pl.Data
     """
     studies = read_facts(results)
     rows = []
-    for name in studies.about:
+    for name in _ordered(studies, unordered):
         label = contender(studies, name).label
         judged = studies.hits.filter(
             (pl.col("submission") == name) & pl.col("workload").is_in(studies.judged)
@@ -65,7 +65,7 @@ def transfer_section(
     """
     results = read_studies(folder)
     studies = read_facts(results)
-    found = [contender(studies, name) for name in studies.about]
+    found = [contender(studies, name) for name in _ordered(studies, unordered)]
     by_trials = trained_by_trials(results, unordered)
     picture = draw_picture(
         "transfer", figure_step_fractions, tables.contender_rows(found, studies.judged),
@@ -99,10 +99,10 @@ def transfer_section(
         ),
         *_notes(studies),
     ]
-    said = "; ".join(f"{one.label} {one.trained(studies.judged)}" for one in found)
-    points = by_trials["trials"].max()
+    said = ", ".join(f"{one.trained(studies.judged)} by {one.label}" for one in found)
+    points, workloads = by_trials["trials"].max(), count(len(studies.judged), "workload")
     return (
-        f"With {points} trials each, of {count(len(studies.judged), 'workload')} of another kind are trained: {said}.",
+        f"Of {workloads} of another kind, {points} trials each train: {said}.",
         Section(HEADING, tuple(blocks)),
     )
 
@@ -116,3 +116,8 @@ def _notes(studies: Studies) -> list[Block]:
     if without := [w for w in studies.workloads if w not in studies.judged]:
         notes.append(f"Without a target, and so in the last table alone: {', '.join(without)}.")
     return [Note(text) for text in notes]
+
+
+def _ordered(studies: Studies, last: str | None) -> list[str]:
+    """Names of the studies: lists first, learning rates last."""
+    return sorted(studies.about, key=lambda name: (name == last, name))
