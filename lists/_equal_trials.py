@@ -73,7 +73,7 @@ def equal_trials(
     search = expected_best(judged, np.arange(1, points + 1))
     generator = np.random.default_rng([seed, 3])
     weights = generator.multinomial(tasks, np.full(tasks, 1 / tasks), size=draws) / tasks
-    found = [_first(search @ w, of_list @ w) for w in (np.full(tasks, 1 / tasks), *weights)]
+    found = [_first(search @ w, float(of_list @ w)) for w in (np.full(tasks, 1 / tasks), *weights)]
     # Whole numbers that occurred, not a mean of two.
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(found[1:], ends, method="inverted_cdf")

@@ -48,7 +48,7 @@ def published_and_ours(
       Columns what, published, ours (both in words; null where these curves cannot say), where (in the paper).
     """
     size = min(SIZE, len(costs.points))
-    how = {"resamplings": resamplings, "seed": seed}
+    how: dict[str, Any] = {"resamplings": resamplings, "seed": seed}
     correlation = dict(cost_correlations(costs).select("cost", "correlation").iter_rows())
 
     def number(name: str) -> str | None:
