@@ -151,6 +151,7 @@ def _joined(earlier: dict[str, object], facts: dict[str, object]) -> dict[str, o
         "commands": "\n".join(commands) or None,
         "seconds": earlier["seconds"] + facts["seconds"],  # type: ignore[operator]
         "workloads": earlier["workloads"] | facts["workloads"],  # type: ignore[operator]
+        "suggestion_cpu_seconds": earlier["suggestion_cpu_seconds"] + facts["suggestion_cpu_seconds"],  # type: ignore[operator]
     }
 
 
@@ -174,6 +175,12 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         "folder": folder.name,
         "loop": rows["loop"][0] if len(rows) else None,
         "workloads": set(spec.workloads),
+        # Only strategies that wait for results are asked as a study runs.
+        "suggestion_cpu_seconds": [
+            one for run in studies.read_runs(folder) for one in run.suggestion_cpu_seconds
+        ]
+        if spec.points is None
+        else [],
     }
 
 

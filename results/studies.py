@@ -257,6 +257,8 @@ class Run:
         had the programs.
       seconds: of the whole run.
       device, versions, command: as in every trial.
+      suggestion_cpu_seconds: what each suggestion took that a process of its own computed, such as Vizier's, in the
+        order in which they came; its start and what it compiled included.
     """
 
     trials: int
@@ -266,6 +268,7 @@ class Run:
     device: str
     versions: Mapping[str, str]
     command: str | None
+    suggestion_cpu_seconds: tuple[float, ...] = ()
 
 
 def write_run(folder: Path, run: Run) -> None:

@@ -12,6 +12,7 @@ from workloads.data import reading
 
 if TYPE_CHECKING:
     import lists
+    from tuning.strategies import WarmStart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,21 @@ def read_points(name_or_file: str) -> GivenList:
         assert not isinstance(points, SearchSpace)
         return GivenList(path.stem, points, None, f"the list of points in {path.name}")
     return _from(lists.read_list(path))
+
+
+def read_warm_start(given: str) -> WarmStart:
+    """The trials of an older study, if that is a folder, else the points of a list.
+
+    Raises:
+      ValueError, FileNotFoundError: as `read_points`, or a study without finished trials.
+    """
+    from tuning.strategies import WarmStart
+
+    if Path(given).is_dir():
+        from tuning.studies.warm_start import of_study
+
+        return of_study(Path(given))
+    return WarmStart(first=tuple(point.hyperparameters for point in read_points(given).points))
 
 
 def _from(read: lists.HyperparameterList) -> GivenList:

@@ -11,7 +11,7 @@ import typer
 
 from shortlist._arithmetic import MicroBatches, Precision
 from shortlist._interrupt import interruptible
-from shortlist._lists import read_points
+from shortlist._lists import read_points, read_warm_start
 from shortlist._names import (
     OPTIMIZER_NAMES,
     OWN_OPTIMIZER,
@@ -39,7 +39,7 @@ DataDir = Annotated[
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Determines every number of the study.")]
 DEMO = MEDAPATI.scales["demo"]
 KEPT = "finished cohorts are kept, run the same command to go on"
-RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds")
+RUN_COSTS = ("trials", "seconds", "compilations", "compile_seconds", "suggestion_cpu_seconds")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -161,6 +161,8 @@ def tune(
             given = read_points(options["points"])
             options |= {"points": given.points, "list_name": given.name}
             optimizer = given.update_rule if optimizer is None else optimizer
+        if options["warm_start"] is not None:
+            options["warm_start"] = read_warm_start(options["warm_start"])
         tell_pace(workloads, data_dir, pace)
         spec = plan(
             name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,
@@ -311,6 +313,8 @@ def _print_trials(study: Path, trials, runs: Sequence[Run], json: bool) -> None:
             f"last run: {last.trials} trials in {last.seconds:.1f} s; programs compiled: {last.compilations}, "
             f"in {last.compile_seconds:.1f} s"
         )
+        if each := last.suggestion_cpu_seconds:
+            typer.echo(f"suggestions: {len(each)}, {sum(each) / len(each):.2g} CPU seconds each")
     typer.echo(f"\nnext: shortlist report {shlex.quote(str(study))} --out {shlex.quote(f'{study}-report')}")
 
 

@@ -50,6 +50,8 @@ def record_section(facts: Studies, settings: Settings | str) -> Section:
         Prose(f"This report: {settings}."),
         Prose(f"Device: {devices(facts)}. Versions: {_versions(facts)}."),
     ]
+    if suggested := _suggestions(facts):
+        blocks.append(Prose(suggested))
     commands = [str(about["commands"]) for about in facts.about.values() if about.get("commands")]
     if commands:
         blocks.append(Code("\n".join(dict.fromkeys(commands))))
@@ -97,6 +99,16 @@ def _versions(facts: Studies) -> str:
     stated: list[Mapping[str, str]] = [about.get("versions") or {} for about in facts.about.values()]
     found = dict.fromkeys(f"{package} {version}" for one in stated for package, version in one.items())
     return ", ".join(found) or "not recorded"
+
+
+def _suggestions(facts: Studies) -> str:
+    """What the suggestions of sequential strategies cost; "" where no process of its own made any."""
+    said = []
+    for about in facts.about.values():
+        if each := list(about.get("suggestion_cpu_seconds") or ()):
+            mean = sum(each) / len(each)
+            said.append(f"{about['title']} {count(len(each), 'suggestion')}, {mean:.2g} CPU seconds each")
+    return f"Suggestions, beside training: {'; '.join(said)}." if said else ""
 
 
 def _data_table(facts: Studies) -> Table:

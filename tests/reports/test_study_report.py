@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import lists
-from reports.page import Gallery, Note, Report, Table, write_report
+from reports.page import Gallery, Note, Prose, Report, Table, write_report
 from reports.study import study_report
 from results import Results
 from tests.reports.fake_study import WORKLOADS, fake_study
@@ -376,3 +376,18 @@ def test_tables_are_named_once(report):
     names = [found.name for found in report.tables]
     assert len(names) == len(set(names))
     assert all(isinstance(found, Table) for found in report.tables)
+
+
+def test_the_record_says_what_suggestions_cost(study, report):
+    assert not suggestions(report)
+    about = study.about["studies"] | {
+        "metz": study.about["studies"]["metz"]
+        | {"title": "Vizier", "suggestion_cpu_seconds": [6.0, 2.0, 1.0]}
+    }
+    told = study_report(dataclasses.replace(study, about=study.about | {"studies": about}))
+    assert suggestions(told) == ["Suggestions, beside training: Vizier 3 suggestions, 3 CPU seconds each."]
+
+
+def suggestions(report: Report) -> list[str]:
+    prose = [b.text for section in report.sections for b in section.blocks if isinstance(b, Prose)]
+    return [text for text in prose if text.startswith("Suggestions")]

@@ -68,9 +68,14 @@ def test_a_study_that_does_not_say_how_its_points_were_drawn_is_gone_on_with(tmp
 def test_runs_are_read_in_the_order_they_were_written(tmp_path):
     assert studies.read_runs(tmp_path) == ()
     runs = [studies.Run(n, 1, 0.5, 2.0, "cpu", {"jax": "0"}, None) for n in (3, 4)]
+    runs.append(studies.Run(2, 1, 0.5, 2.0, "cpu", {"jax": "0"}, None, (4.5, 1.25)))
     for run in runs:
         studies.write_run(tmp_path, run)
-    assert studies.read_runs(tmp_path) == tuple(runs)
+    with (tmp_path / "runs.jsonl").open("a") as file:  # as earlier versions wrote it
+        file.write(
+            '{"trials":1,"compilations":0,"compile_seconds":0,"seconds":1,"device":"cpu","versions":{},"command":null}\n'
+        )
+    assert studies.read_runs(tmp_path) == (*runs, studies.Run(1, 0, 0, 1, "cpu", {}, None))
     with (tmp_path / "runs.jsonl").open("a") as file:
         file.write("{half")
     with pytest.raises(ValueError, match=r"runs\.jsonl: .*delete the file"):

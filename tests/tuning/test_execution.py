@@ -88,10 +88,11 @@ def test_every_executor_gives_the_same_numbers_bit_for_bit(name, tmp_path, whole
     assert run.trials == 6
 
 
-class Bisection:
+class Bisection(strategies.Strategy):
     """A sequential strategy: asks for one point, and moves its learning rate by what became of it."""
 
     budget = 3
+    title = "bisection"
 
     def ask(self, told):
         if len(told) == self.budget:

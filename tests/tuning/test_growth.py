@@ -187,8 +187,9 @@ def test_a_study_from_before_studies_grew_keeps_its_cohorts(tmp_path, population
 
 def test_a_sequential_strategy_goes_on_with_a_larger_budget(tmp_path, monkeypatch, populations):
     @dataclasses.dataclass(frozen=True)
-    class Bisection:
+    class Bisection(strategies.Strategy):
         budget: int
+        title = "bisection"
 
         def ask(self, told):
             if len(told) == self.budget:

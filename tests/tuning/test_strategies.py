@@ -10,7 +10,8 @@ import pytest
 
 from submissions.spaces import MEDAPATI_TABLE_1, Choices, Interval, SearchSpace
 from submissions.taskset_grids import grid_point
-from tuning.strategies import STRATEGIES, Point, Told, from_spec, halton, to_spec, vizier
+from tuning.strategies import STRATEGIES, Point, Suggesting, Told, from_spec, halton, to_spec
+from tuning.strategies._process import LibraryProcess
 
 SMALL = SearchSpace((("learning_rate", Interval(1e-3, 1e-1, "log")), ("beta1", Choices((0.9,)))))
 POINTS = (Point("a", {"learning_rate": 0.1}), Point("b", {"learning_rate": 0.2}))
@@ -23,8 +24,12 @@ SPECS = {
     "taskset-grid": {"grid": "adam8p_wide_grid", "budget": 3},
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},
     "vizier": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
+    "optuna-tpe": {"budget": 3, "space": SMALL.to_json(), "seed": 5, "startup": 2},
+    "optuna-gp": {"budget": 3, "space": SMALL.to_json(), "seed": 5, "startup": 2},
+    "smac": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
     "list": {"points": [point.to_json() for point in POINTS], "list": "mine"},
 }
+SUGGESTING = [name for name, row in STRATEGIES.items() if issubclass(row.make, Suggesting)]
 PARALLEL = [name for name, row in STRATEGIES.items() if row.asks == "parallel"]
 
 
@@ -113,19 +118,22 @@ def test_a_list_keeps_its_order_and_ids():
     assert strategy_of("list").ask(()) == POINTS
 
 
-def test_vizier_asks_one_at_a_time_with_all_that_it_was_told(monkeypatch):
+@pytest.mark.parametrize("name", SUGGESTING)
+def test_a_library_is_asked_for_one_at_a_time_with_all_that_it_was_told(name, monkeypatch):
     asked = []
 
-    def suggest(space, seed, history):
-        asked.append((space, seed, len(history)))
-        return {"learning_rate": 0.01 * (1 + len(history)), "beta1": 0.9}
+    def ask(self, request):
+        asked.append((request["space"], request["seed"], [told["value"] for told in request["history"]]))
+        return {"learning_rate": 0.01 * (1 + len(request["history"]))}
 
-    monkeypatch.setattr(vizier, "suggest", suggest)
-    strategy, history = strategy_of("vizier"), []
+    monkeypatch.setattr(LibraryProcess, "ask", ask)
+    monkeypatch.setattr(STRATEGIES[name].make.process, "requires", ())
+    strategy, history = strategy_of(name), []
     while points := strategy.ask(history):
         assert len(points) == 1
         history += told(points, value=None if len(history) == 1 else 0.5)
-    assert asked == [(SMALL, 5, 0), (SMALL, 5, 1), (SMALL, 5, 2)]
+    searched = {"learning_rate": {"min": 1e-3, "max": 1e-1, "scaling": "log"}}
+    assert asked == [(searched, 5, []), (searched, 5, [0.5]), (searched, 5, [0.5, None])]
     assert [trial.point.id for trial in history] == ["0", "1", "2"]
     with pytest.raises(ValueError, match="told of point 1 where point 0 was expected"):
         strategy.ask(history[1:])
@@ -169,7 +177,8 @@ def test_bad_specifications_are_refused_in_one_line(spec, message):
 
 def test_strategies_need_no_jax():
     code = "import sys; from submissions import spaces; from tuning import strategies"
-    code += "; from tuning.strategies import halton, vizier, _vizier_worker"
+    code += "; from tuning.strategies import halton, vizier, optuna_gp, smac"
+    code += "; from tuning.strategies import _vizier_worker, _optuna_worker, _smac_worker, _worker"
     code += "; strategies.from_spec({'name': 'quasirandom', 'budget': 5}).ask(())"
-    code += "; assert not {'jax', 'optax', 'vizier'} & set(sys.modules)"
+    code += "; assert not {'jax', 'optax', 'vizier', 'optuna', 'smac', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

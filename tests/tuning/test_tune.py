@@ -214,10 +214,11 @@ def test_steps_scale_the_schedule_and_the_evaluation_period(tmp_path):
     assert trials["global_step"][0].to_list() == [3, 6, 9, 12]
 
 
-class _Bisection:
+class _Bisection(strategies.Strategy):
     """A sequential strategy: asks for one point, halves its learning rate after each answer."""
 
     budget = 3
+    title = "bisection"
 
     def ask(self, told):
         if len(told) == self.budget:

@@ -8,6 +8,9 @@
 | `taskset-grid` | TaskSet's settings | independent, or chosen where they are fixed |
 | `lr-sweep` | learning rates in equal ratios | chosen |
 | `vizier` | a Gaussian-process bandit's, one after the other | chosen |
+| `optuna-tpe` | of a tree of Parzen estimators, likewise | chosen |
+| `optuna-gp` | of another Gaussian process, likewise | chosen |
+| `smac` | of a random forest, likewise | chosen |
 | `list` | somebody's, in their order | chosen |
 
 A strategy is data. What it answers depends on its arguments and on what it was told, and on nothing else, so a study
@@ -16,7 +19,9 @@ nothing else knows its name. Nothing here needs JAX.
 """
 
 from submissions.points import Point, Told
+from tuning.strategies._meter import metered
 from tuning.strategies._strategy import Asked, Defaults, Option, Parallel, Row, Strategy
+from tuning.strategies._suggesting import Suggesting
 from tuning.strategies._table import (
     DEFAULT,
     STRATEGIES,
@@ -28,6 +33,7 @@ from tuning.strategies._table import (
     row,
     to_spec,
 )
+from tuning.strategies._warm_start import WarmStart
 from tuning.strategies.listed import Listed
 
 __all__ = [
@@ -41,10 +47,13 @@ __all__ = [
     "Point",
     "Row",
     "Strategy",
+    "Suggesting",
     "Told",
+    "WarmStart",
     "check_options",
     "from_spec",
     "meant_by",
+    "metered",
     "options",
     "planned",
     "row",

@@ -93,6 +93,10 @@ class Strategy(abc.ABC):
           ValueError: told of a point that this strategy never gave.
         """
 
+    def of_workload(self, workload: str) -> Strategy:
+        """The strategy as it is for one workload; the same for all, where it knows nothing of any beforehand."""
+        return self
+
     @classmethod
     def defaults(cls, options: Mapping[str, Any]) -> Defaults:
         """Its defaults, given the options that were."""

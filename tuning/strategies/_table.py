@@ -12,12 +12,16 @@ from tuning.strategies import (
     listed,
     lr_sweep,
     medapati_candidates,
+    optuna_gp,
+    optuna_tpe,
     quasirandom,
     random_search,
+    smac,
     taskset_grid,
     vizier,
 )
 from tuning.strategies._strategy import Asked, Option, Row, Strategy
+from tuning.strategies._warm_start import WarmStart
 from workloads.spelling import did_you_mean
 
 STRATEGIES = {
@@ -27,6 +31,9 @@ STRATEGIES = {
     "taskset-grid": taskset_grid.ROW,
     "lr-sweep": lr_sweep.ROW,
     "vizier": vizier.ROW,
+    "optuna-tpe": optuna_tpe.ROW,
+    "optuna-gp": optuna_gp.ROW,
+    "smac": smac.ROW,
     "list": listed.ROW,
 }
 DEFAULT = "quasirandom"
@@ -98,7 +105,7 @@ def planned(name: str, asked: Asked) -> Strategy:
 
 def to_spec(strategy: Strategy) -> dict[str, Any]:
     """A strategy as JSON data: its name and all of its arguments."""
-    name = next(name for name, row in STRATEGIES.items() if isinstance(strategy, row.make))
+    name = next(name for name, row in STRATEGIES.items() if row.make is type(strategy))
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(strategy):  # type: ignore[arg-type]
         value = getattr(strategy, field.name)
@@ -106,6 +113,10 @@ def to_spec(strategy: Strategy) -> dict[str, Any]:
             value = value.to_json()
         elif field.name == "points":
             value = [point.to_json() for point in value]
+        elif field.name == "warm_start":
+            if value is None:  # as studies from before there were any
+                continue
+            value = value.to_json()
         arguments[field.name] = value
     return {"name": name, **arguments}
 
@@ -138,6 +149,8 @@ def from_spec(spec: Mapping[str, Any]) -> Strategy:
     try:
         if "space" in arguments:
             arguments["space"] = SearchSpace.from_json(arguments["space"], "space")
+        if "warm_start" in arguments:
+            arguments["warm_start"] = WarmStart.from_json(arguments["warm_start"])
         if "points" in arguments:
             arguments["points"] = _read_points(arguments["points"])
         return make(**arguments)

@@ -1,15 +1,11 @@
-"""The process in which Vizier runs: one request a line on stdin, one answer a line on stdout, both JSON.
-
-Vizier's Gaussian process needs float64, which JAX switches for a whole process, and importing it may load
-TensorFlow. So it never meets the process that trains: `tuning.strategies.vizier` starts this one, with
-JAX_ENABLE_X64=1.
+"""What runs in Vizier's process. Its Gaussian process needs float64, which JAX switches for a whole process, and
+importing it may load TensorFlow, so it never meets the process that trains.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,26 +61,44 @@ def suggest(
     # Shapes grow in steps of ten trials: otherwise every suggestion would be a new program to compile.
     schedule = padding.PaddingSchedule(num_trials=padding.PaddingType.MULTIPLES_OF_10)  # type: ignore[call-arg]
     rng = jax.random.fold_in(jax.random.PRNGKey(seed), len(trials))
-    designer = VizierGPUCBPEBandit(problem, rng=rng, padding_schedule=schedule)  # type: ignore[call-arg]
+    designer = VizierGPUCBPEBandit(
+        problem,
+        rng=rng,  # type: ignore[call-arg]
+        padding_schedule=schedule,  # type: ignore[call-arg]
+        gp_model_class=_KeptModels,  # type: ignore[call-arg]
+        acquisition_optimizer_factory=functools.partial(_kept_optimizer, json.dumps(space)),  # type: ignore[call-arg]
+    )
     designer.update(vza.CompletedTrials(trials), vza.ActiveTrials())
     parameters = designer.suggest(1)[0].parameters
     return {name: float(parameters.get_value(name)) for name in parameters}
 
 
-def main() -> None:
-    """Answers requests until stdin ends, which it does when the parent ends, however that happens."""
-    # Libraries print to stdout; only answers may go where the parent reads.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
-        try:
-            answer = {"hyperparameters": suggest(**json.loads(line))}
-        except ImportError as error:
-            answer = {"missing": str(error)}
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+# Vizier makes its model and the optimizer of its acquisition anew for every suggestion. They hold no data, but JAX
+# knows a program by such objects, so it would trace all again, most of what a suggestion costs. With one of
+# each it finds what it traced, and suggestions are the same, bit for bit.
+_models: dict[tuple[Any, ...], Any] = {}
+_optimizers: dict[str, Any] = {}
 
 
-if __name__ == "__main__":
-    main()
+class _KeptModels:
+    """Vizier's Gaussian process, one for every number of dimensions and metrics."""
+
+    @staticmethod
+    def build_model(data: Any, **options: Any) -> Any:
+        from vizier._src.jax.models.tuned_gp_models import VizierGaussianProcess
+
+        features = data.features
+        sizes = features.continuous.padded_array.shape[-1], features.categorical.padded_array.shape[-1]
+        key = (*sizes, data.labels.shape[-1], *sorted(options.items()))
+        if key not in _models:
+            _models[key] = VizierGaussianProcess.build_model(data, **options)
+        return _models[key]
+
+
+def _kept_optimizer(space: str, converter: Any) -> Any:
+    """Vizier's optimizer of its acquisition, one for every space."""
+    from vizier._src.algorithms.designers.gp_ucb_pe import VizierGPUCBPEBandit
+
+    if space not in _optimizers:
+        _optimizers[space] = VizierGPUCBPEBandit.default_acquisition_optimizer_factory(converter)
+    return _optimizers[space]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,18 @@ def _other_strategy(begun: StudySpec, asked: StudySpec) -> dict[str, tuple[objec
     """Arguments of the strategies that differ, beside the budget."""
     keys = sorted(set(begun.strategy) | set(asked.strategy))
     return {
-        f"strategy.{key}": (begun.strategy.get(key), asked.strategy.get(key))
+        f"strategy.{key}": (_short(begun.strategy.get(key)), _short(asked.strategy.get(key)))
         for key in keys
         if key != "budget" and _plain(begun.strategy.get(key)) != _plain(asked.strategy.get(key))
     }
+
+
+def _short(value: Any, most: int = 300) -> Any:
+    """A value as a message shows it: an older study that a strategy was told of may have thousands of numbers."""
+    text = json.dumps(value, sort_keys=True)
+    if len(text) <= most:
+        return value
+    return f"{text[:60]}… (SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:12]})"
 
 
 def _plain(value: Any) -> Any:

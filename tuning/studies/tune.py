@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import shutil
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -109,7 +111,8 @@ def tune(
             spec = _decided(folder, asked, loaded, source, own, claims)
             sweep(folder)
             _write(folder, spec, file, content, own)
-        done = _complete_all(folder, spec, job, started, claims, progress, stop)
+        spent: list[float] = []
+        done = _complete_all(folder, spec, job, started, claims, spent, progress, stop)
     if done:
         studies.write_run(
             folder,
@@ -118,6 +121,7 @@ def tune(
                 compilations=sum(one.compilations for one in done),
                 compile_seconds=round(sum(one.compile_seconds for one in done), 3),
                 seconds=round(time.perf_counter() - began, 3),
+                suggestion_cpu_seconds=tuple(spent),
                 device=environment.device(),
                 versions=environment.versions(),
                 command=environment.command(),
@@ -236,10 +240,11 @@ def _complete_all(
     job: Callable[..., Job],
     executor: executors.Executor,
     claims: Claims,
+    spent: list[float],
     progress: Progress | None,
     stop: Stop,
 ) -> list[Done]:
-    """Has everything done that is missing of a study. Returns what was done here."""
+    """Has everything done that is missing of a study. Returns what was done; adds to `spent` what asking took."""
     if spec.points is not None:
         jobs = [one for one in _jobs(spec, job) if not is_written(one)]
         counts = {}
@@ -248,14 +253,18 @@ def _complete_all(
             missing = sum(len(one.cohort.points) for one in jobs if one.workload == name)
             counts[name] = _Count(progress, name, total, total - missing)
         return complete(jobs, executor, claims, lambda one: counts[one.workload].add(one), stop)
-    asking = ThreadPoolExecutor(executor.workers)
+    # One more than train at a time, so that the next point of one workload is worked out while others train.
+    asking = ThreadPoolExecutor(executor.workers + 1)
+    places = threading.BoundedSemaphore(executor.workers)
     try:
         futures = []
         for name in spec.workloads:
-            strategy = strategies.from_spec(spec.strategy)
+            strategy = strategies.from_spec(spec.strategy).of_workload(name)
             count = _Count(progress, name, strategy.budget * spec.repeats)
-            do = functools.partial(complete, executor=executor, claims=claims, written=count.add, stop=stop)
-            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, stop))
+            do = functools.partial(
+                _in_turn, places, executor=executor, claims=claims, written=count.add, stop=stop
+            )
+            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, spent, stop))
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [one for future in failed or futures for one in future.result()]
@@ -276,6 +285,11 @@ def _jobs(spec: StudySpec, job: Callable[..., Job]) -> list[Job]:
     return [job for turn in sorted(turns) for job in turns[turn]]
 
 
+def _in_turn(places: threading.BoundedSemaphore, jobs: Sequence[Job], **with_what: Any) -> list[Done]:
+    with places:
+        return complete(jobs, **with_what)
+
+
 def _ask_and_train(
     folder: Path,
     spec: StudySpec,
@@ -283,15 +297,22 @@ def _ask_and_train(
     strategy: strategies.Strategy,
     job: Callable[..., Job],
     do: Complete,
+    spent: list[float],
     stop: Stop,
 ) -> list[Done]:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it. The points
     # travel with the jobs; asking stays here.
     told: list[strategies.Told] = []
     number, done = 0, []
+    # What takes seconds to work out is read where it was trained, and not asked for again.
+    known = _points(folder, name) if isinstance(strategy, strategies.Suggesting) else {}
     while not stop.is_set():
-        with stop.under_way(f"the next point of {name}"):
-            points = strategy.ask(told)
+        if len(told) < strategy.budget and (again := known.get(str(len(told)))):
+            points = (again,)
+        else:
+            with stop.under_way(f"the next point of {name}"), strategies.metered() as now:
+                points = strategy.ask(told)
+            spent += now
         if not points:
             break
         cohorts = spec.cohorts(points, name, number)
@@ -301,6 +322,13 @@ def _ask_and_train(
         number += len(cohorts)
         told += _told(studies.read_trials(folder, name), points)
     return done
+
+
+def _points(folder: Path, workload: str) -> dict[str, Point]:
+    """Id -> point, of all that a study has trained of a workload."""
+    trials = studies.read_trials(folder, workload)
+    rows = trials.select("point", "hyperparameters").rows() if len(trials) else ()
+    return {name: Point(name, json.loads(values)) for name, values in rows}
 
 
 class _Count:
