@@ -17,6 +17,7 @@ from tuning import strategies
 from tuning.execution.stopping import Stop
 from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
 from tuning.protocols.run import Published, Rooms, run, stages_of, trials_of
+from tuning.strategies import vizier
 from workloads import _registry
 
 NAMES = ("toy/one", "toy/two")
@@ -154,6 +155,19 @@ def test_another_optimizer_leaves_out_what_is_made_for_the_protocols_own(tmp_pat
     assert spec.points is not None
     assert spec.optimizer == "sgd_optax"
     assert set(spec.points[NAMES[0]][0].hyperparameters) > {"use_nesterov"}
+
+
+def test_a_library_that_is_missing_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    def missing():
+        raise ValueError("Vizier needs packages that are not installed")
+
+    monkeypatch.setattr(vizier.PROCESS, "require_installed", missing)
+    asks = dataclasses.replace(
+        SMALL, stages=(SMALL.stages[0], Tune("vizier", "vizier", points="twice"), Report())
+    )
+    with pytest.raises(ValueError, match="Vizier needs packages"):
+        run(asks, SCALE, tmp_path, ROOMS)
+    assert not (tmp_path / "studies").exists()
 
 
 def test_a_small_scale_has_neither_a_whole_list_nor_random_search():

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from results.studies import StudySpec
 from submissions.points import Point
+from tuning import strategies
 from tuning.execution.stopping import Stop
 from tuning.protocols._protocol import (
     Choose,
@@ -133,6 +134,13 @@ def run(
     specs: dict[str, StudySpec] = {}
     chosen: dict[str, dict[str, list[Point]]] = {}  # study of candidates -> workload -> list
     count = _Count(progress, trials_of(stages, scale))
+    # What cannot be planned is told before hours are spent on what can.
+    planned = {
+        stage.study: _planned(stage, scale, own, seed, rooms) for stage in stages if isinstance(stage, Tune)
+    }
+    for name, spec in planned.items():
+        if spec.points is None and not (out / "studies" / name).exists():
+            strategies.from_spec(spec.strategy).check_installed()
 
     def train(spec: StudySpec, folder: Path = out / "studies") -> None:
         told = functools.partial(count, spec.name)
@@ -146,7 +154,7 @@ def run(
     for stage in stages:
         match stage:
             case Tune():
-                train(_planned(stage, scale, own, seed, rooms))
+                train(planned[stage.study])
             case Choose(candidates):
                 ids = rooms.choose(out / "studies" / candidates, scale.size)
                 chosen[candidates] = {

@@ -97,6 +97,13 @@ class Strategy(abc.ABC):
         """The strategy as it is for one workload; the same for all, where it knows nothing of any beforehand."""
         return self
 
+    def check_installed(self) -> None:  # noqa: B027 most need nothing beside this project
+        """Accepts an installation that has what this strategy asks.
+
+        Raises:
+          ValueError: a package is missing; names the command that installs it.
+        """
+
     @classmethod
     def defaults(cls, options: Mapping[str, Any]) -> Defaults:
         """Its defaults, given the options that were."""

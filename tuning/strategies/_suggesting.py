@@ -43,6 +43,9 @@ class Suggesting(Strategy):
     def title(self) -> str:
         return self.called if self.warm_start is None else f"{self.called}, warm start"
 
+    def check_installed(self) -> None:
+        self.process.require_installed()
+
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
         """What its library is told beside the space, the seed and the history."""
