@@ -10,6 +10,7 @@ it never does.
 | `cost` | how good is a list? (C_tau; lower is better) |
 | `greedy` | which list grows best, point by point? |
 | `exact` | which K points are best, of all sets there are? |
+| `CONSTRUCTIONS`, `construct` | which other constructions are there; a list by any of them |
 | `leave_one_out` | does it work on a workload it has not seen? |
 | `TIES` | by which rule are ties broken, and lists filled up once no point adds anything? |
 | `costs_by_repeat`, `fractions_by_repeat` | how far does a cost hang on the seeds? |
@@ -45,12 +46,13 @@ Example:
 
 from lists._ablation import penalty_ablation, trains_others
 from lists._build import build_list
+from lists._constructions import CONSTRUCTIONS, METHODS, Construction, construct
 from lists._cost import PENALTY, cost
 from lists._curve_list import list_from_curves, repeat_costs
 from lists._equal_trials import EqualTrials, equal_trials
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
-from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
+from lists._leave_one_out import LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
     read_list,
@@ -97,6 +99,7 @@ __all__ = [
     "ALL",
     "ALL_OTHERS",
     "ANCHORS",
+    "CONSTRUCTIONS",
     "COSTS",
     "MAX_WORKLOADS",
     "METHODS",
@@ -106,6 +109,7 @@ __all__ = [
     "TIES",
     "ChosenList",
     "EqualTrials",
+    "Construction",
     "HyperparameterList",
     "LeaveOneOut",
     "SplitExperiment",
@@ -116,6 +120,7 @@ __all__ = [
     "by_pool_size",
     "by_task_count",
     "choose_set",
+    "construct",
     "cost",
     "costs_by_repeat",
     "curve_repeats_note",
