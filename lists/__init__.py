@@ -13,6 +13,7 @@ it never does.
 | `CONSTRUCTIONS`, `construct` | which other constructions are there; a list by any of them |
 | `leave_one_out` | does it work on a workload it has not seen? |
 | `TIES` | by which rule are ties broken, and lists filled up once no point adds anything? |
+| `recommend`, `unlikeness` | which list for a workload on which nothing was trained? |
 | `costs_by_repeat`, `fractions_by_repeat` | how far does a cost hang on the seeds? |
 | `penalty_ablation`, `trains_others` | how much hangs on tau; how far do single points carry? |
 | `published`, `PUBLISHED` | which lists did others publish? |
@@ -20,7 +21,7 @@ it never does.
 | `read_list`, `write_list`, `HyperparameterList` | a list as a file, with where it comes from |
 | `to_search_space`, `write_search_space` | a list for AlgoPerf's runner |
 
-From results, in one call: `build_list` and `leave_one_workload_out` take whatever `results.read_source` reads,
+From results, in one call: `build_list`, `leave_one_workload_out` and `recommend_list` take whatever `results.read_source` reads,
 `list_from_curves` what `results.read_curves` reads.
 
 By whole curves, as in TaskSet: an entry is the mean of the point's normalised losses, at most 1.
@@ -52,6 +53,7 @@ from lists._curve_list import list_from_curves, repeat_costs
 from lists._equal_trials import EqualTrials, equal_trials
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
+from lists._hedged import success_chances
 from lists._leave_one_out import LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
@@ -79,6 +81,8 @@ from lists._random_search import (
     quantile_of_best,
     trained_by_random,
 )
+from lists._recommend import likeness_weights, recommend, unlikeness
+from lists._recommended import RecommendedList, recommend_list
 from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
@@ -112,6 +116,7 @@ __all__ = [
     "Construction",
     "HyperparameterList",
     "LeaveOneOut",
+    "RecommendedList",
     "SplitExperiment",
     "TaskCosts",
     "TaskSplit",
@@ -136,6 +141,7 @@ __all__ = [
     "inside_box",
     "late_note",
     "leave_one_out",
+    "likeness_weights",
     "leave_one_workload_out",
     "list_from_curves",
     "medapati",
@@ -151,17 +157,21 @@ __all__ = [
     "published",
     "quantile_of_best",
     "read_list",
+    "recommend",
+    "recommend_list",
     "repeat_costs",
     "repeats_note",
     "saved_by_task",
     "split_experiment",
     "spread",
+    "success_chances",
     "task_costs",
     "task_splits",
     "to_search_space",
     "trained_by_random",
     "trains_others",
     "transfer",
+    "unlikeness",
     "write_list",
     "write_search_space",
 ]

@@ -192,12 +192,18 @@ def build_list(
     read, where = read_if_needed(source, benchmark, ruleset, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     chosen = construct(
-        fractions.values, size, penalty, method, ties=ties, places=fractions.places, by_repeat=fractions.by_repeat
+        fractions.values,
+        size,
+        penalty,
+        method,
+        ties=ties,
+        places=fractions.places,
+        by_repeat=fractions.by_repeat,
     )
     chosen = chosen.covered() if stop_when_covered else chosen
     rule, hyperparameters = None, {}
     if isinstance(read, Results):
-        rule, hyperparameters = _hyperparameters(choose_benchmark(read, benchmark), submission)
+        rule, hyperparameters = hyperparameters_of(choose_benchmark(read, benchmark), submission)
     title = (
         f"{method} list of {len(chosen.points)} out of {len(fractions.points)} points on "
         f"{len(fractions.workloads)} workloads"
@@ -227,7 +233,7 @@ def said_of(source: Results | Fractions) -> dict[str, Any]:
     return {"left_out": source.left_out, "warnings": source.warnings}
 
 
-def _hyperparameters(
+def hyperparameters_of(
     results: Results, submission: str | None
 ) -> tuple[str | None, dict[str, dict[str, float]]]:
     """The update rule, and what each point stands for; points that do not stand for one thing are left out."""

@@ -44,7 +44,9 @@ def cautious(
       (1,)
     """
     if by_repeat is None or by_repeat.shape[2] < 2:
-        raise ValueError("the cautious construction needs repeats of every point, and nothing here was repeated")
+        raise ValueError(
+            "the cautious construction needs repeats of every point, and nothing here was repeated"
+        )
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
     order = tie_order(values, penalty, ties, places)

@@ -45,13 +45,13 @@ CONSTRUCTIONS = {
     #  name                        function      grows  repeats  what it does
     "greedy": Construction(greedy, True, False, "point by point, each the one that lowers the cost most"),
     "exact": Construction(exact, False, False, "the best set of points"),
-    "hedged": Construction(hedged, True, True, "greedy on the expected cost: points may fail, near misses may not"),
+    "hedged": Construction(hedged, True, False, "greedy on the expected cost: points may fail, near misses may not"),
     "bagged": Construction(bagged, True, True, "votes of greedy on resampled workloads and repeats"),
     "shrunk": Construction(shrunk, True, False, "greedy on costs drawn towards the mean of their point"),
     "shrunk-exact": Construction(shrunk_exact, False, False, "the best set on such costs"),
     "cautious": Construction(cautious, True, True, "greedy on upper bounds of the costs from repeats"),
     "best-penalty": Construction(best_penalty, True, False, "greedy by the penalty that leave-one-out likes best"),
-    "nested": Construction(nested, True, True, "greedy, hedged or shrunk, as leave-one-out likes best"),
+    "nested": Construction(nested, True, False, "greedy, hedged or shrunk, as leave-one-out likes best"),
 }  # fmt: skip
 
 

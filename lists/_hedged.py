@@ -23,7 +23,6 @@ def hedged(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None = None,
     reliability: float = RELIABILITY,
     sharpness: float = SHARPNESS,
 ) -> ChosenList:
@@ -35,8 +34,7 @@ def hedged(
 
     Args:
       values, size, penalty, ties: see `greedy`; the tie rule decides between equal expected costs.
-      places, by_repeat, reliability, sharpness: see `success_chances`. With reliability 1, neither places nor
-        repeats, it is `greedy`.
+      places, reliability, sharpness: see `success_chances`. With reliability 1 and without places it is `greedy`.
 
     Returns:
       The list; `costs` are C_tau as ever, while `adds` counts the points that lower the expected cost.
@@ -54,9 +52,7 @@ def hedged(
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
     order = tie_order(values, penalty, ties, places)
-    chance = success_chances(
-        values, penalty, places=places, by_repeat=by_repeat, reliability=reliability, sharpness=sharpness
-    )
+    chance = success_chances(values, penalty, places=places, reliability=reliability, sharpness=sharpness)
     sooner = _if_reached(logs, math.log(penalty))
     rows, means = grow_expected(sooner[order], chance[order], size, worst=math.log(penalty))
     return listed(values, order[rows], penalty, how_many_add(means, math.log(penalty)))
@@ -67,7 +63,6 @@ def success_chances(
     penalty: float = PENALTY,
     *,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None = None,
     reliability: float = RELIABILITY,
     sharpness: float = SHARPNESS,
 ) -> Float[np.ndarray, "point workload"]:
@@ -75,13 +70,11 @@ def success_chances(
 
     s = reliability / (1 + (r / n)^sharpness), r the point's place by best metric, n how many points reach the
     target: a half of the reliability at the target itself, no less for points that reach it, no more for others.
-    Without places 1 or 0 times the reliability. With repeats the share that reached stands in for as many
-    observations as there were, beside one of the chance by places.
+    Without places 1 or 0 times the reliability.
 
     Args:
       values, penalty: see `greedy`. A target reached later than tau counts as missed.
       places: place of each point on each workload by best metric; only their order in a column counts.
-      by_repeat: fractions in the single repeats, NaN for repeats that a point was not given.
       reliability: chance that what holds on one workload holds on the next, in (0, 1].
       sharpness: how fast the chance falls with the place.
 
@@ -100,10 +93,6 @@ def success_chances(
         ratio = _ranks(places) / count
         odds = 1.0 / (1.0 + ratio**sharpness)
         chance = np.where(reached, np.maximum(odds, 0.5), np.minimum(odds, 0.5))
-    if by_repeat is not None:
-        there = ~np.isnan(by_repeat)
-        # Of missing repeats nothing is compared: NaN < tau is False.
-        chance = ((by_repeat < penalty).sum(axis=2) + chance) / (there.sum(axis=2) + 1.0)
     return reliability * chance
 
 
@@ -145,11 +134,16 @@ def grow_expected(
     return rows, means
 
 
-def _if_reached(logs: Float[np.ndarray, "point workload"], worst: float) -> Float[np.ndarray, "point workload"]:
+def _if_reached(
+    logs: Float[np.ndarray, "point workload"], worst: float
+) -> Float[np.ndarray, "point workload"]:
     """What each point costs where it succeeds: its own logarithm, or where it missed the median of those that did not."""
     reached = logs < worst
     fallback = np.array(
-        [np.median(column[hit]) if hit.any() else min(0.0, worst) for column, hit in zip(logs.T, reached.T, strict=True)]
+        [
+            np.median(column[hit]) if hit.any() else min(0.0, worst)
+            for column, hit in zip(logs.T, reached.T, strict=True)
+        ]
     )
     return np.where(reached, logs, fallback)
 

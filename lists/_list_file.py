@@ -9,7 +9,7 @@ which is written where one of them is known. Format 1 is read on.
 | name | what to call the list |
 | update_rule | the optimizer the points are for: a key of `submissions.OPTIMIZERS`, or a submission's name |
 | source | one sentence: paper and table, study or logs |
-| method | the construction, a key of `lists.CONSTRUCTIONS`, or "given" where somebody chose the points and their order |
+| method | the construction, a key of `lists.CONSTRUCTIONS`; "recommended" by likeness; "given" where somebody chose the points and their order |
 | penalty | tau of the cost C_tau by which the list was built; null where another cost or none was used |
 | workloads | names of the workloads the list was built on; [] where they are too many or not known |
 | points | [{"id": ..., "hyperparameters": {name: number, ...}}, ...], first to try first |
@@ -43,7 +43,7 @@ from workloads.data.files import write_atomically
 from workloads.spelling import did_you_mean
 
 FORMATS = (1, 2)
-METHODS = (*CONSTRUCTIONS, "given")
+METHODS = (*CONSTRUCTIONS, "recommended", "given")
 _ROUNDING = (
     1e-9  # costs are exponentials of sums of logarithms, in any order, and may be written with fewer digits
 )

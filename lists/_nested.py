@@ -25,7 +25,6 @@ def best_penalty(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None = None,
     penalties: Sequence[float] = PENALTIES,
 ) -> ChosenList:
     """Greedy's list by the penalty that leave-one-out on these workloads likes best.
@@ -35,7 +34,6 @@ def best_penalty(
 
     Args:
       values, size, penalty, ties, places: see `greedy`.
-      by_repeat: not read.
       penalties: those tried beside `penalty`, each at least 1.
 
     Raises:
@@ -49,9 +47,7 @@ def best_penalty(
     for tried in penalties:
         check_penalty(tried)
     candidates = [functools.partial(_at, built_with=tried) for tried in (penalty, *penalties)]
-    return best_inside(
-        values, size, penalty, candidates, ties=ties, places=places, by_repeat=by_repeat
-    )
+    return best_inside(values, size, penalty, candidates, ties=ties, places=places)
 
 
 def nested(
@@ -61,28 +57,25 @@ def nested(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None = None,
 ) -> ChosenList:
     """The list of greedy, hedged or shrunk, whichever leave-one-out on these workloads likes best.
 
     Where neither is better than greedy there, it is greedy's.
 
     Args:
-      values, size, penalty, ties, places, by_repeat: see `hedged`.
+      values, size, penalty, ties, places: see `hedged`.
 
     Raises:
       ValueError: what these refuse.
     """
     candidates = [
-        _greedy,
+        greedy,
         hedged,
         functools.partial(hedged, reliability=0.4),
         shrunk,
         functools.partial(shrunk, shrinkage=0.9),
     ]
-    return best_inside(
-        values, size, penalty, candidates, ties=ties, places=places, by_repeat=by_repeat
-    )
+    return best_inside(values, size, penalty, candidates, ties=ties, places=places)
 
 
 def best_inside(
@@ -93,7 +86,6 @@ def best_inside(
     *,
     ties: str,
     places: Float[np.ndarray, "point workload"] | None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None,
 ) -> ChosenList:
     """The list of the candidate whose lists cost least on workloads that they did not see, of these workloads.
 
@@ -105,7 +97,7 @@ def best_inside(
     """
     logs = capped_logs(values, penalty)
     check_size(size, len(logs))
-    build = functools.partial(_build, values, size, penalty, ties=ties, places=places, by_repeat=by_repeat)
+    build = functools.partial(_build, values, size, penalty, ties=ties, places=places)
     workloads = logs.shape[1]
     scores = [0.0] * len(candidates)
     for w in range(workloads) if workloads > 1 else ():
@@ -126,22 +118,15 @@ def _build(
     columns: list[int],
     ties: str,
     places: Float[np.ndarray, "point workload"] | None,
-    by_repeat: Float[np.ndarray, "point workload repeat"] | None,
 ) -> ChosenList:
     return candidate(
         np.asarray(values, dtype=np.float64)[:, columns], size, penalty, ties=ties,
         places=None if places is None else places[:, columns],
-        by_repeat=None if by_repeat is None else by_repeat[:, columns],
     )  # fmt: skip
-
-
-def _greedy(values: np.ndarray, size: int, penalty: float, *, by_repeat: object = None, **how: object) -> ChosenList:
-    del by_repeat
-    return greedy(values, size, penalty, **how)  # type: ignore[arg-type]
 
 
 def _at(values: np.ndarray, size: int, penalty: float, *, built_with: float, **how: object) -> ChosenList:
     """Greedy's list by another penalty, with its costs by the one asked for."""
-    built = _greedy(values, size, built_with, **how)
+    built = greedy(values, size, built_with, **how)  # type: ignore[arg-type]
     # How far below its own start the list goes is what its points add, whatever the other penalty makes of it.
     return listed(values, built.points, penalty, built.adds or 0)

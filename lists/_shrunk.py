@@ -23,7 +23,6 @@ def shrunk(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: object = None,
     shrinkage: float = SHRINKAGE,
 ) -> ChosenList:
     """Greedy's list on costs that are drawn towards the mean of their point.
@@ -32,7 +31,6 @@ def shrunk(
 
     Args:
       values, size, penalty, ties, places: see `greedy`.
-      by_repeat: not read.
       shrinkage: from 0, greedy, to 1, where points are taken by what each costs alone.
 
     Raises:
@@ -57,7 +55,6 @@ def shrunk_exact(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
-    by_repeat: object = None,
     shrinkage: float = SHRINKAGE,
 ) -> ChosenList:
     """The best set of points on the costs of `shrunk`: exact search that is kept from fitting single workloads.
@@ -65,7 +62,7 @@ def shrunk_exact(
     Points stand in greedy's order on these costs. Where fewer points reach the optimum, the tie rule fills up.
 
     Args:
-      values, size, penalty, ties, places, by_repeat, shrinkage: see `shrunk`. At most 16 workloads.
+      values, size, penalty, ties, places, shrinkage: see `shrunk`. At most 16 workloads.
 
     Raises:
       ValueError: what `exact` refuses; a shrinkage out of range.
