@@ -21,8 +21,8 @@ it never does.
 | `read_list`, `write_list`, `HyperparameterList` | a list as a file, with where it comes from |
 | `to_search_space`, `write_search_space` | a list for AlgoPerf's runner |
 
-From results, in one call: `build_list`, `leave_one_workload_out` and `recommend_list` take whatever `results.read_source` reads,
-`list_from_curves` what `results.read_curves` reads.
+From results, in one call: `build_list`, `leave_one_workload_out` and `recommend_list` take whatever
+`results.read_source` reads, `list_from_curves` what `results.read_curves` reads.
 
 By whole curves, as in TaskSet: an entry is the mean of the point's normalised losses, at most 1.
 
@@ -141,8 +141,8 @@ __all__ = [
     "inside_box",
     "late_note",
     "leave_one_out",
-    "likeness_weights",
     "leave_one_workload_out",
+    "likeness_weights",
     "list_from_curves",
     "medapati",
     "nearest_points",

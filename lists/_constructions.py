@@ -30,7 +30,7 @@ class Construction:
 
     Attributes:
       build: (values, size, penalty, *, ties, places), and by_repeat where it reads repeats.
-      grows: whether a shorter list is the beginning of a longer one.
+      grows: whether its list, cut, serves as a shorter one: every point was chosen with those before it.
       reads_repeats: whether it takes fractions in the single repeats.
       summary: a phrase for people.
     """

@@ -137,7 +137,7 @@ def grow_expected(
 def _if_reached(
     logs: Float[np.ndarray, "point workload"], worst: float
 ) -> Float[np.ndarray, "point workload"]:
-    """What each point costs where it succeeds: its own logarithm, or where it missed the median of those that did not."""
+    """What each point costs where it succeeds: its own logarithm; where it missed, the median of those that reached."""
     reached = logs < worst
     fallback = np.array(
         [

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from lists._cost import PENALTY, capped_logs, check_size
 from lists._greedy import ChosenList, grow, how_many_add
-from lists._listed import listed, tie_order
-from lists._ties import MERIT
+from lists._listed import listed
+from lists._ties import MERIT, by_keys, check_ties, grades
 
 KINDS = ("family", "data_set", "cost_class", "loss_type", "metric")  # alike or not
 NUMBERS = ("parameters", "batch_size", "step_hint")  # alike by their ratio
@@ -89,7 +89,8 @@ def recommend(
     L_k = L_(k-1) + argmin_p sum_w weight[w] min over the list and p of log min(f, tau). Equal weights give `greedy`.
 
     Args:
-      values, size, penalty, ties, places: of the library; see `greedy`.
+      values, size, penalty, ties, places: of the library; see `greedy`. In the tie rule, too, workloads count by
+        their weights.
       weights: of its workloads, not negative, their sum positive; see `likeness_weights`.
 
     Returns:
@@ -113,9 +114,14 @@ def recommend(
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
         raise ValueError("weights must be finite and not negative, and their sum positive")
-    order = tie_order(values, penalty, ties, places)
+    check_ties(ties)
     # A mean of columns each times its weight and their number is the weighted mean.
     share = weights / weights.sum() * len(weights)
+    order = np.arange(len(logs))
+    if ties == MERIT:
+        reach = np.isfinite(values) @ share
+        keys = [-reach, (logs * share).mean(axis=1), *([] if places is None else [(places * share).mean(axis=1)])]
+        order = by_keys(*(grades(key) for key in keys))
     rows, means = grow(np.ascontiguousarray(logs[order] * share), size)
     return listed(values, order[list(rows)], penalty, how_many_add(means, math.log(penalty)))
 
