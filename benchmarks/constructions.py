@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -66,8 +67,40 @@ class Split:
     """Rows to choose from, columns that build, columns that judge."""
 
     rows: np.ndarray
-    train: list[int]
-    test: list[int]
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """A construction beside greedy on one problem.
+
+    Attributes:
+      cost, trained: left-out cost, and how many left-out workloads reach their target, by size.
+      by_size: by how many per cent the cost lies above greedy's.
+      mean, interval: the same over sizes, and its interval.
+      better_on, worse_on: on how many workloads.
+      by_workload: difference of the logarithms, over sizes.
+    """
+
+    cost: list[float]
+    trained: list[float]
+    by_size: list[float]
+    mean: float
+    interval: tuple[float, float]
+    better_on: int
+    worse_on: int
+    by_workload: list[float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What was compared on one problem."""
+
+    source: str
+    title: str
+    splits: int
+    rows: dict[str, Beside]
 
 
 def at_share(
@@ -181,14 +214,15 @@ def splits_of(library: Library, resamplings: int) -> Iterator[tuple[str, list[Sp
         return np.sort(generator.permutation(points)[: points // 2])
 
     def left_out(rows: np.ndarray) -> list[Split]:
-        return [Split(rows, [v for v in range(workloads) if v != w], [w]) for w in range(workloads)]
+        columns = np.arange(workloads)
+        return [Split(rows, np.delete(columns, w), columns[w : w + 1]) for w in range(workloads)]
 
     def some(count: int, times: int, halve: bool) -> list[Split]:
         found = []
         for _ in range(times):
-            order = generator.permutation(workloads).tolist()
+            order = generator.permutation(workloads)
             rows = half() if halve else everything
-            found.append(Split(rows, sorted(order[:count]), sorted(order[count:])))
+            found.append(Split(rows, np.sort(order[:count]), np.sort(order[count:])))
         return found
 
     if workloads > LEAVES:
@@ -200,15 +234,11 @@ def splits_of(library: Library, resamplings: int) -> Iterator[tuple[str, list[Sp
     yield f"learnt on {FEW}, half of the points", some(FEW, 2 * resamplings, halve=True)
 
 
-def contenders(library: Library, train: int) -> dict[str, str]:
-    """Label -> construction, of those that this can be done for."""
-    found = {name: name for name in lists.CONSTRUCTIONS}
-    if library.by_repeat is None:
-        found.pop("cautious")
-    if train > LEAVES:
-        for name in ("exact", "shrunk-exact", "nested", "best-penalty", "bagged"):
-            found.pop(name)
-    return found
+def contenders(library: Library, train: int) -> list[str]:
+    """The constructions that this can be done for."""
+    searches = ("exact", "shrunk-exact", "nested", "best-penalty", "bagged") if train > LEAVES else ()
+    without = (*searches, "cautious") if library.by_repeat is None else searches
+    return [name for name in lists.CONSTRUCTIONS if name not in without]
 
 
 def judge(library: Library, splits: Sequence[Split]) -> dict[str, np.ndarray]:
@@ -225,72 +255,63 @@ def judge(library: Library, splits: Sequence[Split]) -> dict[str, np.ndarray]:
         times[split.test] += 1
         part = np.ix_(split.rows, split.train)
         places = None if library.places is None else library.places[part]
-        for label, name in contenders(library, len(split.train)).items():
-            by_repeat = None if library.by_repeat is None else library.by_repeat[part]
-            how = {"places": places, "by_repeat": by_repeat}
+        by_repeat = None if library.by_repeat is None else library.by_repeat[part]
+        build = functools.partial(lists.construct, library.values[part], places=places, by_repeat=by_repeat)
+        for name in contenders(library, len(split.train)):
             grows = lists.CONSTRUCTIONS[name].grows
-            whole = (
-                lists.construct(library.values[part], SIZES[-1], library.penalty, name, **how)
-                if grows
-                else None
-            )
+            whole = build(SIZES[-1], library.penalty, name)
             for k, size in enumerate(SIZES):
-                chosen = (
-                    whole.first(size)
-                    if whole is not None
-                    else lists.construct(library.values[part], size, library.penalty, name, **how)
-                )
+                chosen = whole.first(size) if grows else build(size, library.penalty, name)
                 reached = logs[np.ix_(split.rows[list(chosen.points)], split.test)].min(axis=0)
-                for key, value in ((label, reached), (f"trained, {label}", reached < worst)):
+                for key, value in ((name, reached), (f"trained, {name}", reached < worst)):
                     sums.setdefault(key, np.zeros((len(SIZES), workloads)))[k, split.test] += value
     return {key: value / np.maximum(times, 1) for key, value in sums.items()}
 
 
-def compare(found: dict[str, np.ndarray]) -> dict[str, dict[str, object]]:
-    """Construction -> what it costs beside greedy, in per cent, by size, and over sizes with an interval."""
-    base = found["greedy"]
+def compare(found: dict[str, np.ndarray]) -> dict[str, Beside]:
+    """Construction -> how it does beside greedy."""
     rows = {}
     for label, costs in found.items():
         if label.startswith("trained, "):
             continue
-        less = costs - base
+        less = costs - found["greedy"]
         by_workload = less.mean(axis=0)
-        rows[label] = {
-            "cost": np.exp(costs.mean(axis=1)).tolist(),
-            "trained": found[f"trained, {label}"].sum(axis=1).tolist(),
-            "beside_greedy": _percent(less.mean(axis=1)).tolist(),
-            "mean": float(_percent(by_workload.mean())),
-            "interval": _percent(np.array(lists.bootstrap_interval(by_workload))).tolist(),
-            "better_on": int((by_workload < -1e-12).sum()),
-            "worse_on": int((by_workload > 1e-12).sum()),
-            "by_workload": by_workload.tolist(),
-        }
+        low, high = lists.bootstrap_interval(by_workload)
+        rows[label] = Beside(
+            cost=np.exp(costs.mean(axis=1)).tolist(),
+            trained=found[f"trained, {label}"].sum(axis=1).tolist(),
+            by_size=[percent(each) for each in less.mean(axis=1)],
+            mean=percent(by_workload.mean()),
+            interval=(percent(low), percent(high)),
+            better_on=int((by_workload < -1e-12).sum()),
+            worse_on=int((by_workload > 1e-12).sum()),
+            by_workload=by_workload.tolist(),
+        )
     return rows
 
 
-def _percent(logs: np.ndarray | float) -> np.ndarray:
-    return 100 * np.expm1(np.asarray(logs))
+def percent(logs: float | np.floating) -> float:
+    """A difference of logarithms as a change in per cent."""
+    return 100 * math.expm1(float(logs))
 
 
-def overall(found: Sequence[dict[str, object]]) -> dict[str, tuple[float, float, float]]:
-    """Construction -> mean over problems and interval; workloads of a source are resampled together."""
-    names = {name for one in found for name in one["rows"]}  # type: ignore[union-attr, attr-defined]
+def overall(told: Sequence[Problem]) -> dict[str, tuple[float, float, float]]:
+    """Construction -> mean over problems and interval; the workloads of each source are resampled."""
     answer = {}
-    for name in sorted(names):
+    sources = {problem.source for problem in told}
+    for name in dict.fromkeys(name for problem in told for name in problem.rows):
         by_source: dict[str, list[np.ndarray]] = {}
-        for one in found:
-            if name in one["rows"]:  # type: ignore[operator]
-                by_source.setdefault(str(one["source"]), []).append(
-                    np.array(one["rows"][name]["by_workload"])
-                )  # type: ignore[index]
-        if len(by_source) < len({one["source"] for one in found}):
+        for problem in told:
+            if name in problem.rows:
+                by_source.setdefault(problem.source, []).append(np.array(problem.rows[name].by_workload))
+        if by_source.keys() != sources:
             continue
         generator = np.random.default_rng(0)
         parts = [np.mean(each, axis=0) for each in by_source.values()]
         draws = [np.mean([generator.choice(part, part.size).mean() for part in parts]) for _ in range(10_000)]
-        middle = np.mean([part.mean() for part in parts])
-        answer[name] = tuple(float(_percent(x)) for x in (middle, *np.quantile(draws, [0.025, 0.975])))
-    return answer  # type: ignore[return-value]
+        low, high = np.quantile(draws, [0.025, 0.975])
+        answer[name] = tuple(map(percent, (np.mean([part.mean() for part in parts]), low, high)))
+    return answer
 
 
 def libraries(sources: Sequence[pathlib.Path], everything: bool = False) -> Iterator[Library]:
@@ -313,25 +334,24 @@ def main() -> None:
     parser.add_argument("--only", default="", help="problems whose name holds this text")
     parser.add_argument("--json", type=pathlib.Path, help="also write everything there")
     given = parser.parse_args()
-    told = []
+    told: list[Problem] = []
     for library in libraries(given.sources):
         for way, splits in splits_of(library, given.resamplings):
             title = f"{library.source}: {library.name}; {way}"
             if given.only not in title:
                 continue
             start = time.perf_counter()
-            rows = compare(judge(library, splits))
-            told.append({"source": library.source, "problem": title, "splits": len(splits), "rows": rows})
+            told.append(Problem(library.source, title, len(splits), compare(judge(library, splits))))
             print(f"\n{title} ({len(splits)} splits, {time.perf_counter() - start:.0f} s)\n")
-            print(f"| construction | cost of {', '.join(map(str, SIZES))} points | trained | beside greedy, % "
-                  "| mean, 95 % interval | better, worse |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip
-            for name, row in rows.items():
-                low, high = row["interval"]  # type: ignore[misc]
+            sizes = ", ".join(map(str, SIZES))
+            print(
+                f"| construction | cost of {sizes} points | trained | beside greedy, % | mean | better, worse |"
+            )
+            print("| --- | --- | --- | --- | --- | --- |")
+            for name, row in told[-1].rows.items():
+                each = joined(row.by_size, "+.1f")
                 print(
-                    f"| {name} | {_joined(row['cost'], '.3f')} | {_joined(row['trained'], '.1f')} "
-                    f"| {_joined(row['beside_greedy'], '+.1f')} | {row['mean']:+.1f} ({low:+.1f} to {high:+.1f}) "
-                    f"| {row['better_on']}, {row['worse_on']} |",
-                    flush=True,
+                    f"| {name} | {joined(row.cost, '.3f')} | {joined(row.trained, '.1f')} | {each} | {ending(row)}"
                 )
     print(
         "\nMean over problems, each source with the same weight\n\n| construction | beside greedy, % |\n| --- | --- |"
@@ -339,11 +359,18 @@ def main() -> None:
     for name, (middle, low, high) in overall(told).items():
         print(f"| {name} | {middle:+.1f} ({low:+.1f} to {high:+.1f}) |")
     if given.json:
-        given.json.write_text(json.dumps(told, indent=1))
+        given.json.write_text(json.dumps([dataclasses.asdict(problem) for problem in told], indent=1))
 
 
-def _joined(values: object, how: str) -> str:
-    return " ".join(format(value, how) for value in values)  # type: ignore[attr-defined]
+def joined(values: Sequence[float], how: str) -> str:
+    """Numbers in one cell."""
+    return " ".join(format(value, how) for value in values)
+
+
+def ending(row: Beside) -> str:
+    """The last two cells of a row: mean with its interval, and on how many workloads better and worse."""
+    low, high = row.interval
+    return f"{row.mean:+.1f} ({low:+.1f} to {high:+.1f}) | {row.better_on}, {row.worse_on} |"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,17 @@ import numpy as np
 import lists
 import results
 import workloads
-from benchmarks.constructions import SIZES, Library, Split, compare, libraries, splits_of
+from benchmarks.constructions import (
+    SIZES,
+    Beside,
+    Library,
+    Split,
+    compare,
+    ending,
+    joined,
+    libraries,
+    splits_of,
+)
 
 WIDTHS = (0.1, 0.25, 0.5)
 
@@ -49,8 +59,8 @@ def judge(
     times = np.zeros(logs.shape[1])
     for split in splits:
         part = np.ix_(split.rows, split.train)
-        how = {"places": None if library.places is None else library.places[part]}
-        alike = lists.greedy(library.values[part], SIZES[-1], library.penalty, **how)
+        places = None if library.places is None else library.places[part]
+        alike = lists.greedy(library.values[part], SIZES[-1], library.penalty, places=places)
         for w in split.test:
             times[w] += 1
             unlike = lists.unlikeness(facts[w], [facts[v] for v in split.train])
@@ -58,7 +68,9 @@ def judge(
                 chosen = alike
                 if width is not None:
                     weights = lists.likeness_weights(unlike, width)
-                    chosen = lists.recommend(library.values[part], weights, SIZES[-1], library.penalty, **how)
+                    chosen = lists.recommend(
+                        library.values[part], weights, SIZES[-1], library.penalty, places=places
+                    )
                 lowest = np.minimum.accumulate(logs[split.rows[list(chosen.points)], w])
                 for k, size in enumerate(SIZES):
                     sums[label][k, w] += lowest[size - 1]
@@ -66,9 +78,7 @@ def judge(
     return {key: value / np.maximum(times, 1) for key, value in sums.items()}
 
 
-def problems(
-    sources: Sequence[pathlib.Path], resamplings: int
-) -> Iterator[tuple[str, dict[str, dict[str, object]]]]:
+def problems(sources: Sequence[pathlib.Path], resamplings: int) -> Iterator[tuple[str, dict[str, Beside]]]:
     """Title and comparison of each problem."""
     of_task: dict[str, Mapping[str, Any]] = {}
     facts_of = functools.cache(workloads.comparable_facts)
@@ -95,13 +105,8 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for title, rows in problems(given.sources, given.resamplings):
         for name, row in rows.items():
-            cost, trained = (
-                " ".join(f"{x:{how}}" for x in row[key]) for key, how in (("cost", ".3f"), ("trained", ".1f"))
-            )  # type: ignore[attr-defined]
-            low, high = row["interval"]  # type: ignore[misc]
             print(
-                f"| {title} | {name} | {cost} | {trained} | {row['mean']:+.1f} ({low:+.1f} to {high:+.1f}) "
-                f"| {row['better_on']}, {row['worse_on']} |",
+                f"| {title} | {name} | {joined(row.cost, '.3f')} | {joined(row.trained, '.1f')} | {ending(row)}",
                 flush=True,
             )
 

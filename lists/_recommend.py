@@ -120,7 +120,11 @@ def recommend(
     order = np.arange(len(logs))
     if ties == MERIT:
         reach = np.isfinite(values) @ share
-        keys = [-reach, (logs * share).mean(axis=1), *([] if places is None else [(places * share).mean(axis=1)])]
+        keys = [
+            -reach,
+            (logs * share).mean(axis=1),
+            *([] if places is None else [(places * share).mean(axis=1)]),
+        ]
         order = by_keys(*(grades(key) for key in keys))
     rows, means = grow(np.ascontiguousarray(logs[order] * share), size)
     return listed(values, order[list(rows)], penalty, how_many_add(means, math.log(penalty)))

@@ -16,7 +16,13 @@ from tests.reports.fake_study import fake_study
 
 
 def test_unlikeness_is_the_mean_over_the_facts_that_both_have():
-    new = {"metric": "wer", "loss_type": "CTC_LOSS", "parameters": 1_000, "batch_size": None, "data": "ignored"}
+    new = {
+        "metric": "wer",
+        "loss_type": "CTC_LOSS",
+        "parameters": 1_000,
+        "batch_size": None,
+        "data": "ignored",
+    }
     library = [
         {"metric": "wer", "loss_type": "CTC_LOSS", "parameters": 1_000, "batch_size": 3},
         {"metric": "wer", "loss_type": "other", "parameters": 10_000},  # 0, 1 and a decade of two: .5
@@ -81,7 +87,9 @@ def test_a_recommendation_from_several_sources_never_reads_the_workload_itself()
     changed = dataclasses.replace(
         first,
         trials=first.trials.with_columns(
-            validation_target=pl.when(pl.col("workload") == "digits/conv").then(0.0).otherwise("validation_target")
+            validation_target=pl.when(pl.col("workload") == "digits/conv")
+            .then(0.0)
+            .otherwise("validation_target")
         ),
     )
     again = lists.recommend_list([changed, second], "digits/conv", FACTS.__getitem__, size=3)
