@@ -37,6 +37,7 @@ from benchmarks.reached_targets import PAPER, fractions_of
 
 SIZES = (1, 2, 3, 5)
 FEW = 3  # workloads to learn from, where that is few
+LOSSES = ", losses"  # ends the name of a source without targets
 LEAVES = 16  # so many columns at most for what searches all sets, or leaves each out once more
 
 
@@ -178,7 +179,7 @@ def of_curves(path: pathlib.Path) -> Iterator[Library]:
     values, judged = (np.where(table < 1.0, np.exp(table), np.inf) for table in (costs.costs, costs.judging))
     places = np.stack([pl.Series(column).rank("average").to_numpy() for column in costs.costs.T], axis=1)
     yield Library(
-        path.stem,
+        path.stem + LOSSES,
         f"{len(costs.tasks)} tasks, normalised losses",
         values,
         places,
@@ -295,22 +296,36 @@ def percent(logs: float | np.floating) -> float:
     return 100 * math.expm1(float(logs))
 
 
-def overall(told: Sequence[Problem]) -> dict[str, tuple[float, float, float]]:
-    """Construction -> mean over problems and interval; the workloads of each source are resampled."""
-    answer = {}
-    sources = {problem.source for problem in told}
+def overall(told: Sequence[Problem]) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Construction -> source -> mean over its problems and interval; "all": each source with the same weight.
+
+    Workloads are resampled within their source. "all" are the sources with targets; a construction that one of them
+    has not is not in it.
+    """
+    answer: dict[str, dict[str, tuple[float, float, float]]] = {}
+    sources = list(dict.fromkeys(problem.source for problem in told))
     for name in dict.fromkeys(name for problem in told for name in problem.rows):
-        by_source: dict[str, list[np.ndarray]] = {}
-        for problem in told:
-            if name in problem.rows:
-                by_source.setdefault(problem.source, []).append(np.array(problem.rows[name].by_workload))
-        if by_source.keys() != sources:
-            continue
+        parts = {}
+        for source in sources:
+            rows = [
+                problem.rows[name] for problem in told if problem.source == source and name in problem.rows
+            ]
+            if rows:
+                parts[source] = np.mean([row.by_workload for row in rows], axis=0)
         generator = np.random.default_rng(0)
-        parts = [np.mean(each, axis=0) for each in by_source.values()]
-        draws = [np.mean([generator.choice(part, part.size).mean() for part in parts]) for _ in range(10_000)]
-        low, high = np.quantile(draws, [0.025, 0.975])
-        answer[name] = tuple(map(percent, (np.mean([part.mean() for part in parts]), low, high)))
+        draws = {
+            source: np.array([generator.choice(part, part.size).mean() for _ in range(10_000)])
+            for source, part in parts.items()
+        }
+        middles = {source: part.mean() for source, part in parts.items()}
+        by_target = [source for source in sources if not source.endswith(LOSSES)]
+        if set(by_target) <= parts.keys():
+            draws["all"] = np.mean([draws[source] for source in by_target], axis=0)
+            middles["all"] = np.mean([middles[source] for source in by_target])
+        answer[name] = {}
+        for source, drawn in draws.items():
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            answer[name][source] = (percent(middles[source]), percent(low), percent(high))
     return answer
 
 
@@ -353,11 +368,12 @@ def main() -> None:
                 print(
                     f"| {name} | {joined(row.cost, '.3f')} | {joined(row.trained, '.1f')} | {each} | {ending(row)}"
                 )
-    print(
-        "\nMean over problems, each source with the same weight\n\n| construction | beside greedy, % |\n| --- | --- |"
-    )
-    for name, (middle, low, high) in overall(told).items():
-        print(f"| {name} | {middle:+.1f} ({low:+.1f} to {high:+.1f}) |")
+    columns = [*dict.fromkeys(problem.source for problem in told), "all"]
+    print("\nBeside greedy, %, mean over problems; all: sources with targets, each with the same weight\n")
+    print(f"| construction | {' | '.join(columns)} |\n|{' --- |' * (len(columns) + 1)}")
+    for name, by_source in overall(told).items():
+        cells = ["" if one not in by_source else spread(*by_source[one]) for one in columns]
+        print(f"| {name} | {' | '.join(cells)} |")
     if given.json:
         given.json.write_text(json.dumps([dataclasses.asdict(problem) for problem in told], indent=1))
 
@@ -367,10 +383,14 @@ def joined(values: Sequence[float], how: str) -> str:
     return " ".join(format(value, how) for value in values)
 
 
+def spread(middle: float, low: float, high: float) -> str:
+    """A mean with its interval."""
+    return f"{middle:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
 def ending(row: Beside) -> str:
     """The last two cells of a row: mean with its interval, and on how many workloads better and worse."""
-    low, high = row.interval
-    return f"{row.mean:+.1f} ({low:+.1f} to {high:+.1f}) | {row.better_on}, {row.worse_on} |"
+    return f"{spread(row.mean, *row.interval)} | {row.better_on}, {row.worse_on} |"
 
 
 if __name__ == "__main__":
