@@ -10,8 +10,10 @@ it never does.
 | `cost` | how good is a list? (C_tau; lower is better) |
 | `greedy` | which list grows best, point by point? |
 | `exact` | which K points are best, of all sets there are? |
+| `CONSTRUCTIONS`, `construct` | which other constructions are there; a list by any of them |
 | `leave_one_out` | does it work on a workload it has not seen? |
 | `TIES` | by which rule are ties broken, and lists filled up once no point adds anything? |
+| `recommend`, `unlikeness` | which list for a workload on which nothing was trained? |
 | `costs_by_repeat`, `fractions_by_repeat` | how far does a cost hang on the seeds? |
 | `penalty_ablation`, `trains_others` | how much hangs on tau; how far do single points carry? |
 | `published`, `PUBLISHED` | which lists did others publish? |
@@ -19,8 +21,8 @@ it never does.
 | `read_list`, `write_list`, `HyperparameterList` | a list as a file, with where it comes from |
 | `to_search_space`, `write_search_space` | a list for AlgoPerf's runner |
 
-From results, in one call: `build_list` and `leave_one_workload_out` take whatever `results.read_source` reads,
-`list_from_curves` what `results.read_curves` reads.
+From results, in one call: `build_list`, `leave_one_workload_out` and `recommend_list` take whatever
+`results.read_source` reads, `list_from_curves` what `results.read_curves` reads.
 
 By whole curves, as in TaskSet: an entry is the mean of the point's normalised losses, at most 1.
 
@@ -45,12 +47,14 @@ Example:
 
 from lists._ablation import penalty_ablation, trains_others
 from lists._build import build_list
+from lists._constructions import CONSTRUCTIONS, METHODS, Construction, construct
 from lists._cost import PENALTY, cost
 from lists._curve_list import list_from_curves, repeat_costs
 from lists._equal_trials import EqualTrials, equal_trials
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
-from lists._leave_one_out import METHODS, LeaveOneOut, leave_one_out
+from lists._hedged import success_chances
+from lists._leave_one_out import LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
     read_list,
@@ -77,6 +81,8 @@ from lists._random_search import (
     quantile_of_best,
     trained_by_random,
 )
+from lists._recommend import likeness_weights, recommend, unlikeness
+from lists._recommended import RecommendedList, recommend_list
 from lists._repeats import costs_by_repeat, fractions_by_repeat
 from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
 from lists._task_splits import (
@@ -97,6 +103,7 @@ __all__ = [
     "ALL",
     "ALL_OTHERS",
     "ANCHORS",
+    "CONSTRUCTIONS",
     "COSTS",
     "MAX_WORKLOADS",
     "METHODS",
@@ -105,9 +112,11 @@ __all__ = [
     "RESAMPLINGS",
     "TIES",
     "ChosenList",
+    "Construction",
     "EqualTrials",
     "HyperparameterList",
     "LeaveOneOut",
+    "RecommendedList",
     "SplitExperiment",
     "TaskCosts",
     "TaskSplit",
@@ -116,6 +125,7 @@ __all__ = [
     "by_pool_size",
     "by_task_count",
     "choose_set",
+    "construct",
     "cost",
     "costs_by_repeat",
     "curve_repeats_note",
@@ -132,6 +142,7 @@ __all__ = [
     "late_note",
     "leave_one_out",
     "leave_one_workload_out",
+    "likeness_weights",
     "list_from_curves",
     "medapati",
     "nearest_points",
@@ -146,17 +157,21 @@ __all__ = [
     "published",
     "quantile_of_best",
     "read_list",
+    "recommend",
+    "recommend_list",
     "repeat_costs",
     "repeats_note",
     "saved_by_task",
     "split_experiment",
     "spread",
+    "success_chances",
     "task_costs",
     "task_splits",
     "to_search_space",
     "trained_by_random",
     "trains_others",
     "transfer",
+    "unlikeness",
     "write_list",
     "write_search_space",
 ]

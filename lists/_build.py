@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from lists._constructions import construct, named
 from lists._greedy import ChosenList
-from lists._leave_one_out import METHODS
 from lists._list_file import HyperparameterList
 from lists._notes import adds_of, late_note, padding_note, repeats_note
 from lists._repeats import costs_by_repeat
@@ -173,11 +173,12 @@ def build_list(
     ruleset: str | None = None,
     progress: Progress | None = None,
 ) -> BuiltList:
-    """Builds a list from a source; see `lists.greedy` and `lists.exact`.
+    """Builds a list from a source; see `lists.CONSTRUCTIONS`.
 
     Args:
       source: what `results.read_source` reads, or has read.
-      size, penalty, method, ties: see `lists.greedy`.
+      size, penalty, ties: see `lists.greedy`.
+      method: the construction, a key of `lists.CONSTRUCTIONS`.
       stop_when_covered: leave out the points that add nothing, so that the list may be shorter than asked. They are
         kept by default, and marked: whoever has `size` trials has them anyway, and a point that adds nothing on the
         workloads at hand may be the one that trains the next.
@@ -187,15 +188,22 @@ def build_list(
     Raises:
       ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
     """
+    named(method)
     read, where = read_if_needed(source, benchmark, ruleset, progress)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
-    chosen = METHODS[method](fractions.values, size, penalty, ties=ties, places=fractions.places)
+    chosen = construct(
+        fractions.values,
+        size,
+        penalty,
+        method,
+        ties=ties,
+        places=fractions.places,
+        by_repeat=fractions.by_repeat,
+    )
     chosen = chosen.covered() if stop_when_covered else chosen
     rule, hyperparameters = None, {}
     if isinstance(read, Results):
-        rule, hyperparameters = _hyperparameters(choose_benchmark(read, benchmark), submission)
+        rule, hyperparameters = hyperparameters_of(choose_benchmark(read, benchmark), submission)
     title = (
         f"{method} list of {len(chosen.points)} out of {len(fractions.points)} points on "
         f"{len(fractions.workloads)} workloads"
@@ -225,7 +233,7 @@ def said_of(source: Results | Fractions) -> dict[str, Any]:
     return {"left_out": source.left_out, "warnings": source.warnings}
 
 
-def _hyperparameters(
+def hyperparameters_of(
     results: Results, submission: str | None
 ) -> tuple[str | None, dict[str, dict[str, float]]]:
     """The update rule, and what each point stands for; points that do not stand for one thing are left out."""

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from lists._constructions import construct, named
 from lists._cost import PENALTY, capped_logs, check_size, cost
-from lists._exact import exact
-from lists._greedy import ChosenList, greedy
+from lists._greedy import ChosenList
 from lists._ties import MERIT
 from results import late
-
-METHODS: dict[str, Callable[..., ChosenList]] = {  # (values, size, penalty, *, ties, places)
-    "greedy": greedy,
-    "exact": exact,
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,12 +20,12 @@ class LeaveOneOut:
     """Lists built without one workload each, and how they do on it.
 
     Attributes:
-      method: "greedy" or "exact".
+      method: the construction, a key of `CONSTRUCTIONS`.
       penalty: tau, for building and for judging.
       ties: the tie rule, a key of `TIES`.
       by_size: by_size[w][k - 1] is the list of k points built without workload w. Its costs are those on
-        the other workloads. Greedy lists of one workload are beginnings of each other; exact lists of
-        different sizes are solved one by one and need not have a point in common.
+        the other workloads. Where the construction grows its lists, those of one workload are beginnings of each
+        other; exact lists of different sizes are solved one by one and need not have a point in common.
       held_out: held_out[w, k - 1] is the fraction at which by_size[w][k - 1] reaches the target of
         workload w: the lowest of its points', inf if all miss it. Not capped. Read-only.
       held_out_by_adding: the same of the points that lower the cost on the other workloads. The others were chosen
@@ -90,6 +84,7 @@ def leave_one_out(
     *,
     ties: str = MERIT,
     places: Float[np.ndarray, "point workload"] | None = None,
+    by_repeat: Float[np.ndarray, "point workload repeat"] | None = None,
     stop_when_covered: bool = False,
 ) -> LeaveOneOut:
     """Builds a list without each workload in turn and reads off how it does there.
@@ -102,9 +97,9 @@ def leave_one_out(
       values: step or time fractions, positive, inf where the target was missed. At least 2 workloads.
       size: points in the largest list; every shorter one is reported too.
       penalty: tau, at least 1; see `cost`.
-      method: "greedy" or "exact".
+      method: the construction, a key of `CONSTRUCTIONS`.
       progress: called as progress("leave one out", workloads done, workloads).
-      ties, places: see `greedy`; the places on the workload left out are not read either.
+      ties, places, by_repeat: see `construct`; the places and repeats on the workload left out are not read either.
       stop_when_covered: leave out of every list the points that add nothing on the other workloads, so that a list
         may be shorter than asked.
 
@@ -121,8 +116,7 @@ def leave_one_out(
 
     Reference: Medapati et al. 2025, arXiv:2503.03986, Tables 5 (greedy) and 13 (both).
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}; must be one of {', '.join(METHODS)}")
+    named(method)
     values = np.asarray(values, dtype=np.float64)
     capped_logs(values, penalty)  # refuses bad input with the caller's own row and column numbers
     check_size(size, len(values))
@@ -132,10 +126,11 @@ def leave_one_out(
 
     by_size = []
     for w in range(workloads):
-        seen = None if places is None else np.delete(places, w, axis=1)
         of_workload = _lists_of_every_size(
-            np.delete(values, w, axis=1), size, penalty, method, ties=ties, places=seen
-        )
+            np.delete(values, w, axis=1), size, penalty, method, ties=ties,
+            places=None if places is None else np.delete(places, w, axis=1),
+            by_repeat=None if by_repeat is None else np.delete(by_repeat, w, axis=1),
+        )  # fmt: skip
         by_size.append(tuple(one.covered() for one in of_workload) if stop_when_covered else of_workload)
         if progress is not None:
             progress("leave one out", w + 1, workloads)
@@ -167,10 +162,13 @@ def _lists_of_every_size(
     *,
     ties: str,
     places: Float[np.ndarray, "point workload"] | None,
+    by_repeat: Float[np.ndarray, "point workload repeat"] | None,
 ) -> tuple[ChosenList, ...]:
-    build = functools.partial(METHODS[method], ties=ties, places=places)
+    def build(points: int) -> ChosenList:
+        return construct(values, points, penalty, method, ties=ties, places=places, by_repeat=by_repeat)
+
     sizes = range(1, size + 1)
-    if method == "greedy":
-        whole = build(values, size, penalty)
+    if named(method).grows:
+        whole = build(size)
         return tuple(whole.first(k) for k in sizes)
-    return tuple(build(values, k, penalty) for k in sizes)
+    return tuple(build(k) for k in sizes)

@@ -9,13 +9,13 @@ which is written where one of them is known. Format 1 is read on.
 | name | what to call the list |
 | update_rule | the optimizer the points are for: a key of `submissions.OPTIMIZERS`, or a submission's name |
 | source | one sentence: paper and table, study or logs |
-| method | "greedy", "exact", or "given" where somebody chose the points and their order |
+| method | a key of `lists.CONSTRUCTIONS`, "recommended", or "given" where somebody chose the points and their order |
 | penalty | tau of the cost C_tau by which the list was built; null where another cost or none was used |
 | workloads | names of the workloads the list was built on; [] where they are too many or not known |
 | points | [{"id": ..., "hyperparameters": {name: number, ...}}, ...], first to try first |
 | costs | C_tau on those workloads of the first 1, 2, ... points; [] where it is not known |
 | asked | how many points were asked for; null where it is not known |
-| adds | how many of the points, the first ones, lower the cost of those before them; null where it is not known |
+| adds | how many of the points, the first ones, lower what the construction grows by; null where it is not known |
 | ties | the tie rule, a key of `lists.TIES`, by which the others were chosen; null where it is not known |
 | made_by | {what: text or number, ...}: program, version, command, whatever lets one make it again |
 """
@@ -34,6 +34,7 @@ from typing import Any
 
 import msgspec
 
+from lists._constructions import CONSTRUCTIONS
 from lists._greedy import how_many_add
 from lists._ties import TIES
 from submissions.points import Point
@@ -42,7 +43,7 @@ from workloads.data.files import write_atomically
 from workloads.spelling import did_you_mean
 
 FORMATS = (1, 2)
-METHODS = ("greedy", "exact", "given")
+METHODS = (*CONSTRUCTIONS, "recommended", "given")
 _ROUNDING = (
     1e-9  # costs are exponentials of sums of logarithms, in any order, and may be written with fewer digits
 )

@@ -184,7 +184,7 @@ def leave_one_workload_out(
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     result = of_arrays(
         fractions.values, size, penalty, method, progress, ties=ties, places=fractions.places,
-        stop_when_covered=stop_when_covered,
+        by_repeat=fractions.by_repeat, stop_when_covered=stop_when_covered,
     )  # fmt: skip
     title = (
         f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"

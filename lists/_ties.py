@@ -43,8 +43,8 @@ def by_merit(
       [3, 1, 2, 0]
     """
     reach = np.isfinite(values).sum(axis=1)
-    alone = _grades(capped_logs(values, penalty).mean(axis=1))
-    return _sorted(-reach, alone, *([] if places is None else [_grades(places.mean(axis=1))]))
+    alone = grades(capped_logs(values, penalty).mean(axis=1))
+    return by_keys(-reach, alone, *([] if places is None else [grades(places.mean(axis=1))]))
 
 
 def by_mean(costs: Float[np.ndarray, "point task"]) -> Int[np.ndarray, " point"]:
@@ -54,7 +54,7 @@ def by_mean(costs: Float[np.ndarray, "point task"]) -> Int[np.ndarray, " point"]
       >>> by_mean(np.array([[0.9, 0.9], [0.2, 0.4], [0.4, 0.2]])).tolist()
       [1, 2, 0]
     """
-    return _sorted(_grades(np.ascontiguousarray(costs).mean(axis=1)))
+    return by_keys(grades(np.ascontiguousarray(costs).mean(axis=1)))
 
 
 def check_ties(ties: str) -> None:
@@ -63,12 +63,12 @@ def check_ties(ties: str) -> None:
         raise ValueError(f"ties is {ties!r}; must be one of {', '.join(TIES)}")
 
 
-def _sorted(*keys: np.ndarray) -> Int[np.ndarray, " point"]:
+def by_keys(*keys: np.ndarray) -> Int[np.ndarray, " point"]:
     """Row numbers by the first key, then the second, ..., then as they stand."""
     return np.lexsort(keys[::-1])
 
 
-def _grades(values: Float[np.ndarray, " point"]) -> Int[np.ndarray, " point"]:
+def grades(values: Float[np.ndarray, " point"]) -> Int[np.ndarray, " point"]:
     """The same number for values that differ by rounding alone, so that the next key decides between them."""
     order = np.argsort(values, kind="stable")
     steps = np.diff(values[order], prepend=values[order[:1]]) > TIE

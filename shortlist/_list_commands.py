@@ -1,4 +1,4 @@
-"""Commands that judge: score, build-list, leave-one-out, report."""
+"""Commands that judge: score, build-list, leave-one-out, recommend, report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shortlist._names import OWN_WORKLOAD, workload_names
 from shortlist._output import echo, echo_left_out, print_json, print_table
 from shortlist._progress import progress_display
 
@@ -35,7 +36,13 @@ Submission = Annotated[str | None, typer.Option(metavar="NAME", help="Whose poin
 By = Annotated[Literal["steps", "time"], typer.Option(help="Which budget a fraction is of.")]
 Size = Annotated[int, typer.Option(metavar="K", min=1, help="Points in the list.")]
 Penalty = Annotated[float, typer.Option(metavar="TAU", help="What a missed target costs, in budgets.")]
-Method = Annotated[Literal["greedy", "exact"], typer.Option(help="greedy is ordered; exact is the best set.")]
+Construction = Annotated[
+    Literal[
+        "greedy", "exact", "hedged", "bagged", "shrunk", "shrunk-exact", "cautious", "best-penalty", "nested"
+    ],
+    # --method is its older name.
+    typer.Option("--construction", "--method", help="How lists are built; docs/lists.md compares them."),
+]
 Ties = Annotated[
     Literal["merit", "lowest-id"],
     typer.Option(help="Of equal points: merit takes the one that trains more, sooner; lowest-id the first."),
@@ -54,6 +61,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(score)
     app.command("build-list")(build_list)
     app.command("leave-one-out")(leave_one_out)
+    app.command()(recommend)
     app.command()(report)
 
 
@@ -117,7 +125,7 @@ def build_list(
     source: Source,
     size: Size = 5,
     penalty: Penalty = 2.0,
-    method: Method = "greedy",
+    construction: Construction = "greedy",
     ties: Ties = "merit",
     stop_when_covered: Stop = False,
     by: By = "steps",
@@ -135,7 +143,7 @@ def build_list(
 
     with progress_display() as progress:
         built = lists.build_list(
-            source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
+            source, size=size, penalty=penalty, method=construction, ties=ties, stop_when_covered=stop_when_covered,
             by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if out:
@@ -156,7 +164,7 @@ def leave_one_out(
     source: Source,
     size: Size = 5,
     penalty: Penalty = 2.0,
-    method: Method = "greedy",
+    construction: Construction = "greedy",
     ties: Ties = "merit",
     stop_when_covered: Stop = False,
     by: By = "steps",
@@ -173,7 +181,7 @@ def leave_one_out(
 
     with progress_display() as progress:
         proof = lists.leave_one_workload_out(
-            source, size=size, penalty=penalty, method=method, ties=ties, stop_when_covered=stop_when_covered,
+            source, size=size, penalty=penalty, method=construction, ties=ties, stop_when_covered=stop_when_covered,
             by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
         )  # fmt: skip
     if json:
@@ -192,6 +200,59 @@ def leave_one_out(
     )
     _print_notes(proof.notes())
     _print_said(proof.warnings, proof.left_out)
+
+
+def recommend(
+    workload: Annotated[
+        str,
+        typer.Argument(metavar=OWN_WORKLOAD, help="Nothing of it is trained.", autocompletion=workload_names),
+    ],
+    sources: Annotated[
+        list[Path],
+        typer.Option(
+            "--from", metavar="STUDY", help="Trials of the same points on other workloads; several."
+        ),
+    ],
+    size: Size = 5,
+    penalty: Penalty = 2.0,
+    width: Annotated[
+        float, typer.Option(metavar="X", help="How far likeness reaches; inf: all workloads count alike.")
+    ] = 0.5,
+    ties: Ties = "merit",
+    by: By = "steps",
+    submission: Submission = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Order points for a workload that nothing was trained on, by what they did on workloads like it.
+
+    Example: shortlist recommend algoperf/ogbg@mini --from studies/first --size 5 --out ogbg.json
+    """
+    import functools
+
+    import lists
+    import workloads
+
+    with progress_display() as progress:
+        found = lists.recommend_list(
+            sources, workloads.recorded_name(workload), functools.cache(workloads.comparable_facts), size=size,
+            penalty=penalty, width=width, ties=ties, by=by, submission=submission, progress=progress,
+        )  # fmt: skip
+    if out:
+        lists.write_list(out, found.built.as_list())
+    if json:
+        print_json(found.to_json())
+        return
+    table, likeness = found.built.table(), found.likeness()
+    print_table(
+        found.built.title, table.columns, table.iter_rows(), _late(table, found.built.fractions.workloads)
+    )
+    print_table("workloads that it was learnt on", likeness.columns, likeness.iter_rows())
+    _print_notes(found.built.notes())
+    _print_said(found.built.warnings, found.built.left_out)
+    if out:
+        echo(f"written: {out}")
+        echo(f"next: shortlist tune {workload} --strategy list --list {out} --study studies/recommended")
 
 
 def _late(table: pl.DataFrame, columns: Iterable[str]) -> dict[tuple[int, str], str]:

@@ -21,6 +21,7 @@ COMMANDS = (
     "score",
     "build-list",
     "leave-one-out",
+    "recommend",
     "report",
     "package",
     "pack",
@@ -104,7 +105,9 @@ def test_the_lowest_id_decides_by_name(tmp_path):
 
 
 def test_exact_beats_greedy_on_the_same_table(table):
-    built = json.loads(run("build-list", table, "--size", 2, "--method", "exact", "--json")[1])
+    built = json.loads(run("build-list", table, "--size", 2, "--construction", "exact", "--json")[1])
+    # The option's older name.
+    assert built == json.loads(run("build-list", table, "--size", 2, "--method", "exact", "--json")[1])
     assert sorted(built["points"]) == ["a", "b"]
     assert built["costs"][-1] == pytest.approx(0.5, rel=1e-12)
 

@@ -49,6 +49,16 @@ def test_leave_one_out_prints_what_the_page_names(table):
     assert set(printed("leave-one-out", table, "--size", 1)) == named
 
 
+def test_recommend_prints_what_the_page_names(tmp_path):
+    table = tmp_path / "fractions.csv"
+    near, far = "taskset/quadratic_family_seed10", "taskset/losg_tasks_family_seed1"
+    table.write_text(f"point,workload,fraction\na,{near},inf\na,{far},0.5\nb,{near},0.5\nb,{far},inf\n")
+    said = printed("recommend", "taskset/quadratic_family_seed12", "--from", table, "--size", 1)
+    assert set(said) == keys(section("recommend")) - {"unlike", "weight"}
+    assert set(said["likeness"][0]) == {"workload", "unlike", "weight"}
+    assert said["points"] == ["b"]
+
+
 def test_score_prints_what_the_page_names(shared):
     said = printed("score", shared / "data/algoperf_logs", "--benchmark", "v0.5")
     (one,) = said.pop("scores")

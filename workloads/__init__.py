@@ -19,7 +19,7 @@ Every command takes it as FILE.py:mine/name. docs/own_workload.md has the whole 
 Importing this package costs no JAX; loading a workload does.
 """
 
-from workloads._catalogue import KINDS, Entry, Kind, describe, entry, families, select
+from workloads._catalogue import KINDS, Entry, Kind, comparable_facts, describe, entry, families, select
 from workloads._facts import facts, parameter_count
 from workloads._flops import batch_shapes, flops_per_step
 from workloads._measure import ForeignMeasure, Measure
@@ -68,6 +68,7 @@ __all__ = [
     "Target",
     "Workload",
     "batch_shapes",
+    "comparable_facts",
     "describe",
     "entry",
     "facts",

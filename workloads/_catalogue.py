@@ -225,6 +225,17 @@ def describe(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[
     }
 
 
+def comparable_facts(name: str, data_dir: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """`facts`, with the family of TaskSet's tasks and the data set: what tells workloads that are alike.
+
+    Args:
+      name, data_dir: see `load`.
+    """
+    line = entry(name)
+    family = None if line.kind == "own" else line.family
+    return {**facts(_registry.load(line.name, data_dir)), "family": family, "data_set": line.data}
+
+
 def _lines(kinds: Collection[Kind], seeds: Iterable[int] | None) -> Iterator[Entry]:
     lines = map(entry, _registry.names())
     if seeds is not None:

@@ -145,7 +145,7 @@ DROP = object()
         ),
         (["points", 0, "hyperparameters"], {}, "points[0]: hyperparameters is empty"),
         (["points"], [], "points: is empty; a list needs at least one point"),
-        (["method"], "best", "method: is 'best'; must be one of greedy, exact, given"),
+        (["method"], "best", "method: is 'best'; must be one of greedy, exact, hedged, "),
         (["penalty"], 0.5, "penalty: is 0.5; must be finite and at least 1, or null"),
         (["penalty"], None, "costs: are given but penalty is null"),
         (["costs"], [0.5], "costs: has 1 entries for 2 points; must have one per point, or be empty"),
