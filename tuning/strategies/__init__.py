@@ -8,6 +8,9 @@
 | `taskset-grid` | TaskSet's settings | independent, or chosen where they are fixed |
 | `lr-sweep` | learning rates in equal ratios | chosen |
 | `vizier` | a Gaussian-process bandit's, one after the other | chosen |
+| `successive-halving` | of a space; they train in cohorts that stop their losers | chosen |
+| `asha` | likewise, one cohort compared with those before it | chosen |
+| `median-stopping` | likewise, by the median of the others | chosen |
 | `list` | somebody's, in their order | chosen |
 
 A strategy is data. What it answers depends on its arguments and on what it was told, and on nothing else, so a study
@@ -16,6 +19,7 @@ nothing else knows its name. Nothing here needs JAX.
 """
 
 from submissions.points import Point, Told
+from tuning.strategies._step_budget import StepBudget
 from tuning.strategies._strategy import Asked, Defaults, Option, Parallel, Row, Strategy
 from tuning.strategies._table import (
     DEFAULT,
@@ -26,6 +30,7 @@ from tuning.strategies._table import (
     options,
     planned,
     row,
+    step_budget,
     to_spec,
 )
 from tuning.strategies.listed import Listed
@@ -40,6 +45,7 @@ __all__ = [
     "Parallel",
     "Point",
     "Row",
+    "StepBudget",
     "Strategy",
     "Told",
     "check_options",
@@ -48,5 +54,6 @@ __all__ = [
     "options",
     "planned",
     "row",
+    "step_budget",
     "to_spec",
 ]

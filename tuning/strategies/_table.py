@@ -9,14 +9,18 @@ from typing import Any
 from submissions.points import Point
 from submissions.spaces import SearchSpace
 from tuning.strategies import (
+    asha,
     listed,
     lr_sweep,
     medapati_candidates,
+    median_stopping,
     quasirandom,
     random_search,
+    successive_halving,
     taskset_grid,
     vizier,
 )
+from tuning.strategies._step_budget import StepBudget
 from tuning.strategies._strategy import Asked, Option, Row, Strategy
 from workloads.spelling import did_you_mean
 
@@ -27,6 +31,9 @@ STRATEGIES = {
     "taskset-grid": taskset_grid.ROW,
     "lr-sweep": lr_sweep.ROW,
     "vizier": vizier.ROW,
+    "successive-halving": successive_halving.ROW,
+    "asha": asha.ROW,
+    "median-stopping": median_stopping.ROW,
     "list": listed.ROW,
 }
 DEFAULT = "quasirandom"
@@ -143,6 +150,16 @@ def from_spec(spec: Mapping[str, Any]) -> Strategy:
         return make(**arguments)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def step_budget(spec: Mapping[str, Any]) -> StepBudget | None:
+    """The strategy of a specification if it is one that stops trials, else None."""
+    described = STRATEGIES.get(str(spec.get("name")))
+    if described is None or not issubclass(described.make, StepBudget):
+        return None
+    strategy = from_spec(spec)
+    assert isinstance(strategy, StepBudget)
+    return strategy
 
 
 def _read_points(data: Any) -> tuple[Point, ...]:

@@ -92,11 +92,14 @@ def tune(
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
     spec = _decided(folder, asked, loaded, source, own)
+    stopping = strategies.step_budget(spec.strategy)
     for workload in loaded:
         name = workload.name
         engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
         for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
+        if stopping is not None:
+            stopping.check_training(name, engine.total_steps, engine.eval_period)
     if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
         raise KeyboardInterrupt
 
@@ -255,7 +258,7 @@ def _complete_all(
             strategy = strategies.from_spec(spec.strategy)
             count = _Count(progress, name, strategy.budget * spec.repeats)
             do = functools.partial(complete, executor=executor, claims=claims, written=count.add, stop=stop)
-            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, stop))
+            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, count, stop))
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [one for future in failed or futures for one in future.result()]
@@ -283,6 +286,7 @@ def _ask_and_train(
     strategy: strategies.Strategy,
     job: Callable[..., Job],
     do: Complete,
+    count: _Count,
     stop: Stop,
 ) -> list[Done]:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it. The points
@@ -293,6 +297,7 @@ def _ask_and_train(
         with stop.under_way(f"the next point of {name}"):
             points = strategy.ask(told)
         if not points:
+            count.over()
             break
         cohorts = spec.cohorts(points, name, number)
         done += do([job(name, cohort) for cohort in cohorts])
@@ -314,21 +319,34 @@ class _Count:
     def add(self, job: Job) -> None:
         self._add(len(job.cohort.points))
 
+    def over(self) -> None:
+        """Says that there are no more than were counted: where trials stop, nobody knows before how many there will be."""
+        with self._lock:
+            more, self._total = self._total != self._done, self._done
+        if more:
+            self._add(0)
+
     def _add(self, trials: int) -> None:
         with self._lock:
             self._done += trials
+            self._total = max(self._total, self._done)
             if self._progress:
                 self._progress(self._what, self._done, self._total)
 
 
 def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told]:
-    """What a strategy is told of its points: the median over repeats of each trial's best validation metric."""
+    """What a strategy is told of its points: the median over repeats of each trial's best validation metric, and what
+    part of a training they took."""
     told = []
     for point in points:
         rows = trials.filter(pl.col("point") == point.id)
         metric, minimize = rows["metric"][0], bool(rows["minimize"][0])
-        done = rows.filter(pl.col("status") == "done")
+        done = rows.filter(pl.col("status").is_in(["done", "stopped"]))
         best = done.select(best_value(f"validation/{metric}", minimize)).to_series().drop_nulls()
         complete = len(best) == len(rows)
-        told.append(strategies.Told(point, float(np.median(best.to_numpy())) if complete else None, minimize))
+        value = float(np.median(best.to_numpy())) if complete else None
+        part = 1.0
+        if "steps" in rows.columns:  # older studies stopped nobody
+            part = float(rows.select((pl.col("global_step").list.last() / pl.col("steps")).mean()).item())
+        told.append(strategies.Told(point, value, minimize, part))
     return told
