@@ -134,7 +134,9 @@ def _rows(
     recorded = {name: values[:count].astype(np.float64) for name, values in curves.metrics.items()}
     # A last step can push parameters past the largest float without a loss having shown it.
     judged = recorded[f"validation/{workload.metric.name}"]
-    failed = (diverged >= 0) | np.array([np.isnan(row[:end]).any() for row, end in zip(judged, ends, strict=True)])
+    failed = (diverged >= 0) | np.array(
+        [np.isnan(row[:end]).any() or np.isinf(row[end - 1]) for row, end in zip(judged, ends, strict=True)]
+    )
     stopped = ~failed & (np.array(ends) < most)
     steps = [curves.global_step[:end].tolist() for end in ends]
     reasons = [

@@ -50,7 +50,7 @@ class Asha(OneCohortAfterTheOther):
 
     @property
     def title(self) -> str:
-        return f"ASHA in a fixed order, budget {self.budget}"
+        return "ASHA in a fixed order"
 
     @property
     def stopping(self) -> TopOfRung:

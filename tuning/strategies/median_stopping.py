@@ -35,7 +35,7 @@ class MedianStopping(OneCohortAfterTheOther):
 
     @property
     def title(self) -> str:
-        return f"median stopping, budget {self.budget}"
+        return "median stopping"
 
     @property
     def stopping(self) -> WorseThanMedian:

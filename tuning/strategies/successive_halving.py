@@ -50,7 +50,7 @@ class SuccessiveHalving(Parallel, StepBudget):
 
     @property
     def title(self) -> str:
-        return f"successive halving, budget {self.budget}"
+        return "successive halving"
 
     @property
     def rungs(self) -> Rungs:
