@@ -183,10 +183,11 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
 
 
 def _trainings(rows: pl.DataFrame) -> dict[str, float] | None:
-    """Workload -> full trainings' worth of steps that each repeat took on it; None where the engine stopped no trial."""
-    if not len(rows) or rows.filter(loop="population", status="stopped").is_empty():
+    """Workload -> full trainings' worth of steps that each repeat took on it; None where all made all."""
+    last = pl.col("global_step").list.last()
+    if not len(rows) or rows.filter(last < last.max().over("workload"), loop="population").is_empty():
         return None
-    part = pl.col("global_step").list.last() / pl.col("steps")
+    part = last / pl.col("steps")
     each = rows.group_by("workload", maintain_order=True).agg(part.sum() / pl.col("repeat").n_unique())
     return dict(each.iter_rows())
 

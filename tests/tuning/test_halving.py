@@ -14,16 +14,18 @@ from reports.page import Note
 from reports.study import study_report
 from results import hits, read_source, studies
 from shortlist._training_commands import best_points
+from submissions.points import Told
 from tests.tuning.toy import toy_workload
 from tuning.engine import _spread
+from tuning.strategies import from_spec
+from tuning.strategies.stopping import Halving, Rungs, TopOfRung, WorseThanMedian, Standing
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import _registry
 
 NAME = "toy/linear"
 CLOCK = "cohort_seconds"  # the one column that a rerun may change
-BUDGET = 5
-STRATEGIES = ("successive-halving", "asha", "median-stopping")
+BUDGETS = {"successive-halving": 5, "median-stopping": 8}  # ASHA differs from the latter by its rule alone
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,12 +46,15 @@ def populations() -> dict:
     return {}
 
 
-def planned(strategy, budget=BUDGET, **changes):
-    given = {"optimizer": "nadamw_optax", "eval_period": 2, **changes}
+def planned(strategy, budget=None, **changes):
+    given = {"optimizer": "sgd_optax", "eval_period": 2, **changes}
+    if strategy != "successive-halving":
+        given.setdefault("cohort_size", 3)  # of the programs of the other one, and one more
+    budget = BUDGETS.get(strategy, 5) if budget is None else budget
     return plan(name="s", workloads=(NAME,), strategy=strategy, budget=budget, **given)
 
 
-@pytest.fixture(scope="module", params=STRATEGIES)
+@pytest.fixture(scope="module", params=BUDGETS)
 def study(request, tmp_path_factory, populations):
     """A study of each strategy: its folder, and its trials."""
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +66,7 @@ def study(request, tmp_path_factory, populations):
 def test_trials_are_recorded_to_where_they_stopped_and_the_budget_holds(study):
     folder, trials = study
     taken = trials["global_step"].list.last()
-    assert taken.sum() <= BUDGET * 24
+    assert taken.sum() <= BUDGETS[folder.name] * 24
     stopped = trials.filter(status="stopped")
     assert 0 < len(stopped) < len(trials)
     assert (trials["steps"] == 24).all()  # of a full training: where schedules end
@@ -102,6 +107,70 @@ def test_a_report_says_what_it_took(study):
     assert (best["stopped"], best["trainings"]) == (row["stopped"], pytest.approx(worth))
 
 
+def standing(values, earlier=(), running=None, period=2, total=24):
+    """A cohort that was evaluated every two of 24 steps."""
+    values = np.array(values, float)
+    steps = period * np.arange(1, values.shape[1] + 1)
+    running = np.ones(len(values), bool) if running is None else np.array(running)
+    others = np.array(earlier, float).reshape(-1, values.shape[1])
+    return Standing(steps, period, total, values, running, others)
+
+
+def going(rule, *given, **named):
+    return np.flatnonzero(rule.goes_on(standing(*given, **named))).tolist()
+
+
+def test_halving_keeps_the_best_of_those_that_came_to_a_rung():
+    # Rungs after 1/9 and 1/3 of 24 steps: at the evaluations after 2 and after 8 of them.
+    rule = Halving(Rungs(3, 1 / 9))
+    assert rule.rungs.sizes(9) == (9, 3, 1)
+    values = [[5.0], [1.0], [2.0], [np.nan], [2.0], [9.0], [8.0], [7.0], [2.0]]
+    assert going(rule, values) == [1, 2, 4]  # ties go to the lower number
+    assert going(rule, [[0.0] * 2] * 9) == list(range(9))  # no rung after 4 steps
+    at_8 = [[1.0] * 3 + [x] for x in (3.0, 2.0, 1.0, 0.0)]
+    assert going(rule, at_8, running=[True, True, True, False]) == [2]
+
+
+def test_asha_compares_with_all_that_came_to_the_rung_before():
+    rule = TopOfRung(Rungs(3, 1 / 9))
+    assert going(rule, [[3.0], [2.0], [1.0]]) == [2]
+    # Of nine, three go on: the earlier ones hold two of these places, and a tie is theirs.
+    earlier = [[1.0], [2.0], [5.0], [6.0], [7.0], [np.nan], [8.0]]
+    assert going(rule, [[3.0], [2.0], [9.0]], earlier) == [1]
+    assert going(rule, [[4.0], [2.0]], [[2.0]]) == []
+
+
+def test_the_median_rule_compares_the_best_with_running_averages():
+    rule = WorseThanMedian(0.1)
+    # Averages 5, 4, 3, 2. Median of the others of each: 3, 3, 4, 4; the first one's best is 4, the second's 3.
+    values = [[6.0, 4.0], [5.0, 3.0], [3.0, 3.0], [2.0, 2.0]]
+    assert going(rule, values) == [1, 2, 3]
+    assert going(rule, values[:3]) == [0, 1, 2]  # two others are too few
+    assert going(rule, values[:1], values[1:]) == []
+    assert going(rule, values, period=1) == [0, 1, 2, 3]  # 2 of 24 steps are less than a tenth
+    gone = [*values[:3], [2.0, np.nan]]  # who did not come to this step is nobody's other
+    assert going(rule, gone, running=[True] * 3 + [False]) == [0, 1, 2]
+
+
+def test_rungs_stand_at_the_last_evaluation_that_is_not_past_them():
+    rungs = Rungs(2, 0.125)
+    assert [rungs.at(step, 5, 40) for step in (0, 5, 10, 15, 20, 35)] == [None, 0, 1, None, 2, None]
+    assert [rungs.at(step, 8, 40) for step in (8, 16, 24)] == [1, 2, None]
+    assert rungs.cost(8) == pytest.approx(8 / 8 + 4 / 8 + 2 / 4 + 1 / 2)
+
+
+@pytest.mark.parametrize("strategy", ["asha", "median-stopping"])
+def test_no_cohort_could_take_more_than_is_left(strategy):
+    made = from_spec({"name": strategy, "budget": 5, "cohort": 4})
+    told = []
+    for part, expected in ((0.5, 4), (0.75, 3), (1.0, 0)):
+        points = made.ask(told)
+        assert [point.id for point in points] == [str(len(told) + i) for i in range(expected)]
+        told += [Told(point, 1.0, True, part) for point in points]
+    with pytest.raises(ValueError, match="told of point 1 where point 0 was expected"):
+        made.ask(told[1:])
+
+
 def test_every_cohort_is_halved_by_itself():
     spec = planned("successive-halving")
     assert [len(cohort.points) for cohort in spec.cohorts(spec.points[NAME], NAME)] == [9, 9]
@@ -120,8 +189,8 @@ def test_a_budget_that_decides_how_many_begin_together_does_not_grow(study, popu
     folder, _ = study
     if folder.name == "successive-halving":
         return
-    with pytest.raises(ValueError, match="budget = 5, asked for 6; how many trials begin together depends on"):
-        tune(folder, planned(folder.name, budget=6), populations=populations)
+    with pytest.raises(ValueError, match="budget = 8, asked for 9; how many trials begin together depends on"):
+        tune(folder, planned(folder.name, budget=9), populations=populations)
 
 
 def test_evaluations_that_come_too_late_are_refused_before_anything_is_written(tmp_path, populations):
