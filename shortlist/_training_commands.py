@@ -74,8 +74,8 @@ def tune(
         typer.Option(
             metavar="N",
             min=1,
-            help="Points, or full trainings' worth of steps where a strategy stops trials; default: all of a list, 5 of "
-            "a sweep, 5 trainings, else 20.",
+            help="Points, or full trainings' worth of steps where a strategy stops trials; default: all of a list, 5 "
+            "of a sweep, 5 trainings, else 20.",
         ),
     ] = None,
     protocol: Annotated[
@@ -120,8 +120,8 @@ def tune(
         typer.Option(
             metavar="N",
             min=1,
-            help="At most so many trials in one cohort; default: what serves each workload best. Where a strategy stops "
-            "trials, those that begin together; default: eta to the number of rungs of successive-halving, else 8.",
+            help="At most so many trials in one cohort; default: what serves each workload best. Where a strategy "
+            "stops trials, those that begin together; default: eta to the number of rungs of successive-halving, else 8.",
         ),
     ] = None,
     width: Annotated[

@@ -1,4 +1,4 @@
-"""A population whose losers stop: the numbers of those that go on are what they would have been, and less is trained."""
+"""A population whose losers stop: the numbers of those that go on are what they would have been, and less is done."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def assert_same_until_they_stopped(made, whole):
     assert made.metrics.keys() == whole.metrics.keys()
     for name, values in whole.metrics.items():
         for trial, count in enumerate(made.evaluations):
-            np.testing.assert_allclose(made.metrics[name][trial, :count], values[trial, :count], rtol=ROUNDING)
+            np.testing.assert_allclose(
+                made.metrics[name][trial, :count], values[trial, :count], rtol=ROUNDING
+            )
             assert np.isnan(made.metrics[name][trial, count:]).all()
 
 
@@ -76,7 +78,9 @@ def test_training_ends_when_nobody_is_left(population):
 
 
 def test_what_a_stopped_trial_would_have_become_is_not_recorded(population):
-    rates = {"learning_rate": np.array([*[0.1] * 8, 30.0])}  # the last one leaves float32 after some ten steps
+    rates = {
+        "learning_rate": np.array([*[0.1] * 8, 30.0])
+    }  # the last one leaves float32 after some ten steps
     stays = population.compete(rates, keys(), lambda steps, metrics, running: running, ())
     assert stays.diverged_step[8] > 6
     made = population.compete(rates, keys(), lambda steps, metrics, running: np.arange(9) < 8, ())

@@ -1,4 +1,4 @@
-"""Studies that spend a budget of steps: who stops, what is recorded of it, and that nothing depends on who was faster."""
+"""Studies that spend a budget of steps: who stops, what is recorded, and what it took."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from submissions.points import Told
 from tests.tuning.toy import toy_workload
 from tuning.engine import _spread
 from tuning.strategies import from_spec
-from tuning.strategies.stopping import Halving, Rungs, TopOfRung, WorseThanMedian, Standing
+from tuning.strategies.rungs import Rungs
+from tuning.strategies.stopping import Halving, Standing, TopOfRung, WorseThanMedian
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import _registry
@@ -98,7 +99,9 @@ def test_a_report_says_what_it_took(study):
     worth = float(study[1]["global_step"].list.last().sum()) / 24
     assert f"{worth:.2f} full trainings' worth of steps" in warning
     report = study_report(results)
-    said = " ".join(block.text for part in report.sections for block in part.blocks if isinstance(block, Note))
+    said = " ".join(
+        block.text for part in report.sections for block in part.blocks if isinstance(block, Note)
+    )
     assert f"{worth:.1f} trainings" in said
     (row,) = next(table.data for table in report.tables if table.name == "studies").iter_rows(named=True)
     assert row["steps"] == f"{worth:.1f} trainings"
@@ -189,19 +192,21 @@ def test_a_budget_that_decides_how_many_begin_together_does_not_grow(study, popu
     folder, _ = study
     if folder.name == "successive-halving":
         return
-    with pytest.raises(ValueError, match="budget = 8, asked for 9; how many trials begin together depends on"):
+    with pytest.raises(
+        ValueError, match="budget = 8, asked for 9; how many trials begin together depends on"
+    ):
         tune(folder, planned(folder.name, budget=9), populations=populations)
 
 
 def test_evaluations_that_come_too_late_are_refused_before_anything_is_written(tmp_path, populations):
-    message = r"compared after 0.111 of 24 steps, but evaluated every 6; choose --least 0.25 or more, or --eval-period 2"
+    message = "after 0.111 of 24 steps, but evaluated every 6; choose --least 0.25 or more, or --eval-period 2"
     with pytest.raises(ValueError, match=message):
         tune(tmp_path / "s", planned("successive-halving", eval_period=None), populations=populations)
     assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize(
-    "strategy, changes, message",
+    ("strategy", "changes", "message"),
     [
         ("successive-halving", {"budget": 2}, "takes 2.33; choose a budget of 3 or more, or a smaller cohort size"),
         ("successive-halving", {"eta": 1}, "eta is 1; must be a whole number, at least 2"),

@@ -24,13 +24,30 @@ SPECS = {
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},
     "vizier": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
     "successive-halving": {
-        "budget": 4, "space": SMALL.to_json(), "points_from": "random", "seed": 2, "least": 0.25, "eta": 2, "cohort": 6,
+        "budget": 4,
+        "space": SMALL.to_json(),
+        "points_from": "random",
+        "seed": 2,
+        "least": 0.25,
+        "eta": 2,
+        "cohort": 6,
     },
     "asha": {
-        "budget": 4, "space": SMALL.to_json(), "points_from": "random", "seed": 2, "least": 0.25, "eta": 2, "cohort": 6,
+        "budget": 4,
+        "space": SMALL.to_json(),
+        "points_from": "random",
+        "seed": 2,
+        "least": 0.25,
+        "eta": 2,
+        "cohort": 6,
     },
     "median-stopping": {
-        "budget": 4, "space": SMALL.to_json(), "points_from": "random", "seed": 2, "least": 0.25, "cohort": 6,
+        "budget": 4,
+        "space": SMALL.to_json(),
+        "points_from": "random",
+        "seed": 2,
+        "least": 0.25,
+        "cohort": 6,
     },
     "list": {"points": [point.to_json() for point in POINTS], "list": "mine"},
 }
@@ -62,8 +79,8 @@ def test_every_strategy_refuses_an_argument_it_does_not_know(name):
 def test_parallel_strategies_give_all_points_at_once_and_then_what_is_missing(name):
     strategy = strategy_of(name)
     points = strategy.ask(())
-    # Six trials, of which three and one go on, take 6/4 + 3/4 + 1/2 = 2.75 trainings: a budget of 4 pays for one cohort.
-    assert len(points) == {"list": 2, "successive-halving": 6}.get(name, strategy.budget)
+    # Six trials, of which three and one go on, take 6/4 + 3/4 + 1/2 = 2.75 trainings: 4 pay for one cohort.
+    assert len(points) == {"successive-halving": 6}.get(name, strategy.budget)
     assert len({point.id for point in points}) == len(points)
     assert strategy.ask(told(points[1:])) == points[:1]
     assert strategy.ask(told(points, value=None)) == ()

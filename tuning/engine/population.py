@@ -215,8 +215,8 @@ class Population:
 
         Args:
           hyperparameters, keys, horizon, weights: see `train`. Schedules end at the horizon, whoever gets there.
-          goes_on: (steps [evaluation], metrics [trial, evaluation], running [trial]) -> who goes on [trial]; asked after
-            every evaluation but the last.
+          goes_on: (steps [evaluation], metrics [trial, evaluation], running [trial]) -> who goes on [trial]; asked
+            after every evaluation but the last.
           widths: numbers of trials that the population is narrowed to as trials stop.
         """
         trials = len(keys.init)

@@ -45,7 +45,9 @@ def train_cohort(
     padded = [*points, *[points[-1]] * (cohort.size - len(points))]
     began = time.perf_counter()
     curves = population.train(
-        _prepared(optimizer, population, padded), keys(spec, workload.name, cohort, padded), checkpoint=checkpoint
+        _prepared(optimizer, population, padded),
+        keys(spec, workload.name, cohort, padded),
+        checkpoint=checkpoint,
     )
     evaluations = np.full(len(padded), len(curves.global_step))
     recorded = _Recorded(curves.global_step, curves.metrics, curves.diverged_step, evaluations)
@@ -89,7 +91,9 @@ def compete_cohort(
         goes_on,
         stopping.widths(len(points)),
     )
-    recorded = _Recorded(made.global_step, made.metrics, made.diverged_step, made.evaluations, stopping.reason)
+    recorded = _Recorded(
+        made.global_step, made.metrics, made.diverged_step, made.evaluations, stopping.reason
+    )
     return _rows(spec, population, recorded, cohort, time.perf_counter() - began, command)
 
 

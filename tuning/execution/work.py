@@ -15,8 +15,8 @@ import submissions
 import workloads
 from results import studies
 from results.studies import StudySpec
-from tuning.engine.population import Evaluation, Population
 from tuning import strategies
+from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
 from tuning.execution.jobs import Done, Job
 from workloads.arithmetic import Arithmetic, computed
@@ -102,9 +102,7 @@ def train(
         rows = train_cohort(spec, engine, optimizer, job.cohort, job.command, where)
     else:
         earlier = _earlier(job) if strategy.stopping.looks_back else pl.DataFrame()
-        rows = compete_cohort(
-            spec, engine, optimizer, job.cohort, job.command, strategy.stopping, earlier
-        )
+        rows = compete_cohort(spec, engine, optimizer, job.cohort, job.command, strategy.stopping, earlier)
     content = studies.as_parquet(rows, belongs)
     compilations, compile_seconds = kept.compilations()
     seconds = time.perf_counter() - began
@@ -112,7 +110,7 @@ def train(
 
 
 def _earlier(job: Job) -> pl.DataFrame:
-    """The trials of the cohorts before a job's: these alone, so that it has the same numbers when it is trained again."""
+    """The trials of the cohorts before a job's: these alone, so that training it again gives the same."""
     trials = studies.read_trials(Path(job.study), job.workload)
     return trials.filter(pl.col("cohort") < job.cohort.number) if len(trials) else trials
 

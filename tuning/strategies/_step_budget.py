@@ -8,7 +8,6 @@ never on which worker was faster.
 from __future__ import annotations
 
 import abc
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +18,7 @@ from tuning.strategies._space import SPACE, space_to_search
 from tuning.strategies._strategy import Asked, Defaults, Option, Strategy, check_whole
 from tuning.strategies.quasirandom import Quasirandom
 from tuning.strategies.random_search import RandomSearch
+from tuning.strategies.rungs import SLACK
 
 if TYPE_CHECKING:
     from tuning.strategies.stopping import Stopping
@@ -27,74 +27,16 @@ DEFAULT_BUDGET = 5  # full trainings' worth of steps: as many as the lists of Me
 DEFAULT_COHORT = 8
 DEFAULT_ETA = 3
 DRAWN_FROM = ("quasirandom", "random")
-SLACK = 1e-9  # of sums of parts, which are rounded
 
 ETA = Option("eta", int, "N", f"the best 1/N go on; default {DEFAULT_ETA}.", least=2)
 OPTIONS = (
     SPACE,
     Option("points_from", str, "NAME", "quasirandom (default) or random points."),
-    Option("least", float, "X", "part of all steps that every trial gets; default 1/eta^2, or 0.1 without eta."),
+    Option(
+        "least", float, "X", "part of all steps that every trial gets; default 1/eta^2, or 0.1 without eta."
+    ),
     Option("cohort", None, "N", "trials that begin together.", flag="--cohort-size"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Rungs:
-    """Where trials are compared: after `least`, least * eta, least * eta^2, ... of a full training, below all of it.
-
-    A rung stands at the last evaluation that is not past it, so that evaluations that fall between rungs make nothing
-    dearer. The last one is no nearer to the end than a thousandth.
-
-    Example:
-      >>> Rungs(2, 0.125).parts
-      (0.125, 0.25, 0.5)
-    """
-
-    eta: int
-    least: float
-
-    @property
-    def parts(self) -> tuple[float, ...]:
-        """Of a full training."""
-        found, part = [], self.least
-        while part < 0.999:
-            found.append(part)
-            part *= self.eta
-        return tuple(found)
-
-    def at(self, step: int, period: int, total: int) -> int | None:
-        """Number of the last rung that stands at an evaluation, from 0; None where none does.
-
-        Args:
-          step: of the evaluation.
-          period: steps to the next one.
-          total: steps of a full training.
-        """
-        ends = [part * total * (1 + SLACK) for part in self.parts]
-        return max((number for number, end in enumerate(ends) if 0 < step <= end < step + period), default=None)
-
-    def sizes(self, trials: int) -> tuple[int, ...]:
-        """Of so many trials, those that come to each rung and to the end, if one of every eta goes on, at least one.
-
-        Example:
-          >>> Rungs(3, 1 / 9).sizes(20)
-          (20, 6, 2)
-        """
-        found = [trials]
-        for _ in self.parts:
-            found.append(max(1, found[-1] // self.eta))
-        return tuple(found)
-
-    def cost(self, trials: int) -> float:
-        """Full trainings' worth of steps that so many trials take at the most.
-
-        Example:
-          >>> round(Rungs(3, 1 / 9).cost(9), 3)
-          2.333
-        """
-        ends = (0.0, *self.parts, 1.0)
-        lengths = [end - begin for begin, end in zip(ends, ends[1:], strict=False)]
-        return math.fsum(n * length for n, length in zip(self.sizes(trials), lengths, strict=True))
 
 
 class StepBudget(Strategy):

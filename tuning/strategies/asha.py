@@ -1,4 +1,4 @@
-"""ASHA in its stopping form: at a rung, a trial is compared with those that came there before it, and waits for none."""
+"""ASHA in its stopping form: at a rung, a trial is compared with those that came before it, and waits for none."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tuning.strategies._step_budget import (
     ETA,
     OPTIONS,
     OneCohortAfterTheOther,
-    Rungs,
     two_rungs,
 )
 from tuning.strategies._strategy import Asked, Row, check_whole
+from tuning.strategies.rungs import Rungs
 
 if TYPE_CHECKING:
     from tuning.strategies.stopping import TopOfRung
@@ -54,7 +54,9 @@ class Asha(OneCohortAfterTheOther):
 
     @property
     def stopping(self) -> TopOfRung:
-        from tuning.strategies.stopping import TopOfRung  # on NumPy, which naming the strategies does not need
+        from tuning.strategies.stopping import (
+            TopOfRung,  # on NumPy, which naming the strategies does not need
+        )
 
         return TopOfRung(Rungs(self.eta, self.least))
 

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from tuning.strategies._step_budget import Rungs
+from tuning.strategies.rungs import Rungs
 
 LEAST_OTHERS = 3  # a median of fewer says little
 
@@ -26,7 +26,7 @@ class Standing:
       total: steps of a full training.
       values: of the validation metric, smaller is better; NaN from where a trial diverged, and after it stopped.
       running: who has not stopped.
-      earlier: the values of trials of earlier cohorts, at these evaluations; no rows for a rule that does not look back.
+      earlier: the values of trials of earlier cohorts, at these evaluations; no rows where a rule does not look back.
     """
 
     steps: Int[np.ndarray, " evaluation"]

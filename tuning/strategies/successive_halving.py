@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from submissions.points import Point
 from submissions.spaces import MEDAPATI_TABLE_1, SearchSpace
-from tuning.strategies._step_budget import DEFAULT_ETA, ETA, OPTIONS, SLACK, Rungs, StepBudget, two_rungs
+from tuning.strategies._step_budget import DEFAULT_ETA, ETA, OPTIONS, StepBudget, two_rungs
 from tuning.strategies._strategy import Asked, Parallel, Row, check_whole
+from tuning.strategies.rungs import SLACK, Rungs
 
 if TYPE_CHECKING:
     from tuning.strategies.stopping import Halving

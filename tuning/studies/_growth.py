@@ -108,7 +108,11 @@ def _more(folder: Path, begun: StudySpec, asked: StudySpec) -> StudySpec:
                 "its strategy was told the medians of so many repeats, and would have asked for other points",
             )
         )
-    if asked.points is None and (why := _fixed(asked)) and begun.strategy.get("budget") != asked.strategy["budget"]:
+    if (
+        asked.points is None
+        and (why := _fixed(asked))
+        and begun.strategy.get("budget") != asked.strategy["budget"]
+    ):
         budgets = begun.strategy.get("budget"), asked.strategy["budget"]
         raise ValueError(studies.refusal(folder, {"budget": budgets}, why))
     for workload in begun.workloads:

@@ -44,8 +44,8 @@ def plan(
       name: of the study.
       workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
       strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
-      budget: number of points, or full trainings' worth of steps where a strategy stops trials; by default the strategy's
-        own: all of a list, 5 of a sweep or of trainings, 20 otherwise.
+      budget: number of points, or full trainings' worth of steps where a strategy stops trials; by default the
+        strategy's own: all of a list, 5 of a sweep or of trainings, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
@@ -96,8 +96,8 @@ def plan(
         )
     if row.asks == "sequential" and isinstance(made, strategies.StepBudget) and agreed.repeats > 1:
         raise ValueError(
-            f"strategy {strategy!r} decides who stops as it goes, so its points have no {agreed.repeats} equal repeats; "
-            "make studies of other seeds instead"
+            f"strategy {strategy!r} decides who stops as it goes, so its points have no {agreed.repeats} equal "
+            "repeats; make studies of other seeds instead"
         )
     points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(

@@ -320,7 +320,7 @@ class _Count:
         self._add(len(job.cohort.points))
 
     def over(self) -> None:
-        """Says that there are no more than were counted: where trials stop, nobody knows before how many there will be."""
+        """Says that there are no more than were counted: where trials stop, nobody knows how many there will be."""
         with self._lock:
             more, self._total = self._total != self._done, self._done
         if more:
