@@ -199,8 +199,8 @@ def _stopped(spec: studies.StudySpec, rows: pl.DataFrame, trainings: dict[str, f
     each = "" if len(trainings) == 1 else " on each workload"
     return (
         f"{spec.name}: {stopped} of {len(rows)} trials were stopped by {spec.strategy.get('name', 'their strategy')}, "
-        f"so that all of them took {' to '.join(dict.fromkeys(worth))} full trainings' worth of steps{each}; what stopped "
-        "trials would have reached is unseen, and counts as missed"
+        f"so that all of them took {' to '.join(dict.fromkeys(worth))} full trainings' worth of steps{each}; what "
+        "stopped trials would have reached is unseen, and counts as missed"
     )
 
 

@@ -121,7 +121,7 @@ def tune(
             metavar="N",
             min=1,
             help="At most so many trials in one cohort; default: what serves each workload best. Where a strategy "
-            "stops trials, those that begin together; default: eta to the number of rungs of successive-halving, else 8.",
+            "stops trials, those that begin together; default: 9 (eta squared) of successive-halving, else 8.",
         ),
     ] = None,
     width: Annotated[

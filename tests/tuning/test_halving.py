@@ -199,7 +199,9 @@ def test_a_budget_that_decides_how_many_begin_together_does_not_grow(study, popu
 
 
 def test_evaluations_that_come_too_late_are_refused_before_anything_is_written(tmp_path, populations):
-    message = "after 0.111 of 24 steps, but evaluated every 6; choose --least 0.25 or more, or --eval-period 2"
+    message = (
+        "after 0.111 of 24 steps, but evaluated every 6; choose --least 0.25 or more, or --eval-period 2"
+    )
     with pytest.raises(ValueError, match=message):
         tune(tmp_path / "s", planned("successive-halving", eval_period=None), populations=populations)
     assert not (tmp_path / "s").exists()
