@@ -256,7 +256,8 @@ def _complete_all(
         futures = []
         for name in spec.workloads:
             strategy = strategies.from_spec(spec.strategy)
-            count = _Count(progress, name, strategy.budget * spec.repeats)
+            open_ended = isinstance(strategy, strategies.StepBudget)
+            count = _Count(progress, name, strategy.budget * spec.repeats, open_ended=open_ended)
             do = functools.partial(complete, executor=executor, claims=claims, written=count.add, stop=stop)
             futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, count, stop))
         wait(futures, return_when=FIRST_EXCEPTION)
@@ -311,8 +312,11 @@ def _ask_and_train(
 class _Count:
     """Trials done of one workload, counted by several threads."""
 
-    def __init__(self, progress: Progress | None, what: str, total: int, done: int = 0) -> None:
+    def __init__(
+        self, progress: Progress | None, what: str, total: int, done: int = 0, *, open_ended: bool = False
+    ) -> None:
         self._progress, self._what, self._total, self._done = progress, what, total, done
+        self._open_ended = open_ended  # where trials stop, nobody knows how many there will be
         self._lock = threading.Lock()
         self._add(0)
 
@@ -320,16 +324,15 @@ class _Count:
         self._add(len(job.cohort.points))
 
     def over(self) -> None:
-        """Says that there are no more than were counted: where trials stop, nobody knows how many there will be."""
-        with self._lock:
-            more, self._total = self._total != self._done, self._done
-        if more:
+        """Says that no more will come than were counted."""
+        if self._open_ended:
+            self._open_ended, self._total = False, 0
             self._add(0)
 
     def _add(self, trials: int) -> None:
         with self._lock:
             self._done += trials
-            self._total = max(self._total, self._done)
+            self._total = max(self._total, self._done + self._open_ended)
             if self._progress:
                 self._progress(self._what, self._done, self._total)
 
