@@ -3,11 +3,11 @@
     python -m benchmarks.stopped_trials STUDY...
 
 A trial's numbers do not depend on who trains beside it, so a study of many points, all of them trained in full, says
-what a strategy that stops some would have seen. Points are shuffled, and each strategy spends its budget on them in that
-order; random search trains as many in full as the budget counts. Targets are those of `workloads/targets.json`.
+what a strategy that stops some would have seen. Points are shuffled, and each strategy spends its budget on them in
+that order; random search trains as many in full as the budget counts. Targets are those of `workloads/targets.json`.
 
-Prints a table in Markdown: per workload and strategy the share of shuffles in which a trial reached the target before it
-ended or stopped; and over all workloads how many trials began and what was spent.
+Prints a table in Markdown: per workload and strategy the share of shuffles in which a trial reached the target
+before it ended or stopped; and over all workloads how many trials began and what was spent.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def main() -> None:
         print(f"\nbudget {budget}, {SHUFFLES} shuffles\n\n| workload | {' | '.join(table.columns[1:])} |")
         print("| --- |" + " --- |" * (len(table.columns) - 1))
         for row in table.iter_rows():
-            print(f"| `{row[0].removeprefix('algoperf/')}` | " + " | ".join(f"{x:.2f}" for x in row[1:]) + " |")
+            print(
+                f"| `{row[0].removeprefix('algoperf/')}` | " + " | ".join(f"{x:.2f}" for x in row[1:]) + " |"
+            )
         print("| all, added up | " + " | ".join(f"{table[c].sum():.2f}" for c in table.columns[1:]) + " |")
         means = [np.mean(spent[name], axis=0) for name in STRATEGIES]
         print(f"| trials | {budget} | " + " | ".join(f"{mean[0]:.1f}" for mean in means) + " |")
