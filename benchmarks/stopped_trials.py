@@ -52,7 +52,9 @@ def replayed(
             seen = np.where(np.arange(len(steps)) < taken[:, None], own, np.nan)
             curves = np.concatenate([curves, seen])
             counts += taken.tolist()
-            told += [Told(p, 0.0, True, steps[n - 1] / total) for p, n in zip(cohort, taken, strict=True)]
+            told += [
+                Told(p, 0.0, True, float(steps[n - 1]) / total) for p, n in zip(cohort, taken, strict=True)
+            ]
     return np.arange(len(counts)), np.array(counts)
 
 
@@ -120,7 +122,7 @@ def main() -> None:
 
 def _share(values: np.ndarray, target: float, budget: int, generator: np.random.Generator) -> float:
     """The share of shuffles in which one of the first points reaches the target, all trained in full."""
-    hits = (values <= target).any(axis=1)
+    hits = np.any(values <= target, axis=1)
     return float(np.mean([hits[generator.permutation(len(hits))[:budget]].any() for _ in range(SHUFFLES)]))
 
 

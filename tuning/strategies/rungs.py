@@ -42,7 +42,9 @@ class Rungs:
           total: steps of a full training.
         """
         ends = [part * total * (1 + SLACK) for part in self.parts]
-        return max((number for number, end in enumerate(ends) if 0 < step <= end < step + period), default=None)
+        return max(
+            (number for number, end in enumerate(ends) if 0 < step <= end < step + period), default=None
+        )
 
     def sizes(self, trials: int) -> tuple[int, ...]:
         """Of so many trials, those that come to each rung and to the end, if one of every eta goes on, at least one.
