@@ -26,7 +26,7 @@ def read_studies(path: Path) -> Results:
         raise FileNotFoundError(
             f"{path}: no study here (no study.json); 'shortlist tune --study {path}' makes one"
         )
-    trials, evals, left_out, about = [], [], [], {}
+    trials, evals, left_out, about, warnings = [], [], [], {}, []
     precisions: dict[str, Path] = {}  # and a folder of each
     next_id = 0
     for folder in folders:
@@ -53,6 +53,8 @@ def read_studies(path: Path) -> Results:
             raise ValueError(
                 f"{folder}: some trials do not say their metric; delete their files, or restore them"
             )
+        if facts["trainings"]:
+            warnings.append(_stopped(spec, rows, facts["trainings"]))  # type: ignore[arg-type]
         rows = rows.with_columns(trial_id=pl.int_range(next_id, next_id + len(rows), dtype=pl.Int64))
         next_id += len(rows)
         for precision in rows["precision"].unique().sort():
@@ -75,6 +77,7 @@ def read_studies(path: Path) -> Results:
         source=str(path),
         kind="study",
         about={"studies": about, "data": data},
+        warnings=tuple(warnings),
     )
 
 
@@ -152,6 +155,7 @@ def _joined(earlier: dict[str, object], facts: dict[str, object]) -> dict[str, o
         "seconds": earlier["seconds"] + facts["seconds"],  # type: ignore[operator]
         "workloads": earlier["workloads"] | facts["workloads"],  # type: ignore[operator]
         "suggestion_cpu_seconds": earlier["suggestion_cpu_seconds"] + facts["suggestion_cpu_seconds"],  # type: ignore[operator]
+        "trainings": None,  # of records of a run, whose trials nobody compares
     }
 
 
@@ -181,7 +185,30 @@ def _about(folder: Path, spec: studies.StudySpec, rows: pl.DataFrame) -> dict[st
         ]
         if spec.points is None
         else [],
+        "trainings": _trainings(rows),
     }
+
+
+def _trainings(rows: pl.DataFrame) -> dict[str, float] | None:
+    """Workload -> full trainings' worth of steps that each repeat took on it; None where all made all."""
+    last = pl.col("global_step").list.last()
+    if not len(rows) or rows.filter(last < last.max().over("workload"), loop="population").is_empty():
+        return None
+    part = last / pl.col("steps")
+    each = rows.group_by("workload", maintain_order=True).agg(part.sum() / pl.col("repeat").n_unique())
+    return dict(each.iter_rows())
+
+
+def _stopped(spec: studies.StudySpec, rows: pl.DataFrame, trainings: dict[str, float]) -> str:
+    """What is to be known of a study whose trials were compared while they trained."""
+    worth = [f"{value:.2f}" for value in (min(trainings.values()), max(trainings.values()))]
+    stopped = rows.filter(status="stopped").height
+    each = "" if len(trainings) == 1 else " on each workload"
+    return (
+        f"{spec.name}: {stopped} of {len(rows)} trials were stopped by {spec.strategy.get('name', 'their strategy')}, "
+        f"so that all of them took {' to '.join(dict.fromkeys(worth))} full trainings' worth of steps{each}; what "
+        "stopped trials would have reached is unseen, and counts as missed"
+    )
 
 
 def _versions(folder: Path, text: str | None) -> dict[str, str]:

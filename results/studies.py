@@ -195,8 +195,8 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     minimize, validation_target, test_target, step_hint, max_runtime_seconds, steps, global_step (list),
     "<role>/<metric>" (lists over evaluations, null after divergence), submission_seconds (list), cohort_seconds, loop
     (one of `LOOPS`), precision and micro_batches (see `workloads.arithmetic`), seed, optimizer, data, device, versions
-    (JSON), command. Only the submission loop knows status_reason, submission_seconds and max_runtime_seconds; they are
-    null elsewhere.
+    (JSON), command. Only the submission loop knows submission_seconds and max_runtime_seconds, and only it and trials
+    that a strategy stopped have a status_reason; they are null elsewhere. Curves end where a trial did.
 
     Raises:
       ValueError: a file cannot be read, has changed since it was written, or belongs to something else; its name is

@@ -71,7 +71,12 @@ def tune(
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Points; default: all of a list, 5 of a sweep, else 20."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Points, or full trainings' worth of steps where a strategy stops trials; default: all of a list, 5 "
+            "of a sweep, 5 trainings, else 20.",
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -115,7 +120,8 @@ def tune(
         typer.Option(
             metavar="N",
             min=1,
-            help="At most so many trials in one cohort; default: what serves each workload best.",
+            help="At most so many trials in one cohort; default: what serves each workload best. Where a strategy "
+            "stops trials, those that begin together; default: 9 (eta squared) of successive-halving, else 8.",
         ),
     ] = None,
     width: Annotated[
@@ -318,8 +324,20 @@ def _print_trials(study: Path, trials, runs: Sequence[Run], json: bool) -> None:
     typer.echo(f"\nnext: shortlist report {shlex.quote(str(study))} --out {shlex.quote(f'{study}-report')}")
 
 
+def _trainings(trials) -> float | None:
+    """Full trainings' worth of steps that trials took; None where older ones do not say how long one is."""
+    import polars as pl
+
+    if "steps" not in trials.columns:
+        return None
+    return trials.select((pl.col("global_step").list.last() / pl.col("steps")).sum()).item()
+
+
 def best_points(trials) -> list[dict[str, object]]:
-    """Per workload: its best point, what it reached, and how many trials reached the target or diverged."""
+    """Per workload: its best point, what it reached, and how many trials reached the target, diverged or were stopped.
+
+    Of a stopped trial counts what it reached until then. `trainings` are full trainings' worth of steps.
+    """
     import polars as pl
 
     from results import best_value, reached
@@ -329,7 +347,7 @@ def best_points(trials) -> list[dict[str, object]]:
         metric, minimize = part["metric"][0], part["minimize"][0]
         target = part["validation_target"][0]
         best = part.with_columns(best=best_value(f"validation/{metric}", minimize))
-        ranked = best.filter(pl.col("status") == "done").sort(
+        ranked = best.filter(pl.col("status").is_in(["done", "stopped"])).sort(
             "best", descending=not minimize, nulls_last=True
         )
         rows.append(
@@ -340,6 +358,8 @@ def best_points(trials) -> list[dict[str, object]]:
                 "trials": len(part),
                 "reached": None if target is None else best.filter(reached("best", target, minimize)).height,
                 "diverged": part.filter(pl.col("status") == "diverged").height,
+                "stopped": part.filter(pl.col("status") == "stopped").height,
+                "trainings": _trainings(part),
                 "best": ranked["best"][0] if len(ranked) else None,
                 "best_point": ranked["point"][0] if len(ranked) else None,
                 "data": part["data"][0],

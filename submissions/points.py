@@ -81,11 +81,13 @@ class Told:
       point: as the strategy gave it.
       value: of the metric; None where training diverged. Anything that is not finite counts as None.
       minimize: whether smaller values are better.
+      part: of a full training that it took; less where it was stopped.
     """
 
     point: Point
     value: float | None
     minimize: bool
+    part: float = 1.0
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):

@@ -8,7 +8,8 @@ Status = Literal["done", "diverged", "timeout", "stopped", "crashed", "interrupt
 # done         made all its steps, or reached its targets
 # diverged     a loss, or a validation metric of the last evaluation, that is not finite: whatever else ended it
 # timeout      the runtime budget was used up, the target was not reached
-# stopped      the submission ended its training itself
+# stopped      the submission ended its training itself, or the strategy did, as others were better; what it had
+#              reached by then counts
 # crashed      an error was raised, or the process died
 # interrupted  cut off from outside; it can be resumed
 STATUSES: tuple[Status, ...] = get_args(Status)

@@ -200,7 +200,8 @@ def contender(studies: Studies, name: str) -> Contender:
     titles = [str(about["title"]) for about in studies.about.values()]
     title = str(studies.about[name]["title"])
     label = title if titles.count(title) == 1 else f"{title} ({name})"
-    return contender_of(label, studies.hits.filter(submission=name), studies.judged)
+    made = contender_of(label, studies.hits.filter(submission=name), studies.judged)
+    return dataclasses.replace(made, trials=made.trials + _spent(studies, name))
 
 
 def contender_of(label: str, rows: pl.DataFrame, judged: Sequence[str]) -> Contender:
@@ -217,6 +218,23 @@ def contender_of(label: str, rows: pl.DataFrame, judged: Sequence[str]) -> Conte
         label, found, best_metrics(rows), trials_in_words(rows),
         by_repeat=fractions_by_repeat(on_judged), best_by_repeat=metrics_by_repeat(rows),
     )  # fmt: skip
+
+
+def _spent(studies: Studies, name: str) -> str:
+    """What the trials of a study took where some were stopped, to stand behind their number; "" where none was."""
+    trainings = studies.about[name].get("trainings")
+    return f" in {trainings_in_words(trainings)}" if trainings else ""
+
+
+def trainings_in_words(trainings: Mapping[str, float]) -> str:
+    """Full trainings' worth of steps, by workload, such as `2.2 to 4.9 trainings`.
+
+    Example:
+      >>> trainings_in_words({"mnist": 2.16, "wmt": 2.33})
+      '2.2 to 2.3 trainings'
+    """
+    ends = dict.fromkeys(f"{value:.1f}" for value in (min(trainings.values()), max(trainings.values())))
+    return f"{' to '.join(ends)} trainings"
 
 
 def left_out_by_candidates(studies: Studies, candidates: Fractions, size: int, penalty: float) -> Contender:

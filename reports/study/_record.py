@@ -12,7 +12,7 @@ from reports import _tables as tables
 from reports._list_sections import left_out_table
 from reports._words import count
 from reports.page import Block, Code, Column, Note, Prose, Section, Table
-from reports.study._facts import Studies
+from reports.study._facts import Studies, trainings_in_words
 
 KINDS = ("real", "embedded", "synthetic")
 REPLACES = ", in place of "  # how a provenance sentence names the data set that it stands in for
@@ -154,6 +154,11 @@ def _studies_table(facts: Studies) -> Table:
         },
         schema_overrides={"seconds": pl.Float64},
     )
+    spent = [about.get("trainings") for about in facts.about.values()]
+    if any(spent):  # where a strategy stopped trials, their number says little
+        described = described.with_columns(
+            steps=pl.Series([trainings_in_words(one) if one else "all of every trial" for one in spent])
+        )
     status = tables.status_table(facts.results.trials)
     counts = [name for name in status.columns if name != "submission"]
     rest = [name for name in described.columns if name not in ("submission", "seconds")]

@@ -19,7 +19,7 @@ from reports.study._candidates import candidate_studies, one_search
 from reports.study._comparison import compare
 from reports.study._comparison_report import comparison_report, drawn_of
 from reports.study._draws import twin_of
-from reports.study._facts import StudyFacts, rank, study_facts
+from reports.study._facts import StudyFacts, rank, study_facts, trainings_in_words
 from reports.study._list_parts import list_parts, unlearnt_anew
 from reports.study._record import Settings, data_in_words, devices, record_section
 from reports.study._search import Budgets, Progress, search_section
@@ -238,7 +238,11 @@ def _headline(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
 
 def _trial_kinds(facts: StudyFacts) -> str:
     diverged = int((facts.results.trials["status"] == "diverged").sum())
-    return f"trials, {diverged:,} of which diverged" if diverged else "trials, none of which diverged"
+    said = f"trials, {diverged:,} of which diverged" if diverged else "trials, none of which diverged"
+    if not any(about.get("trainings") for about in facts.about.values()):
+        return said
+    stopped = int((facts.results.trials["status"] == "stopped").sum())
+    return f"{said}; {stopped:,} were stopped early"
 
 
 def _opening(facts: StudyFacts) -> Picture | None:
@@ -290,6 +294,7 @@ def _comparison(facts: StudyFacts) -> Section:
             _compared("leave_one_out" if facts.unseen else "step_fractions", table, columns, caption, facts)
         )
     blocks += [Note(text) for text in _disagreeing_targets(facts)]
+    blocks += [Note(text) for text in _by_steps(facts)]
     without = [w for w in facts.workloads if w not in facts.judged]
     if without:
         names = ", ".join(short_names(facts.workloads)[w] for w in without)
@@ -318,6 +323,18 @@ def _comparison(facts: StudyFacts) -> Section:
             )
         )
     return Section("Against the baselines" if facts.others else "What was reached", tuple(blocks))
+
+
+def _by_steps(facts: StudyFacts) -> list[str]:
+    """What to compare by where a study stopped trials."""
+    stopping = [about for about in facts.about.values() if about.get("trainings")]
+    if not stopping:
+        return []
+    each = "; ".join(f"{about['title']}: {trainings_in_words(about['trainings'])}" for about in stopping)
+    return [
+        f"Where trials were stopped early, compare by steps and not by trials. Full trainings' worth of steps, on each "
+        f"workload and in each repeat: {each}. A contender without such a number took one for every trial."
+    ]
 
 
 def _disagreeing_targets(facts: StudyFacts) -> list[str]:

@@ -186,5 +186,5 @@ def _on_best_values(facts: StudyFacts) -> str:
 
 def _stopped_early(facts: StudyFacts) -> int:
     last = facts.results.evals.group_by("trial_id").agg(last_step=pl.col("global_step").max())
-    ran = facts.results.trials.filter(status="done").join(last, on="trial_id")
+    ran = facts.results.trials.filter(pl.col("status").is_in(["done", "stopped"])).join(last, on="trial_id")
     return ran.filter(pl.col("last_step") < pl.col("last_step").max().over("workload")).height

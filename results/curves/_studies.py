@@ -107,7 +107,7 @@ def _unusable(rows: pl.DataFrame, asked: int) -> str | None:
     if asked and len(rows) < asked:
         return f"{asked - len(rows)} of {asked} trials are not run yet"
     if rows["global_step"].n_unique() > 1:
-        return "its trials were evaluated at different steps"
+        return "its trials were evaluated at different steps, or some were stopped early"
     if rows[f"validation/{METRIC}"].list.first().null_count() == len(rows):
         return "no trial has a finite loss at its first evaluation, so there is nothing to normalise by"
     return None

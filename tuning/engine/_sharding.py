@@ -30,7 +30,7 @@ def stepwise(
     """One of the programs of `tuning.engine._stepwise`, by name."""
     if len(jax.local_devices()) == 1:
         return function
-    axes = _axes(training, arguments[0])
+    axes = axes_of(training, arguments[0])
     state = State(*jax.tree.map(_spec, tuple(axes)))
     of_batch = _SAME if training.shared_batches else _TRIAL
     specs: dict[str, tuple[tuple[Any, ...], Any]] = {
@@ -53,7 +53,7 @@ def _inputs(training: Training) -> Inputs:
     return Inputs(weights, _TRIAL, _TRIAL, keys, _SAME, _SAME)  # type: ignore[arg-type]
 
 
-def _axes(training: Training, inputs: Inputs) -> State:
+def axes_of(training: Training, inputs: Inputs) -> State:
     """Where the axis of trials stands in their state. Nothing is computed."""
     found: list[State] = []
 

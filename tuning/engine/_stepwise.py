@@ -55,24 +55,37 @@ class Stepwise:
         first, last = 0 if training.evaluation.at_start else 1, training.total_steps // period
         state, rows = self.start(inputs), []
         restored = self._restored(state, rows)
-        if restored is not None:
-            state, done = restored
-        else:
-            done = 0
-            if first == 0:
-                state = self._evaluated(inputs, state, 0, rows)
-        sizes = self._sizes(period)
+        state, done = (self._at_start(inputs, state, rows), 0) if restored is None else restored
+        for after in self.onward(inputs, state, done, rows):
+            state = after
+        steps = np.arange(first, last + 1, dtype=np.int32) * period
+        nothing = np.full(len(inputs.horizon), np.nan, np.float32)
+        names = dict.fromkeys(itertools.chain.from_iterable(rows))
+        found = {name: np.stack([row.get(name, nothing) for row in rows], axis=1) for name in names}
+        return steps, found, np.asarray(state.diverged_step)
+
+    def onward(self, inputs: Inputs, state: State, done: int, rows: list[Any]) -> Iterator[State]:
+        """The state after each evaluation that is left; whoever asks for the next one has it used up.
+
+        Args:
+          inputs: of the trials.
+          state: after the evaluation of number `done`, and used up.
+          done: how many periods have been trained.
+          rows: what is found is added.
+        """
+        period, sizes = self.training.eval_period, self._sizes(self.training.eval_period)
+        last = self.training.total_steps // period
         chunks = self._feed.chunks(inputs, done * period, sizes * (last - done)) if done < last else iter(())
         for number in range(done + 1, last + 1):
             taken = (number - 1) * period
             for _ in sizes:
                 state, taken = self._take(inputs, state, taken, next(chunks))
             state = self._evaluated(inputs, state, number, rows)
-        steps = np.arange(first, last + 1, dtype=np.int32) * period
-        nothing = np.full(len(inputs.horizon), np.nan, np.float32)
-        names = dict.fromkeys(itertools.chain.from_iterable(rows))
-        found = {name: np.stack([row.get(name, nothing) for row in rows], axis=1) for name in names}
-        return steps, found, np.asarray(state.diverged_step)
+            yield state
+
+    def begun(self, inputs: Inputs, rows: list[Any]) -> State:
+        """Fresh trials, evaluated where that is asked for before the first step: `rows` then has what was found."""
+        return self._at_start(inputs, self.start(inputs), rows)
 
     def start(self, inputs: Inputs) -> State:
         """Freshly initialised trials."""
@@ -180,6 +193,9 @@ class Stepwise:
             return jax.lax.scan(step, state, (numbers, fed))[0]
 
         return self._compiled("unroll", unroll, inputs, state, jnp.int32(0), fed, donate=(1,))
+
+    def _at_start(self, inputs: Inputs, state: State, rows: list[Any]) -> State:
+        return self._evaluated(inputs, state, 0, rows) if self.training.evaluation.at_start else state
 
     def _evaluated(self, inputs: Inputs, state: State, number: int, rows: list[Any]) -> State:
         """Adds the row of an evaluation, lets the optimizer see it, and saves what is needed to go on from there."""

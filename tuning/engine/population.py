@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import numpy as np
 
 from submissions import Rule
 from tuning.engine import _evaluation, _memory, _programs, _spread
+from tuning.engine._competition import Competed, GoesOn, compete
 from tuning.engine._feeds import reads_on_host
 from tuning.engine._stepwise import Stepwise
 from tuning.engine._training import Evaluation, Training
@@ -35,7 +36,7 @@ from tuning.engine._trials import Inputs, Keys, keys_of_seeds
 from tuning.engine._whole import Whole
 from workloads import Workload, copies
 
-__all__ = ["Curves", "Evaluation", "Keys", "Population", "keys_of_seeds", "stack", "trial_seed"]
+__all__ = ["Competed", "Curves", "Evaluation", "Keys", "Population", "keys_of_seeds", "stack", "trial_seed"]
 
 WHOLE_SPLITS = Evaluation()
 
@@ -180,7 +181,58 @@ class Population:
           Curves on the host, as float32.
         """
         trials = len(keys.init)
-        horizons = np.broadcast_to(np.int32(self.total_steps if horizon is None else horizon), trials)
+        training, inputs = self._given(hyperparameters, keys, horizon, weights)
+        way = self._way(training)
+        spread = self._fitted_spread(way, inputs, trials)
+        parts = spread.parts(trials)
+
+        def run(numbered: tuple[int, np.ndarray]) -> Any:
+            number, rows = numbered
+            there = None if checkpoint is None else checkpoint / f"part_{number}_of_{len(parts)}"
+            return self._way(training, there).run(inputs(rows))
+
+        if checkpoint is None:
+            run = lambda numbered: way.run(inputs(numbered[1]))  # noqa: E731
+        with ThreadPoolExecutor(spread.side_by_side) as pool:
+            made = list(pool.map(run, enumerate(parts)))
+        return Curves(
+            global_step=made[0][0],
+            metrics=_joined([metrics for _, metrics, _ in made], [len(rows) for rows in parts], trials),
+            diverged_step=np.concatenate([diverged for *_, diverged in made])[:trials],
+        )
+
+    def compete(
+        self,
+        hyperparameters: Mapping[str, np.ndarray],
+        keys: Keys,
+        goes_on: GoesOn,
+        widths: Sequence[int],
+        *,
+        horizon: int | np.ndarray | None = None,
+        weights: Any = None,
+    ) -> Competed:
+        """Trains all trials together until their end, or until they are told to stop; see `tuning.engine._competition`.
+
+        Args:
+          hyperparameters, keys, horizon, weights: see `train`. Schedules end at the horizon, whoever gets there.
+          goes_on: (steps [evaluation], metrics [trial, evaluation], running [trial]) -> who goes on [trial]; asked
+            after every evaluation but the last.
+          widths: numbers of trials that the population is narrowed to as trials stop.
+        """
+        trials = len(keys.init)
+        training, inputs = self._given(hyperparameters, keys, horizon, weights)
+        way = Stepwise(training, self._compile)
+        return compete(way, inputs, self._fitted_spread(way, inputs, trials), trials, goes_on, widths)
+
+    def _given(
+        self,
+        hyperparameters: Mapping[str, np.ndarray],
+        keys: Keys,
+        horizon: int | np.ndarray | None,
+        weights: Any,
+    ) -> tuple[Training, Callable[[np.ndarray], Inputs]]:
+        """What is trained, and rows -> the arrays of these trials."""
+        horizons = np.broadcast_to(np.int32(self.total_steps if horizon is None else horizon), len(keys.init))
         weights = self.rule.weights if weights is None else weights
         training = self._training(horizons, weights)
         arrays = {name: np.asarray(values, np.float32) for name, values in hyperparameters.items()}
@@ -197,31 +249,22 @@ class Population:
                 data,
             )
 
+        return training, inputs
+
+    def _fitted_spread(
+        self, way: Whole | Stepwise, inputs: Callable[[np.ndarray], Inputs], trials: int
+    ) -> _spread.Spread:
+        """How so many trials are spread over programs that fit into memory."""
         spread = _spread.spread(self.workload.cost_class, self.width, self.side_by_side)
         if reads_on_host(self.workload):
             spread = dataclasses.replace(spread, side_by_side=1)
-        way = self._way(training)
         parts = spread.parts(trials)
         program = way.program(inputs(parts[0]))
         while len(parts[0]) > 1 and (fits := self._fitting(program, len(parts[0]), spread)) < len(parts[0]):
             spread = dataclasses.replace(spread, width=fits)
             parts = spread.parts(trials)
             program = way.program(inputs(parts[0]))
-
-        def run(numbered: tuple[int, np.ndarray]) -> Any:
-            number, rows = numbered
-            there = None if checkpoint is None else checkpoint / f"part_{number}_of_{len(parts)}"
-            return self._way(training, there).run(inputs(rows))
-
-        if checkpoint is None:
-            run = lambda numbered: way.run(inputs(numbered[1]))  # noqa: E731
-        with ThreadPoolExecutor(spread.side_by_side) as pool:
-            made = list(pool.map(run, enumerate(parts)))
-        return Curves(
-            global_step=made[0][0],
-            metrics=_joined([metrics for _, metrics, _ in made], [len(rows) for rows in parts], trials),
-            diverged_step=np.concatenate([diverged for *_, diverged in made])[:trials],
-        )
+        return spread
 
     def _training(self, horizons: np.ndarray, weights: Any) -> Training:
         static = None

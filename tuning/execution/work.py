@@ -9,12 +9,15 @@ import threading
 import time
 from pathlib import Path
 
+import polars as pl
+
 import submissions
 import workloads
 from results import studies
 from results.studies import StudySpec
+from tuning import strategies
 from tuning.engine.population import Evaluation, Population
-from tuning.execution._cohort import train_cohort
+from tuning.execution._cohort import compete_cohort, train_cohort
 from tuning.execution.jobs import Done, Job
 from workloads.arithmetic import Arithmetic, computed
 from workloads.own_files import OwnFile, is_file_form, parts
@@ -95,12 +98,21 @@ def train(
         )
     where = checkpoint if engine.call_by_call else None
     belongs = studies.belongs_to(spec, job.workload, job.cohort, job.source, _sha256(file))
-    content = studies.as_parquet(
-        train_cohort(spec, engine, optimizer, job.cohort, job.command, where), belongs
-    )
+    if (strategy := strategies.step_budget(spec.strategy)) is None:
+        rows = train_cohort(spec, engine, optimizer, job.cohort, job.command, where)
+    else:
+        earlier = _earlier(job) if strategy.stopping.looks_back else pl.DataFrame()
+        rows = compete_cohort(spec, engine, optimizer, job.cohort, job.command, strategy.stopping, earlier)
+    content = studies.as_parquet(rows, belongs)
     compilations, compile_seconds = kept.compilations()
     seconds = time.perf_counter() - began
     return content, Done(len(job.cohort.points), compilations, compile_seconds, seconds)
+
+
+def _earlier(job: Job) -> pl.DataFrame:
+    """The trials of the cohorts before a job's: these alone, so that training it again gives the same."""
+    trials = studies.read_trials(Path(job.study), job.workload)
+    return trials.filter(pl.col("cohort") < job.cohort.number) if len(trials) else trials
 
 
 def population(

@@ -11,6 +11,9 @@
 | `optuna-tpe` | of a tree of Parzen estimators, likewise | chosen |
 | `optuna-gp` | of another Gaussian process, likewise | chosen |
 | `smac` | of a random forest, likewise | chosen |
+| `successive-halving` | of a space; they train in cohorts that stop their losers | chosen |
+| `asha` | likewise, one cohort compared with those before it | chosen |
+| `median-stopping` | likewise, by the median of the others | chosen |
 | `list` | somebody's, in their order | chosen |
 
 A strategy is data. What it answers depends on its arguments and on what it was told, and on nothing else, so a study
@@ -20,6 +23,7 @@ nothing else knows its name. Nothing here needs JAX.
 
 from submissions.points import Point, Told
 from tuning.strategies._meter import metered
+from tuning.strategies._step_budget import StepBudget
 from tuning.strategies._strategy import Asked, Defaults, Option, Parallel, Row, Strategy
 from tuning.strategies._suggesting import Suggesting
 from tuning.strategies._table import (
@@ -31,6 +35,7 @@ from tuning.strategies._table import (
     options,
     planned,
     row,
+    step_budget,
     to_spec,
 )
 from tuning.strategies._warm_start import WarmStart
@@ -46,6 +51,7 @@ __all__ = [
     "Parallel",
     "Point",
     "Row",
+    "StepBudget",
     "Strategy",
     "Suggesting",
     "Told",
@@ -57,5 +63,6 @@ __all__ = [
     "options",
     "planned",
     "row",
+    "step_budget",
     "to_spec",
 ]

@@ -9,17 +9,21 @@ from typing import Any
 from submissions.points import Point
 from submissions.spaces import SearchSpace
 from tuning.strategies import (
+    asha,
     listed,
     lr_sweep,
     medapati_candidates,
+    median_stopping,
     optuna_gp,
     optuna_tpe,
     quasirandom,
     random_search,
     smac,
+    successive_halving,
     taskset_grid,
     vizier,
 )
+from tuning.strategies._step_budget import StepBudget
 from tuning.strategies._strategy import Asked, Option, Row, Strategy
 from tuning.strategies._warm_start import WarmStart
 from workloads.spelling import did_you_mean
@@ -34,6 +38,9 @@ STRATEGIES = {
     "optuna-tpe": optuna_tpe.ROW,
     "optuna-gp": optuna_gp.ROW,
     "smac": smac.ROW,
+    "successive-halving": successive_halving.ROW,
+    "asha": asha.ROW,
+    "median-stopping": median_stopping.ROW,
     "list": listed.ROW,
 }
 DEFAULT = "quasirandom"
@@ -156,6 +163,16 @@ def from_spec(spec: Mapping[str, Any]) -> Strategy:
         return make(**arguments)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def step_budget(spec: Mapping[str, Any]) -> StepBudget | None:
+    """The strategy of a specification if it is one that stops trials, else None."""
+    described = STRATEGIES.get(str(spec.get("name")))
+    if described is None or not issubclass(described.make, StepBudget):
+        return None
+    strategy = from_spec(spec)
+    assert isinstance(strategy, StepBudget)
+    return strategy
 
 
 def _read_points(data: Any) -> tuple[Point, ...]:

@@ -117,6 +117,13 @@ def _more(folder: Path, begun: StudySpec, asked: StudySpec) -> StudySpec:
                 "its strategy was told the medians of so many repeats, and would have asked for other points",
             )
         )
+    if (
+        asked.points is None
+        and (why := _fixed(asked))
+        and begun.strategy.get("budget") != asked.strategy["budget"]
+    ):
+        budgets = begun.strategy.get("budget"), asked.strategy["budget"]
+        raise ValueError(studies.refusal(folder, {"budget": budgets}, why))
     for workload in begun.workloads:
         data = [None if spec.data is None else spec.data.get(workload) for spec in (begun, asked)]
         if begun.data is not None and data[0] != data[1]:
@@ -160,8 +167,7 @@ def _check_prefix(folder: Path, begun: StudySpec, asked: StudySpec, workload: st
                 folder, {f"points of {workload}": (len(had), len(now))}, "a study grows and never shrinks"
             )
         )
-    name = begun.strategy.get("name")
-    why = strategies.row(name).fixed(strategies.from_spec(asked.strategy)) if _says_why(asked) else ""
+    why = _fixed(asked)
     if why and len(had) != len(now):
         raise ValueError(studies.refusal(folder, {"budget": (len(had), len(now))}, why))
     at = next((i for i, (a, b) in enumerate(zip(had, now, strict=False)) if a != b), len(now))
@@ -169,9 +175,12 @@ def _check_prefix(folder: Path, begun: StudySpec, asked: StudySpec, workload: st
     raise ValueError(studies.refusal(folder, {f"point {at} of {workload}": one}))
 
 
-def _says_why(asked: StudySpec) -> bool:
-    # The points of a list stand beside it.
-    return asked.strategy.get("name") in strategies.STRATEGIES and asked.strategy.get("name") != "list"
+def _fixed(asked: StudySpec) -> str:
+    """Why its strategy cannot be given a larger budget; "" where it can, or nobody knows."""
+    name = asked.strategy.get("name")
+    if name not in strategies.STRATEGIES or name == "list":  # the points of a list stand beside it
+        return ""
+    return strategies.row(name).fixed(strategies.from_spec(asked.strategy))
 
 
 def _joined(there: Any, asked: Any, fresh: list[str]) -> Any:

@@ -44,7 +44,8 @@ def plan(
       name: of the study.
       workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
       strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
-      budget: number of points; by default the strategy's own: all of a list, 5 of a sweep, 20 otherwise.
+      budget: number of points, or full trainings' worth of steps where a strategy stops trials; by default the
+        strategy's own: all of a list, 5 of a sweep or of trainings, 20 otherwise.
       optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
@@ -78,8 +79,10 @@ def plan(
     )
     given = {key: value for key, value in options.items() if value is not None}
     strategy = strategy or strategies.meant_by(given)
-    strategies.check_options(strategy, given)
     row = strategies.row(strategy)
+    if cohort_size is not None and issubclass(row.make, strategies.StepBudget):
+        given["cohort"], cohort_size = cohort_size, None  # it decides who competes with whom
+    strategies.check_options(strategy, given)
     defaults = row.make.defaults(given)
     optimizer = submissions.recorded_name(optimizer or defaults.optimizer)
     made = strategies.planned(
@@ -90,6 +93,11 @@ def plan(
         raise ValueError(
             f"seeding 'algoperf' numbers trials by their points, which strategy {strategy!r} does not know from the "
             "start; choose another strategy"
+        )
+    if row.asks == "sequential" and isinstance(made, strategies.StepBudget) and agreed.repeats > 1:
+        raise ValueError(
+            f"strategy {strategy!r} decides who stops as it goes, so its points have no {agreed.repeats} equal "
+            "repeats; make studies of other seeds instead"
         )
     points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(
@@ -104,6 +112,7 @@ def plan(
         seed=seed,
         seeding=seeding,
         cohort_size=cohort_size,
+        cohort_sizes=dict.fromkeys(names, made.cohort) if isinstance(made, strategies.StepBudget) else None,
         shared_batches=shared_batches,
         precision=precision,
         micro_batches=micro_batches,

@@ -94,11 +94,14 @@ def tune(
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
     spec = _decided(folder, asked, loaded, source, own)
+    stopping = strategies.step_budget(spec.strategy)
     for workload in loaded:
         name = workload.name
         engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
         for point in (spec.points or {}).get(workload.name, ()):
             optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
+        if stopping is not None:
+            stopping.check_training(name, engine.total_steps, engine.eval_period)
     if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
         raise KeyboardInterrupt
 
@@ -260,11 +263,13 @@ def _complete_all(
         futures = []
         for name in spec.workloads:
             strategy = strategies.from_spec(spec.strategy).of_workload(name)
-            count = _Count(progress, name, strategy.budget * spec.repeats)
+            open_ended = isinstance(strategy, strategies.StepBudget)
+            count = _Count(progress, name, strategy.budget * spec.repeats, open_ended=open_ended)
             do = functools.partial(
                 _in_turn, places, executor=executor, claims=claims, written=count.add, stop=stop
             )
-            futures.append(asking.submit(_ask_and_train, folder, spec, name, strategy, job, do, spent, stop))
+            ask = functools.partial(_ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop)
+            futures.append(asking.submit(ask))
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [one for future in failed or futures for one in future.result()]
@@ -297,6 +302,7 @@ def _ask_and_train(
     strategy: strategies.Strategy,
     job: Callable[..., Job],
     do: Complete,
+    count: _Count,
     spent: list[float],
     stop: Stop,
 ) -> list[Done]:
@@ -314,6 +320,7 @@ def _ask_and_train(
                 points = strategy.ask(told)
             spent += now
         if not points:
+            count.over()
             break
         cohorts = spec.cohorts(points, name, number)
         done += do([job(name, cohort) for cohort in cohorts])
@@ -334,29 +341,44 @@ def _points(folder: Path, workload: str) -> dict[str, Point]:
 class _Count:
     """Trials done of one workload, counted by several threads."""
 
-    def __init__(self, progress: Progress | None, what: str, total: int, done: int = 0) -> None:
+    def __init__(
+        self, progress: Progress | None, what: str, total: int, done: int = 0, *, open_ended: bool = False
+    ) -> None:
         self._progress, self._what, self._total, self._done = progress, what, total, done
+        self._open_ended = open_ended  # where trials stop, nobody knows how many there will be
         self._lock = threading.Lock()
         self._add(0)
 
     def add(self, job: Job) -> None:
         self._add(len(job.cohort.points))
 
+    def over(self) -> None:
+        """Says that no more will come than were counted."""
+        if self._open_ended:
+            self._open_ended, self._total = False, 0
+            self._add(0)
+
     def _add(self, trials: int) -> None:
         with self._lock:
             self._done += trials
+            self._total = max(self._total, self._done + self._open_ended)
             if self._progress:
                 self._progress(self._what, self._done, self._total)
 
 
 def _told(trials: pl.DataFrame, points: Sequence[Point]) -> list[strategies.Told]:
-    """What a strategy is told of its points: the median over repeats of each trial's best validation metric."""
+    """What a strategy is told of its points: the median over repeats of each trial's best validation metric, and what
+    part of a training they took."""
     told = []
     for point in points:
         rows = trials.filter(pl.col("point") == point.id)
         metric, minimize = rows["metric"][0], bool(rows["minimize"][0])
-        done = rows.filter(pl.col("status") == "done")
+        done = rows.filter(pl.col("status").is_in(["done", "stopped"]))
         best = done.select(best_value(f"validation/{metric}", minimize)).to_series().drop_nulls()
         complete = len(best) == len(rows)
-        told.append(strategies.Told(point, float(np.median(best.to_numpy())) if complete else None, minimize))
+        value = float(np.median(best.to_numpy())) if complete else None
+        part = 1.0
+        if "steps" in rows.columns:  # older studies stopped nobody
+            part = float(rows.select((pl.col("global_step").list.last() / pl.col("steps")).mean()).item())
+        told.append(strategies.Told(point, value, minimize, part))
     return told
