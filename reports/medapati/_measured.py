@@ -32,6 +32,7 @@ SEARCH, LEFT_OUT, LEFT_OUT_EXACT, VARIANTS = (
     "leave-one-out-exact",
     "final-list-variants",
 )
+PARTS = ("studies", "final")  # of a protocol's folder
 RANDOM, OF_SEARCH, OWN = "random-5", "leave-one-out-search", "medapati2025"
 
 
@@ -214,8 +215,9 @@ def _read(path: Path) -> Results:
 
     In the folder of a protocol those of the list that has seen all workloads stand apart.
     """
-    parts = [path / name for name in ("studies", "final")] if (path / "studies").is_dir() else [path]
-    begun = [part for part in parts if any((study / "trials").is_dir() for study in find_studies(part))]
+    packed = [part for name in PARTS if (part := path / f"{name}.parquet").is_file()]
+    parts = packed or ([path / name for name in PARTS] if (path / PARTS[0]).is_dir() else [path])
+    begun = packed or [p for p in parts if any((study / "trials").is_dir() for study in find_studies(p))]
     every = []
     for part in begun or parts[:1]:
         read = read_source(part)

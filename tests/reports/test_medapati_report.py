@@ -312,3 +312,11 @@ def test_the_folder_of_a_protocol_is_read_packed_or_not(tmp_path):
     packed = reports.medapati_report(tmp_path / "all.parquet")
     assert table(packed, "table_4").data.equals(table(report, "table_4").data)
     assert row(packed, "table_9_14", "the list of all eight", "ours")["criteo1tb"] is None
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for name in ("studies", "final"):
+        write_packed(read_source(tmp_path / name), parts / f"{name}.parquet")
+    of_parts = reports.medapati_report(parts)
+    for one, other in zip(of_parts.tables, report.tables, strict=True):
+        assert one.data.equals(other.data), one.name
+    assert row(of_parts, "table_9_14", "the list of all eight", "ours")["criteo1tb"] == 1.0
