@@ -1,0 +1,67 @@
+"""The stored reproduction of Medapati et al.: what the documents say of it is what its trials say."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lists
+import reports
+from results import read_packed
+from submissions.points import Point
+
+ROOT = Path(__file__).resolve().parents[2]
+STORED = ROOT / "docs/medapati2025-mini"
+PAGE = (ROOT / "docs/reproduce.md").read_text(encoding="utf-8")
+ROWS = {  # of the page's table -> the file and the study
+    "lists, the workload left out": ("studies", "leave-one-out"),
+    "first five of Metz et al.": ("studies", "metz2020-appendix_f"),
+    "learning-rate sweep, decay 1e-4": ("studies", "lr-sweep-wd-0.0001"),
+    "learning-rate sweep, decay .5": ("studies", "lr-sweep-wd-0.5"),
+    "the paper's own list": ("studies", "medapati2025"),
+    "Vizier, ten trials": ("studies", "vizier"),
+    "the list of all eight": ("final", "final-list"),
+}
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return {name: read_packed(STORED / f"{name}.parquet") for name in ("studies", "final")}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_table_of_the_page_is_what_the_trials_give(row, stored):
+    (line,) = re.findall(rf"^\| {re.escape(row)} \|(.*)\|$", PAGE, re.MULTILINE)
+    *cells, trained, cost = (cell.strip() for cell in line.split("|"))
+    file, study = ROWS[row]
+    reached = lists.held_out_fractions(stored[file].of_submissions([study]))
+    fractions = [reached[name] for name in sorted(reached)]  # the page's order
+    assert cells == [f"{x:.2f}".lstrip("0") if math.isfinite(x) else "–" for x in fractions]
+    assert int(trained) == sum(map(math.isfinite, fractions))
+    assert cost == f"{lists.cost(np.array([fractions]), 2.0):.2f}".lstrip("0")
+
+
+def test_the_published_list_is_the_one_that_these_trials_give_and_prove(stored):
+    searched, proof = (stored["studies"].of_submissions([n]) for n in ("quasirandom", "leave-one-out"))
+    again = lists.proven_list(searched, proof, name="mini/nadamw_optax")
+    kept = lists.published("mini/nadamw_optax")
+    assert [Point(p.id, p.hyperparameters) for p in kept.points] == list(again.points)
+    assert kept.costs == pytest.approx(again.costs, rel=1e-12)
+    for name in ("left_out", "trained", "left_out_cost", "repeats"):
+        assert kept.made_by[name] == pytest.approx(again.made_by[name], rel=1e-12)
+
+
+def test_the_report_counts_statements_as_the_page_does():
+    report = reports.medapati_report(STORED)
+    (table,) = (table for table in report.tables if table.name == "agreement")
+    verdicts = table.data["agrees"].to_list()
+    assert (verdicts.count("yes"), verdicts.count("in part"), verdicts.count("no"), verdicts.count(None)) == (
+        8, 5, 0, 1,
+    )  # fmt: skip
+    said = "Of fourteen statements that the paper's numbers make, thirteen can be compared: eight hold, five in part"
+    assert said in " ".join(PAGE.split())
+    assert sum(len(read_packed(path).trials) for path in STORED.glob("*.parquet")) == 3400
