@@ -8,8 +8,10 @@ import pytest
 
 import lists
 import results
+from reports.taskset import worth_of_lists
 
-SWEEP = Path(__file__).parents[2] / "docs/taskset_sweep/nadamw_62_tasks.parquet"
+SWEEPS = Path(__file__).parents[2] / "docs/taskset_sweep"
+SWEEP = SWEEPS / "nadamw_62_tasks.parquet"
 # Of docs/taskset.md: trials -> median of lists and of random search on the other half of the tasks.
 TOLD = {1: (0.358, 0.643), 2: (0.268, 0.492), 5: (0.196, 0.325), 10: (0.175, 0.252)}
 
@@ -35,3 +37,13 @@ def test_a_list_learnt_on_one_half_beats_random_search_on_the_other(costs):
         assert "better in 50 of 50 splits" in sentence
         low, _ = lists.bootstrap_interval(lists.saved_by_task(experiment, costs.judging, trials))
         assert low > 0
+
+
+def test_what_a_list_is_worth_on_104_tasks_is_what_the_page_says():
+    (costs,) = lists.task_costs(results.read_curves(SWEEPS / "nadamw_104_tasks.parquet"))
+    assert costs.costs.shape == (192, 104)
+    worth = worth_of_lists([costs], sizes=(1, 10)).select("trials", "equal", "low", "high").rows()
+    assert worth == [(1, 5, 4, 6), (10, 58, 43, 77)]
+    page = (SWEEPS.parent / "reproduce_metz2020.md").read_text(encoding="utf-8")
+    assert "| 104 tasks, 40 steps, `nadamw_grid` | 192 | 1 | 5 | 4 to 6 |" in page
+    assert "| | | 10 | 58 | 43 to 77 |" in page
