@@ -1,30 +1,25 @@
 """The file of a cohort: sealed when it is written, and checked against the study when it is read.
 
-A sealed file says in its metadata what it belongs to, and holds a SHA-256 of all of its bytes, with that of the sum
-itself taken as zeros. So no bit of it can change without being found, and no file of another study, workload or cohort
-be taken for it. Files from before there were seals are read without one.
+Its seal (`results._seal`) says what it belongs to. So no bit of it can change without being found, and no file of
+another study, workload or cohort be taken for it. Files from before there were seals are read without one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from results._seal import sealed, unsealed
 from results._specification import Cohort, StudySpec
 from submissions.statuses import STATUSES
 from workloads.data import reading
 
-_BELONGS, _SUM = "shortlist", "shortlist_sha256"  # names in the metadata
-_MARK = "shortlist seal"  # a second sign that there is a seal, so that no one flip makes a file look as if it had none
-_HEX = re.compile(rb"[0-9a-f]{64}")
 _ANEW = "delete it and run the study again to train this cohort anew"
 # Format 1 called a cohort a batch.
 COLUMNS_SINCE_1 = {"batch": "cohort", "batch_seconds": "cohort_seconds"}
@@ -76,14 +71,7 @@ def as_parquet(trials: pl.DataFrame, belongs: Mapping[str, Any] | None = None) -
       trials: a row each.
       belongs: see `belongs_to`; None where the rows say enough.
     """
-    buffer = io.BytesIO()
-    trials.write_parquet(
-        buffer, metadata={_BELONGS: json.dumps({_MARK: 1, **(belongs or {})}), _SUM: "0" * 64}
-    )
-    content = buffer.getvalue()
-    at = _place_of_sum(content)
-    assert at is not None
-    return content[:at] + _sum(content, at) + content[at + 64 :]
+    return sealed(trials, belongs or {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +99,7 @@ def read_cohort(path: Path, spec: StudySpec, cohort: Cohort | None) -> CohortFil
     """
     try:
         content = reading.read_bytes(path)
-        belongs = _unsealed(content)
+        belongs = unsealed(content)
         trials = pl.read_parquet(io.BytesIO(content)).rename(COLUMNS_SINCE_1, strict=False)
     except PermissionError:
         raise  # the file may be as good as ever
@@ -210,35 +198,6 @@ def _as_asked(files: Sequence[CohortFile], trials: pl.DataFrame, spec: StudySpec
         )
         and _wrong_curves(trials) is None
     )
-
-
-def _place_of_sum(content: bytes) -> int | None:
-    """Where the sum stands: behind the last of its names, and the length of what follows; None: there is none."""
-    name = content.rfind(_SUM.encode())
-    found = _HEX.search(content, name, name + len(_SUM) + 4 + 64) if name >= 0 else None
-    return found and found.start()
-
-
-def _sum(content: bytes, at: int) -> bytes:
-    """SHA-256 of a file, with the sum itself taken as zeros, as hexadecimal digits."""
-    made = hashlib.sha256(content[:at])
-    made.update(b"0" * 64)
-    made.update(content[at + 64 :])
-    return made.hexdigest().encode()
-
-
-def _unsealed(content: bytes) -> Mapping[str, Any] | None:
-    """What a file belongs to, by its seal; None where it has none, and had none as far as anything shows.
-
-    Raises:
-      ValueError: it has changed since it was sealed.
-    """
-    at, marked = _place_of_sum(content), f'"{_MARK}": 1'.encode() in content
-    if at is None and not marked:
-        return None
-    if at is None or not marked or content[at : at + 64] != _sum(content, at):
-        raise ValueError("its content has changed since it was written, by its checksum")
-    return json.loads(pl.read_parquet_metadata(io.BytesIO(content))[_BELONGS])
 
 
 def _wrong_columns(trials: pl.DataFrame) -> str | None:

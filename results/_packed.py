@@ -1,12 +1,11 @@
 """All trials of a source as one Parquet file, to keep or to hand on: whatever reads the source reads the file.
 
 A row is a trial: the columns of `Results.trials`, and its evaluations as lists. What else the source says (who was
-asked for what, what was left out) is JSON in the file's metadata.
+asked for what, what was left out) is in the file's seal, by which every later change of the file is found.
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ import polars as pl
 
 from results._parquet import checked, read_parquet
 from results._results import EVAL_COLUMNS, NULLABLE, TRIAL_COLUMNS, LeftOut, Results
+from results._seal import ACCOUNT, sealed, unsealed
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
-KEY = "shortlist.results"
+KEY = "results"  # in the account
 FORMAT = 1
 _CURVES = tuple(name for name in EVAL_COLUMNS if name != "trial_id")
 
@@ -51,17 +52,15 @@ def write_packed(results: Results, path: Path, overwrite: bool = False) -> None:
     curves = results.evals.group_by("trial_id", maintain_order=True).agg(*_CURVES)
     table = results.trials.join(curves, on="trial_id", how="left", maintain_order="left")
     said = _Said(FORMAT, results.kind, dict(results.about), list(results.left_out), list(results.warnings))
-    content = io.BytesIO()
     # The same bytes for the same results: sets have no order of their own.
-    encoded = msgspec.json.encode(msgspec.to_builtins(said, enc_hook=_plain, order="deterministic"))
-    table.write_parquet(content, compression="zstd", compression_level=19, metadata={KEY: encoded.decode()})
-    write_atomically(path, content.getvalue())
+    account = msgspec.to_builtins(said, enc_hook=_plain, order="deterministic")
+    write_atomically(path, sealed(table, {KEY: account}, compression="zstd", compression_level=19))
 
 
 def is_packed(path: Path) -> bool:
     """Whether a file is one of `write_packed`; False too for what is no Parquet at all."""
     try:
-        return path.suffix == ".parquet" and KEY in pl.read_parquet_metadata(path)
+        return path.suffix == ".parquet" and f'"{KEY}": ' in pl.read_parquet_metadata(path).get(ACCOUNT, "")
     except (pl.exceptions.PolarsError, OSError, ValueError):
         return False
 
@@ -71,26 +70,27 @@ def read_packed(path: Path) -> Results:
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: damaged, of another format, or no such file's kind; the message begins with the path.
+      ValueError: changed since it was written, of another format, or another kind of file; the message begins with the
+        path.
     """
-    columns = {**TRIAL_COLUMNS, **{name: pl.List(EVAL_COLUMNS[name]) for name in _CURVES}}
-    table = checked(read_parquet(path), columns, path, frozenset({*NULLABLE, *_CURVES}))
-    if not is_packed(path):
-        raise ValueError(f"{path}: not packed results; shortlist pack SOURCE --out {path} makes them")
+    reading.check_file(path, "no such file")
     try:
-        said = msgspec.json.decode(pl.read_parquet_metadata(path)[KEY], type=_Said)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: what the file says of itself is damaged: {error}") from None
+        account = unsealed(path.read_bytes())
+    except (ValueError, pl.exceptions.PolarsError) as error:
+        raise ValueError(f"{path}: {error}; pack its source again") from None
+    if account is None or KEY not in account:
+        raise ValueError(f"{path}: not packed results; shortlist pack SOURCE --out FILE makes them")
+    try:
+        said = msgspec.convert(account[KEY], _Said)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path}: what the file says of itself cannot be read: {error}") from None
     if said.format != FORMAT:
         raise ValueError(f"{path}: packed in format {said.format}; this version reads format {FORMAT}")
+    columns = {**TRIAL_COLUMNS, **{name: pl.List(EVAL_COLUMNS[name]) for name in _CURVES}}
+    table = checked(read_parquet(path), columns, path, frozenset({*NULLABLE, *_CURVES}))
     for one in said.about.get("studies", {}).values():
         if "workloads" in one:
             one["workloads"] = set(one["workloads"])
-    lengths = table.select(pl.col(*_CURVES).list.len())
-    if any((lengths[name] != lengths[_CURVES[0]]).any() for name in _CURVES[1:]):
-        raise ValueError(
-            f"{path}: a trial has more evaluations of one column than of another; the file is damaged"
-        )
     evals = table.filter(pl.col(_CURVES[0]).list.len() > 0).select("trial_id", *_CURVES).explode(*_CURVES)
     return Results(
         trials=table.drop(*_CURVES), evals=evals, left_out=tuple(said.left_out), source=str(path),
@@ -101,4 +101,5 @@ def read_packed(path: Path) -> Results:
 def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value)
+    # As msgspec asks of such a hook.
     raise NotImplementedError(f"{type(value).__name__} in what results say of themselves")

@@ -157,14 +157,14 @@ class Measured:
         return _under(contender_of(study, rows, self.studies.judged), self.names)
 
 
-def measured(source: Path | Results, numbers: PublishedNumbers, penalty: float) -> Measured:
+def measured(source: Path | str | Results, numbers: PublishedNumbers, penalty: float) -> Measured:
     """Reads a folder of studies as the paper's protocol.
 
     Raises:
       FileNotFoundError, ValueError: the folder cannot be read, holds no study of the protocol on a workload of the
         paper, or holds a workload at two scales.
     """
-    found = _of_protocol(source if isinstance(source, Results) else _read(source), numbers)
+    found = _of_protocol(source if isinstance(source, Results) else _read(Path(source)), numbers)
     studies = read_facts(found)
     base = {w.name: w.name for w in numbers.workloads}
     changed = {w.variant.name: w.name for w in numbers.workloads}

@@ -40,7 +40,7 @@ from results import Results
 
 
 def medapati_report(
-    studies: Path | Results,
+    studies: Path | str | Results,
     *,
     penalty: float = lists.PENALTY,
     seed: int = 0,
