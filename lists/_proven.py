@@ -33,7 +33,8 @@ def proven_list(
     Returns:
       The list. `made_by` has `left_out` (workloads left out, one at a time), `trained` (how many of them the list
       built on the others trains: the median over repeats of its best point reaches the target), `left_out_cost`
-      (C_tau of these lists on the workloads that they have not seen) and `repeats` (trainings of every point).
+      (C_tau of these lists on the workloads that they have not seen), `repeats` (trainings of every point), and for
+      every workload `data of NAME`, where its data came from.
 
     Raises:
       ValueError, FileNotFoundError: one of the studies cannot be read, or holds no trials with a target.
@@ -42,12 +43,14 @@ def proven_list(
     read, where = read_if_needed(proof, None, None, None)
     if not isinstance(read, Results) or not (reached := held_out_fractions(read)):
         raise ValueError(f"{where}: no finished trials on workloads with targets, so nothing proves a list")
-    proven = {
+    proven: dict[str, str | int | float | None] = {
         "left_out": len(reached),
         "trained": int(np.isfinite(list(reached.values())).sum()),
         "left_out_cost": cost(np.array([list(reached.values())]), penalty),
         "repeats": int(read.trials["repeat"].n_unique()),
     }
+    sources = read.trials.select("workload", "data").unique(maintain_order=True).sort("workload")
+    proven |= {f"data of {workload}": data for workload, data in sources.iter_rows() if workload in reached}
     return dataclasses.replace(
         built, name=built.name if name is None else name, made_by={**built.made_by, **proven}
     )

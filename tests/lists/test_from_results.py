@@ -127,6 +127,8 @@ def test_a_proven_list_says_what_leaving_one_out_came_to_as_the_report_does():
         math.exp(sum(math.log(min(fraction, 2.0)) for fraction in reached.values()) / 6)
     )
     assert proven.points == lists.build_list(searched, size=5).as_list().points
+    assert said["data of digits/conv"] == found.about["data"]["digits/conv"]
+    assert sum(key.startswith("data of ") for key in said) == 6
 
 
 def test_without_targets_nothing_proves_a_list():
