@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,22 +87,12 @@ def reproduce(
 
     A proven list for an optimizer of your own: shortlist reproduce medapati2025 --optimizer my.py:make --scale mini
     """
-    if protocol not in SCALES_OF:
-        hint = did_you_mean(protocol, SCALES_OF)
-        raise ValueError(f"unknown protocol {protocol!r}{hint} (there is: {', '.join(SCALES_OF)})")
-    if scale not in SCALES_OF[protocol]:
-        hint = did_you_mean(scale, SCALES_OF[protocol])
-        raise ValueError(
-            f"{protocol} has no scale {scale!r}{hint} (there is: {', '.join(SCALES_OF[protocol])})"
-        )
+    _check_names(protocol, scale)
     given = {
         "optimizer": optimizer, "space": space, "workload": workload, "candidates": candidates, "repeats": repeats,
         "size": size, "logs": logs, "seed": seed or None, "data_dir": data_dir,
     }  # fmt: skip
-    for name, value in given.items():
-        if value and name not in TAKES[protocol]:
-            taken = ", ".join(f"--{each.replace('_', '-')}" for each in TAKES[protocol])
-            raise ValueError(f"{protocol} does not take --{name.replace('_', '-')} (it takes {taken})")
+    _check_taken(protocol, given)
     folder = out or Path(f"{protocol}-{scale}")
     if protocol == DAHL:
         from shortlist.reproduce_dahl import reproduce_dahl
@@ -111,34 +102,47 @@ def reproduce(
         return
     use_compilation_cache()
     stop = Stop()
-    if protocol in TASK_PROTOCOLS:
-        from shortlist.reproduce_metz import reproduce_metz
-
-        of_tasks = _asked_of_tasks(
-            TASK_PROTOCOLS[protocol].scales[scale], workload, candidates, repeats, size
-        )
-        with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
-            page = reproduce_metz(
-                of_tasks, folder, seed=seed, data_dir=data_dir, progress=progress, stop=stop
-            )
-        typer.echo(f"report: {page}")
-        return
-    chosen = PROTOCOLS[protocol]
-    asked = _asked(chosen.scales[scale], workload, candidates, repeats, size)
-    own = None
-    if optimizer is not None or space is not None:
-        own = Own(optimizer or chosen.optimizer, space)
-    from tuning.protocols.run import run
-
-    # The paper's tables are of its workloads and of its own optimizer.
-    as_published = own is None and not workload and asked.whole
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
-        of_paper = reports_on_papers(progress)[protocol] if as_published else None
-        page = run(
-            chosen, asked, folder, rooms(progress, of_paper), own=own, seed=seed, data_dir=data_dir,
-            progress=progress, stop=stop,
-        )  # fmt: skip
+        how = {"seed": seed, "data_dir": data_dir, "progress": progress, "stop": stop}
+        if protocol in TASK_PROTOCOLS:
+            from shortlist.reproduce_metz import reproduce_metz
+
+            of_tasks = TASK_PROTOCOLS[protocol].scales[scale]
+            asked = _asked_of_tasks(of_tasks, workload, candidates, repeats, size)
+            page = reproduce_metz(asked, folder, **how)
+        else:
+            from tuning.protocols.run import run
+
+            chosen = PROTOCOLS[protocol]
+            asked = _asked(chosen.scales[scale], workload, candidates, repeats, size)
+            own = None
+            if optimizer is not None or space is not None:
+                own = Own(optimizer or chosen.optimizer, space)
+            # The paper's tables are of its workloads and of its own optimizer.
+            as_published = own is None and not workload and asked.whole
+            of_paper = reports_on_papers(progress)[protocol] if as_published else None
+            page = run(chosen, asked, folder, rooms(progress, of_paper), own=own, **how)
     typer.echo(f"report: {page}")
+
+
+def _check_names(protocol: str, scale: str) -> None:
+    """Raises ValueError for a protocol, or a scale of it, that there is not."""
+    if protocol not in SCALES_OF:
+        hint = did_you_mean(protocol, SCALES_OF)
+        raise ValueError(f"unknown protocol {protocol!r}{hint} (there is: {', '.join(SCALES_OF)})")
+    if scale not in SCALES_OF[protocol]:
+        hint = did_you_mean(scale, SCALES_OF[protocol])
+        raise ValueError(
+            f"{protocol} has no scale {scale!r}{hint} (there is: {', '.join(SCALES_OF[protocol])})"
+        )
+
+
+def _check_taken(protocol: str, given: Mapping[str, Any]) -> None:
+    """Raises ValueError for an option that is given and that the protocol does not take."""
+    for name, value in given.items():
+        if value and name not in TAKES[protocol]:
+            taken = ", ".join(f"--{each.replace('_', '-')}" for each in TAKES[protocol])
+            raise ValueError(f"{protocol} does not take --{name.replace('_', '-')} (it takes {taken})")
 
 
 def _asked(
