@@ -64,7 +64,7 @@ class StudySpec:
         "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
         batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
       cohort_size: at most so many trials form one cohort; None: as many as serve each workload best on the machine that
-        begins the study. Either way programs hold as many as serve best there, and as fit into memory.
+        begins the study. Either way programs hold what `tuning/engine/widths.json` says, as fits into memory.
       cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.
       programs: workload -> how its cohorts are spread over programs; `tune` fills it in, so that whoever goes on with
         the study, on whatever machine, sums in the same order.

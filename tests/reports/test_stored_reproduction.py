@@ -11,7 +11,7 @@ import pytest
 
 import lists
 import reports
-from results import read_packed
+from results import fractions, hits, read_packed
 from submissions.points import Point
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +39,10 @@ def test_the_table_of_the_page_is_what_the_trials_give(row, stored):
     *cells, trained, cost = (cell.strip() for cell in line.split("|"))
     file, study = ROWS[row]
     reached = lists.held_out_fractions(stored[file].of_submissions([study]))
-    fractions = [reached[name] for name in sorted(reached)]  # the page's order
-    assert cells == [f"{x:.2f}".lstrip("0") if math.isfinite(x) else "–" for x in fractions]
-    assert int(trained) == sum(map(math.isfinite, fractions))
-    assert cost == f"{lists.cost(np.array([fractions]), 2.0):.2f}".lstrip("0")
+    needed = [reached[name] for name in sorted(reached)]  # the page's order
+    assert cells == [f"{x:.2f}".lstrip("0") if math.isfinite(x) else "–" for x in needed]
+    assert int(trained) == sum(map(math.isfinite, needed))
+    assert cost == f"{lists.cost(np.array([needed]), 2.0):.2f}".lstrip("0")
 
 
 def test_the_list_of_all_trains_the_variants_at_the_cost_that_the_page_names(stored):
@@ -50,6 +50,14 @@ def test_the_list_of_all_trains_the_variants_at_the_cost_that_the_page_names(sto
     assert sum(map(math.isfinite, reached.values())) == len(reached) == 8
     assert f"{lists.cost(np.array([list(reached.values())]), 2.0):.2f}" == "0.45"
     assert "all eight variants, at a cost of .45" in " ".join(PAGE.split())
+
+
+def test_random_search_trains_as_many_as_the_page_says(stored):
+    drawn = fractions(hits(stored["studies"].of_submissions(["random"]))).values
+    at_most = lists.trained_by_random(drawn, 5).cumsum()
+    assert [int((at_most >= share).argmax()) for share in (0.5, 0.25, 0.75)] == [4, 1, 5]
+    said = "Five random points train four workloads in the median draw, one and five at the quartiles"
+    assert said in " ".join(PAGE.split())
 
 
 def test_the_published_list_is_the_one_that_these_trials_give_and_prove(stored):
