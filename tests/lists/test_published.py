@@ -24,7 +24,7 @@ def seeds_of(name):
 def test_every_published_list_opens_and_knows_its_name(name):
     published = lists.published(name)
     assert published.name == name
-    if name.startswith("mini/"):  # of ours, which nobody has printed: it brings its proof, and says of which data
+    if name.startswith("mini/"):  # ours, printed nowhere: it brings its proof, and says of which data
         assert published.made_by["trained"] == published.made_by["left_out"] == len(published.workloads)
         data = [published.made_by[f"data of {workload}"] for workload in published.workloads]
         assert all(str(said).startswith("embedded: ") for said in data)
