@@ -40,8 +40,8 @@ def rooms(progress: Progress | None, report: Report | None = None) -> Rooms:
         read = read_points(name)
         return Published(read.points, read.update_rule)
 
-    def choose(study: Path, size: int) -> dict[str, list[str]]:
-        proof = lists.leave_one_workload_out(study, size=size, progress=progress)
+    def choose(study: Path, size: int, construction: str) -> dict[str, list[str]]:
+        proof = lists.leave_one_workload_out(study, size=size, method=construction, progress=progress)
         return {
             workload: [proof.fractions.points[i] for i in one.points]
             for workload, one in zip(proof.fractions.workloads, proof.result.lists, strict=True)

@@ -334,7 +334,11 @@ def constructions(found: Measured, numbers: PublishedNumbers) -> tuple[dict[str,
         if (left := found.lists_of(method, size)) is not None
     }
     again = {"greedy": found.anew(LEFT_OUT, size), "exact": found.anew(LEFT_OUT_EXACT, size)}
-    anew = {method: row.trained(names) for method, row in again.items() if row is not None}
+    anew = {
+        method: row.trained(names)
+        for method, row in again.items()
+        if row is not None and set(names) <= set(row.fractions)
+    }
     return search, anew
 
 

@@ -90,6 +90,7 @@ class Measured:
       missing: a key of `METHODS`, or the search -> why it has no row of ours, in words.
       random: the study that random search is drawn from: of points of its own, else the candidates; None without both.
       searched: the search and its left-out lists, as reports on studies judge them; None without the search.
+      exact_points: workload -> the points of the exact list built without it; empty without the search.
       size, penalty: of lists.
     """
 
@@ -101,6 +102,7 @@ class Measured:
     missing: Mapping[str, str]
     random: str | None
     searched: StudyFacts | None
+    exact_points: Mapping[str, frozenset[str]]
     size: int
     penalty: float
 
@@ -143,18 +145,18 @@ class Measured:
 
     def lists_of(self, method: str, size: int) -> lists.LeaveOneOut | None:
         """Leave-one-out by the search's own trainings; None without a search on two workloads."""
-        found = self.candidates
-        if found is None or len(found.workloads) < 2:
-            return None
-        size = min(size, len(found.points))
-        return lists.leave_one_out(found.values, size, self.penalty, method, places=found.places)
+        return _lists_of(self.candidates, method, size, self.penalty)
 
     def anew(self, study: str, points: int) -> Contender | None:
         """The first so many points of left-out lists that were trained anew; None where there are none."""
-        if study not in self.studies.about:
+        rows = _first(self.hits_of(study), points)
+        if rows.is_empty():
             return None
-        rows = _first(self.studies.hits, study, points)
         return _under(contender_of(study, rows, self.studies.judged), self.names)
+
+    def hits_of(self, study: str) -> pl.DataFrame:
+        """A study's trials; of exact lists also those of the greedy lists' that an exact list is a part of."""
+        return _hits_of(self.studies, study, self.exact_points)
 
 
 def measured(source: Path | str | Results, numbers: PublishedNumbers, penalty: float) -> Measured:
@@ -183,12 +185,13 @@ def measured(source: Path | str | Results, numbers: PublishedNumbers, penalty: f
         missing[SEARCH] = untold if SEARCH in studies.about else _why(found, SEARCH)
     random = None
     as_theirs = functools.partial(_as_theirs, studies=studies, numbers=numbers)
+    exact_points = _exact_points(candidates, numbers.constructions.size, penalty)
     for name, method in METHODS.items():
         study = SEARCH if name == RANDOM and method.study not in studies.about else method.study
-        if study not in studies.about:
+        rows_of = _hits_of(studies, study, exact_points)
+        if rows_of.is_empty():
             missing[name] = _why(found, method.study)
             continue
-        rows_of = studies.hits.filter(submission=study)
         points = int(rows_of.group_by("workload").agg(pl.col("point").n_unique())["point"].max() or 0)  # type: ignore[arg-type]
         if name in (RANDOM, "vizier-5", "vizier-10") and points < method.budget:
             missing[name] = f"the study {study} has {points} points, fewer than {method.budget}"
@@ -196,7 +199,7 @@ def measured(source: Path | str | Results, numbers: PublishedNumbers, penalty: f
             random = study
             rows[name] = as_theirs(_random(studies, study, method.label, size), names)
         else:
-            kept = rows_of if method.first is None else _first(studies.hits, study, method.first)
+            kept = rows_of if method.first is None else _first(rows_of, method.first)
             row = contender_of(method.label, kept, studies.judged)
             rows[name] = as_theirs(row, variants if name == VARIANTS else names)
     facts = None
@@ -207,7 +210,45 @@ def measured(source: Path | str | Results, numbers: PublishedNumbers, penalty: f
         left = left_out_by_candidates(_searched(studies), candidates, size, penalty)
         label = f"{METHODS[LEFT_OUT].label} (search's trainings)"
         rows[OF_SEARCH] = as_theirs(dataclasses.replace(left, label=label), names)
-    return Measured(studies, names, variants, candidates, rows, missing, random, facts, size, penalty)
+    return Measured(
+        studies, names, variants, candidates, rows, missing, random, facts, exact_points, size, penalty
+    )
+
+
+def _lists_of(found: Fractions | None, method: str, size: int, penalty: float) -> lists.LeaveOneOut | None:
+    if found is None or len(found.workloads) < 2:
+        return None
+    return lists.leave_one_out(
+        found.values, min(size, len(found.points)), penalty, method, places=found.places
+    )
+
+
+def _exact_points(found: Fractions | None, size: int, penalty: float) -> dict[str, frozenset[str]]:
+    left = _lists_of(found, "exact", size, penalty)
+    if found is None or left is None:
+        return {}
+    ids = (frozenset(found.points[p] for p in one.points) for one in left.lists)
+    return dict(zip(found.workloads, ids, strict=True))
+
+
+def _hits_of(studies: Studies, study: str, exact_points: Mapping[str, frozenset[str]]) -> pl.DataFrame:
+    """The trials of a study.
+
+    Exact lists that hold nothing which the greedy ones do not are not trained a second time: their trials are those of
+    the greedy lists.
+    """
+    rows = studies.hits.filter(submission=study)
+    if study != LEFT_OUT_EXACT:
+        return rows
+    found = [rows]
+    for workload, points in exact_points.items():
+        if workload not in rows["workload"]:
+            greedy = studies.hits.filter(
+                pl.col("point").is_in(points), submission=LEFT_OUT, workload=workload
+            )
+            if set(greedy["point"]) == points:
+                found.append(greedy)
+    return pl.concat(found)
 
 
 def _read(path: Path) -> Results:
@@ -290,9 +331,8 @@ def _why(found: Results, study: str) -> str:
     return f"no trial of the study {study} is finished" if begun else f"no study {study}"
 
 
-def _first(hits: pl.DataFrame, study: str, points: int) -> pl.DataFrame:
-    """The trials of the first so many points on each workload, in the order in which the study names them."""
-    rows = hits.filter(submission=study)
+def _first(rows: pl.DataFrame, points: int) -> pl.DataFrame:
+    """Of one study the trials of the first so many points on each workload, in the order in which it names them."""
     order = rows.group_by("workload", "point").agg(pl.col("trial").min())
     first = order.filter(pl.col("trial").rank("ordinal").over("workload") <= points)
     return rows.join(first, on=["workload", "point"], how="semi", maintain_order="left")

@@ -151,6 +151,20 @@ def test_penalties_constructions_and_lengths_are_leave_one_out_anew(made, report
     )
 
 
+def test_exact_lists_that_are_parts_of_greedy_ones_are_judged_by_their_trainings():
+    alone = fake_reproduction(without=["leave-one-out-exact"], base=BASE[:3], candidates=5, repeats=1)
+    rows, of_search = hits(alone), fractions(hits(alone), submission="quasirandom", workloads=BASE[:3])
+    left = lists.leave_one_out(of_search.values, 4, method="exact", places=of_search.places)
+    expected = 0
+    for workload, chosen in zip(BASE[:3], left.lists, strict=True):
+        points = [of_search.points[p] for p in chosen.points]
+        again = rows.filter(pl.col("point").is_in(points), submission="leave-one-out", workload=workload)
+        assert len(again) == 4
+        expected += bool(np.isfinite(again["step_fraction"].to_numpy()).any())
+    shown = table(reports.medapati_report(alone), "table_13").data
+    assert shown.filter(construction="exact")["anew"].to_list() == [expected]
+
+
 def test_the_list_stands_beside_theirs(made, report):
     found = fractions(hits(made), submission="quasirandom", workloads=BASE)
     shown = table(report, "table_10").data

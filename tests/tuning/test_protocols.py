@@ -15,14 +15,28 @@ from submissions.points import Point
 from tests.tuning.toy import toy_workload
 from tuning import strategies
 from tuning.execution.stopping import Stop
-from tuning.protocols import PROTOCOLS, Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols import (
+    PROTOCOLS,
+    Choose,
+    Own,
+    Protocol,
+    Publish,
+    Report,
+    Rerun,
+    RerunExact,
+    Scale,
+    Tune,
+    Whole,
+)
 from tuning.protocols.run import Published, Rooms, run, stages_of, trials_of
 from tuning.strategies import vizier
 from workloads import _registry
 
 NAMES = ("toy/one", "toy/two")
 VARIANTS = ("toy/other",)
-SCALE = Scale(workloads=NAMES, candidates=3, repeats=2, size=2, variants=VARIANTS, draws=4, whole=True)
+SCALE = Scale(
+    workloads=NAMES, candidates=3, repeats=2, size=2, variants=VARIANTS, draws=4, whole=True, exact=2
+)
 POINTS = tuple(Point(name, {"learning_rate": 0.1}) for name in "abc")
 SMALL = Protocol(
     stages=(
@@ -32,6 +46,7 @@ SMALL = Protocol(
         Tune("more", "lr-sweep", optional=True),
         Choose("search"),
         Rerun("proof", "search"),
+        RerunExact("proof-exact", "search", beside="proof"),
         Whole("seen", "search"),
         Whole("unseen", "search", on="variants"),
         Tune("drawn", "random", points="draws"),
@@ -53,10 +68,11 @@ def registered():
         del _registry._REGISTERED[name]
 
 
-def choose(study, size):
-    """Other lists for other workloads."""
+def choose(study, size, construction):
+    """Other lists for other workloads; an exact one holds what the greedy one does not for the second alone."""
     ids = sorted(studies.read_trials(study)["point"].unique())
-    return {NAMES[0]: ids[:size], NAMES[1]: ids[-size:]}
+    chosen = {NAMES[0]: ids[:size], NAMES[1]: ids[-size:]}
+    return chosen | {NAMES[1]: ids[:size]} if construction == "exact" else chosen
 
 
 def whole(study, size):
@@ -94,7 +110,7 @@ def all_studies(page):
 
 
 def test_the_report_sees_every_study(ran):
-    assert ran.read_text() == "drawn more proof search sweep theirs seen unseen"
+    assert ran.read_text() == "drawn more proof proof-exact search sweep theirs seen unseen"
 
 
 def test_the_list_is_published_with_its_proof(ran):
@@ -111,11 +127,12 @@ def test_candidates_train_once_and_baselines_as_often_as_the_scale_says(specs):
         "more": ("baseline", 2, 2),
         "theirs": ("baseline", 2, 2),
         "proof": ("leave-one-out", 2, 2),
+        "proof-exact": ("baseline", 2, 2),
         "seen": ("baseline", 2, 2),
         "unseen": ("baseline", 2, 2),
         "drawn": ("candidates", 4, 1),
     }
-    assert specs.pop("unseen").workloads == VARIANTS
+    assert (specs.pop("unseen").workloads, specs.pop("proof-exact").workloads) == (VARIANTS, NAMES[1:])
     assert {(spec.workloads, spec.cohort_size) for spec in specs.values()} == {(NAMES, SCALE.size)}
 
 
@@ -143,8 +160,9 @@ def test_progress_is_one_line_of_all_trials(ran):
     told = []
     run(SMALL, SCALE, ran.parents[1], ROOMS, seed=5, also=["more"], progress=lambda *at: told.append(at))
     trials = sum(len(studies.read_trials(path)) for path in all_studies(ran))
-    assert {(what, total) for what, _, total in told} == {("trials", trials)}
-    assert told[-1][1] == trials == trials_of(stages_of(SMALL, SCALE, also=["more"]), SCALE)
+    known = trials_of(stages_of(SMALL, SCALE, also=["more"]), SCALE)
+    assert {(what, total) for what, _, total in told} == {("trials", known), ("trials", trials)}
+    assert told[-1][1] == trials == known + 2 * SCALE.repeats  # of an exact list that is another
 
 
 def test_another_optimizer_leaves_out_what_is_made_for_the_protocols_own(tmp_path):
@@ -176,6 +194,20 @@ def test_a_small_scale_has_neither_a_whole_list_nor_random_search():
     assert left == {"search", "sweep", "theirs"}
 
 
+def test_an_exact_list_is_trained_anew_only_where_the_greedy_one_is_another(ran, specs):
+    greedy, other = specs["proof"], specs["proof-exact"]
+    assert other.workloads == NAMES[1:]
+    assert (other.seed, other.repeats, other.role) == (greedy.seed, greedy.repeats, "baseline")
+    one, again = (
+        studies.read_trials(ran.parents[1] / "studies" / name, NAMES[1]) for name in ("proof", "proof-exact")
+    )
+    shared = again.join(one, on=["point", "repeat"])
+    assert len(shared) == SCALE.repeats  # of one point of the two, and the very same trainings
+    (curve,) = (name for name in one.columns if name.startswith("validation/"))
+    assert shared[curve].to_list() == shared[f"{curve}_right"].to_list()
+    assert SMALL.stages[6] not in stages_of(SMALL, dataclasses.replace(SCALE, exact=0))
+
+
 def test_running_it_again_trains_nothing_and_renews_the_report(ran):
     out = ran.parents[1]
     trained = lambda: {  # noqa: E731
@@ -187,7 +219,7 @@ def test_running_it_again_trains_nothing_and_renews_the_report(ran):
     files = trained()
     ran.write_text("old")
     assert run(SMALL, SCALE, out, ROOMS, seed=5, also=["more"]) == ran
-    assert ran.read_text() == "drawn more proof search sweep theirs seen unseen"
+    assert ran.read_text() == "drawn more proof proof-exact search sweep theirs seen unseen"
     assert trained() == files
 
 
@@ -258,6 +290,8 @@ def test_stages_name_what_exists(name):
                 trained.append(stage.study)
             case Choose(candidates) | Rerun(candidates=candidates) | Whole(candidates=candidates):
                 assert candidates in trained
+            case RerunExact():
+                assert stage.candidates in trained
     for scale in PROTOCOLS[name].scales.values():
         names = [*scale.workloads, *scale.variants]
         assert [workloads.entry(workload).name for workload in names] == names

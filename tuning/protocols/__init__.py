@@ -8,7 +8,18 @@ Another thing is a training protocol, such as TaskSet's: how long one trial trai
 
 from tuning.protocols._medapati import MEDAPATI
 from tuning.protocols._metz import METZ, TaskProtocol, TaskScale
-from tuning.protocols._protocol import Choose, Own, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols._protocol import (
+    Choose,
+    Own,
+    Protocol,
+    Publish,
+    Report,
+    Rerun,
+    RerunExact,
+    Scale,
+    Tune,
+    Whole,
+)
 
 PROTOCOLS = {
     "medapati2025": MEDAPATI,
@@ -29,6 +40,7 @@ __all__ = [
     "Publish",
     "Report",
     "Rerun",
+    "RerunExact",
     "Scale",
     "TaskProtocol",
     "TaskScale",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tuning.protocols._protocol import Choose, Protocol, Publish, Report, Rerun, Scale, Tune, Whole
+from tuning.protocols._protocol import (
+    Choose,
+    Protocol,
+    Publish,
+    Report,
+    Rerun,
+    RerunExact,
+    Scale,
+    Tune,
+    Whole,
+)
 
 BASE = (
     "criteo1tb",
@@ -28,12 +38,12 @@ VARIANTS = (
 
 
 def _algoperf(scale: str) -> Scale:
-    """All of the paper: 200 candidates, five points in a list, five repeats."""
+    """All of the paper: 200 candidates, five points in a list, four in an exact one, five repeats."""
     at = "" if scale == "full" else f"@{scale}"
     return Scale(
         workloads=tuple(f"algoperf/{name}{at}" for name in BASE),
         variants=tuple(f"algoperf/{name}{at}" for name in VARIANTS),
-        candidates=200, repeats=5, size=5, draws=40, whole=True, also=("vizier",),
+        candidates=200, repeats=5, size=5, draws=40, whole=True, also=("vizier",), exact=4,
     )  # fmt: skip
 
 
@@ -43,6 +53,7 @@ MEDAPATI = Protocol(
         Tune("quasirandom", "medapati-candidates", points="candidates", elsewhere="quasirandom"),
         Choose("quasirandom"),
         Rerun("leave-one-out", "quasirandom"),
+        RerunExact("leave-one-out-exact", "quasirandom", beside="leave-one-out"),
         Tune("lr-sweep-wd-0.5", "lr-sweep", {"weight_decay": 0.5}),
         Tune("lr-sweep-wd-0.0001", "lr-sweep", {"weight_decay": 1e-4}),
         Tune("medapati2025", "list", published="medapati2025"),

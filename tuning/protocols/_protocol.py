@@ -21,6 +21,7 @@ class Scale:
       draws: points of random search, whose subsets say how far luck goes; 0: no random search.
       whole: also choose a list from all workloads, and train it anew on them and on the variants.
       also: optional studies that are part of this scale.
+      exact: points in exact lists, which are built and tried beside the greedy ones; 0: there are none.
     """
 
     workloads: tuple[str, ...]
@@ -31,6 +32,7 @@ class Scale:
     draws: int = 0
     whole: bool = False
     also: tuple[str, ...] = ()
+    exact: int = 0
 
     def __post_init__(self) -> None:
         if len(self.workloads) < 2:
@@ -106,6 +108,26 @@ class Rerun:
 
 
 @dataclasses.dataclass(frozen=True)
+class RerunExact:
+    """Trains exact lists of the scale's `exact` points anew, each on the workload that it has not seen.
+
+    Where all its points are in the greedy list, which was trained on that workload, nothing is trained again: with the
+    same seed it would be the same trainings.
+
+    Attributes:
+      study: its name; there is none where nothing need be trained.
+      candidates: the study that the lists are chosen from.
+      beside: the study of the greedy lists, of an earlier stage.
+      fresh: that stage's.
+    """
+
+    study: str
+    candidates: str
+    beside: str
+    fresh: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
 class Whole:
     """Chooses a list from what the candidates did on all workloads, and trains it anew, where the scale says so.
 
@@ -140,7 +162,7 @@ class Report:
     """Writes the report on all studies."""
 
 
-Stage = Tune | Choose | Rerun | Whole | Publish | Report
+Stage = Tune | Choose | Rerun | RerunExact | Whole | Publish | Report
 
 
 @dataclasses.dataclass(frozen=True)

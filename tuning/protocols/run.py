@@ -19,6 +19,7 @@ from tuning.protocols._protocol import (
     Publish,
     Report,
     Rerun,
+    RerunExact,
     Scale,
     Stage,
     Tune,
@@ -43,8 +44,8 @@ class Rooms(NamedTuple):
 
     Attributes:
       published: the list of a name.
-      choose: (folder of the candidates' study, points in a list) -> for every workload the ids of the points of the
-        list that was chosen without it.
+      choose: (folder of the candidates' study, points in a list, construction) -> for every workload the ids of the
+        points of the list that was chosen without it.
       whole: (folder of the candidates' study, points in a list) -> ids of the list that was chosen on all workloads.
       publish: (folder of the candidates' study, folder of the lists' that were trained anew, points in a list, file)
         writes the list of all workloads.
@@ -52,7 +53,7 @@ class Rooms(NamedTuple):
     """
 
     published: Callable[[str], Published]
-    choose: Callable[[Path, int], Mapping[str, Sequence[str]]]
+    choose: Callable[[Path, int, str], Mapping[str, Sequence[str]]]
     whole: Callable[[Path, int], Sequence[str]]
     publish: Callable[[Path, Path, int, Path], None]
     report: Callable[[Path, Path], Path]
@@ -81,13 +82,15 @@ def stages_of(
                 return asked and drawn and (own is None or stage.elsewhere is not None)
             case Whole():
                 return scale.whole and (stage.on != "variants" or bool(scale.variants))
+            case RerunExact():
+                return scale.exact > 0 and own is None
         return True
 
     return tuple(stage for stage in protocol.stages if wanted(stage))
 
 
 def trials_of(stages: Sequence[Stage], scale: Scale) -> int:
-    """How many trials the stages train."""
+    """How many trials the stages train; without those of exact lists, which depend on what comes before."""
     return sum(
         points * repeats * len(workloads) for points, repeats, workloads in (_size(s, scale) for s in stages)
     )
@@ -156,7 +159,7 @@ def run(
             case Tune():
                 train(planned[stage.study])
             case Choose(candidates):
-                ids = rooms.choose(out / "studies" / candidates, scale.size)
+                ids = rooms.choose(out / "studies" / candidates, scale.size, "greedy")
                 chosen[candidates] = {
                     workload: _points(specs[candidates], workload, ids[workload]) for workload in ids
                 }
@@ -167,6 +170,22 @@ def run(
                     optimizer=search.optimizer, repeats=scale.repeats, seed=seed + stage.fresh, cohort_size=scale.size,
                 )  # fmt: skip
                 train(lists)
+            case RerunExact():
+                search, trained = specs[stage.candidates], specs[stage.beside].points or {}
+                ids = rooms.choose(out / "studies" / search.name, min(scale.exact, scale.size), "exact")
+                others = {
+                    workload: _points(search, workload, of_workload)
+                    for workload, of_workload in ids.items()
+                    if not set(of_workload) <= {point.id for point in trained[workload]}
+                }
+                if others:
+                    count.more(scale.repeats * sum(map(len, others.values())))
+                    lists = plan_leave_one_out(
+                        name=stage.study, points=others, candidates=search.name, optimizer=search.optimizer,
+                        repeats=scale.repeats, seed=seed + stage.fresh, cohort_size=scale.size,
+                        title="exact leave-one-out list", role="baseline",
+                    )  # fmt: skip
+                    train(lists)
             case Whole():
                 search = specs[stage.candidates]
                 ids = rooms.whole(out / "studies" / stage.candidates, scale.size)
@@ -202,6 +221,9 @@ class _Count:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total = progress, total
         self._done: dict[tuple[str, str], int] = {}
+
+    def more(self, trials: int) -> None:
+        self._total += trials
 
     def __call__(self, study: str, workload: str, done: int, total: int) -> None:
         self._done[study, workload] = done

@@ -131,6 +131,7 @@ def plan_leave_one_out(
     cohort_size: int | None = None,
     steps: int | None = None,
     title: str = "leave-one-out list",
+    role: str = "leave-one-out",
 ) -> StudySpec:
     """The specification of a study that reruns, on each workload, the list built without that workload.
 
@@ -142,13 +143,14 @@ def plan_leave_one_out(
       repeats: trainings of every point, for medians.
       seed: must differ from that study's, so that nothing that chose a list also judges it.
       cohort_size, steps: that study's.
+      role: "baseline" for lists that are held against those which a report is on.
     """
     called = f"built from {candidates} without the workload it is tried on"
     of_one = strategies.Listed(tuple(next(iter(points.values()))), called)
     return StudySpec(
         name=name,
         title=title,
-        role="leave-one-out",
+        role=role,
         optimizer=optimizer,
         strategy=_record(of_one),
         draws=of_one.draws,
