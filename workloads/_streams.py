@@ -15,8 +15,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from workloads import copies
 
-CHUNK = 64  # batches that are made at a time,
-CHUNK_BYTES = 2**24  # unless they are larger than this
+CHUNK = 64  # batches that are made at a time
+CHUNK_BYTES = 2**24  # that a chunk of made batches takes at most; larger ones are made when their turn comes
 
 
 class Stream(Protocol):
@@ -57,9 +57,9 @@ class ChunkedStream:
     """Batches of a source that draws inside programs.
 
     Step n is a function of the key and n alone: rows are those of `Source.order`, and what is random in a batch has
-    fold_in(key, n). One compiled program makes a chunk of many batches or, of large ones, finds the rows and the keys of
-    as many. They stay on the device, from where another program takes each when its turn comes: a step costs one short
-    dispatch and no copy to or from the host.
+    fold_in(key, n). One compiled program makes a chunk of many batches or, of large ones, finds the rows and the keys
+    of as many. They stay on the device, from where another program takes each when its turn comes: a step costs one
+    short dispatch and no copy to or from the host.
 
     Attributes:
       chunk: batches in one.
