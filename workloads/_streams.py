@@ -15,8 +15,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from workloads import copies
 
-CHUNK_BATCHES = 64  # made at a time, unless they are large
-CHUNK_BYTES = 2**24
+CHUNK = 64  # batches that are made at a time
+CHUNK_BYTES = 2**24  # that a chunk of made batches takes at most; larger ones are made when their turn comes
 
 
 class Stream(Protocol):
@@ -57,9 +57,15 @@ class ChunkedStream:
     """Batches of a source that draws inside programs.
 
     Step n is a function of the key and n alone: rows are those of `Source.order`, and what is random in a batch has
-    fold_in(key, n). Many batches are made at a time by one compiled program. They stay on the device, from where each
-    is cut out when its turn comes: a step costs one short dispatch and no copy to or from the host.
+    fold_in(key, n). One compiled program makes a chunk of many batches or, of large ones, finds the rows and the keys
+    of as many. They stay on the device, from where another program takes each when its turn comes: a step costs one
+    short dispatch and no copy to or from the host.
+
+    Attributes:
+      chunk: batches in one.
     """
+
+    chunk = CHUNK
 
     def __init__(
         self,
@@ -77,27 +83,29 @@ class ChunkedStream:
         self._arrays = {field: copy.device for field, copy in self._copies.items()}
         self._examples = source.size(split)
         self._programs = _programs(source, split, batch_size, finish, sharding)
-        self.chunk = self._programs.chunk
         self._orders: dict[int, jax.Array] = {}
         self._next = self._first = first_step  # number of the batch that is handed out next
-        self._batches = self._chunk_from(first_step)
-        self._programs.cut(self._batches, self._programs.numbers[0])  # compiled now, not in the first step
+        self._chunk = self._chunk_from(first_step)
+        self._take(0)  # compiled now, not in the first step
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
         place = self._next - self._first
-        if place == self.chunk:
-            self._first, self._batches, place = self._next, self._chunk_from(self._next), 0
+        if place == CHUNK:
+            self._first, self._chunk, place = self._next, self._chunk_from(self._next), 0
         self._next += 1
-        return self._programs.cut(self._batches, self._programs.numbers[place])
+        return self._take(place)
 
     def seek(self, number: int) -> None:
         """See `Stream`."""
         if number != self._next:
             self._next = self._first = number
-            self._batches = self._chunk_from(number)
+            self._chunk = self._chunk_from(number)
+
+    def _take(self, place: int) -> Any:
+        return self._programs.take(self._chunk, self._programs.places[place])
 
     def _chunk_from(self, number: int) -> Any:
         orders, start = self._epochs(number)
@@ -109,7 +117,7 @@ class ChunkedStream:
         if self._examples is None:
             return (), 0
         epoch, start = divmod(number * self._batch_size, self._examples)
-        touched = range(epoch, epoch + (self.chunk * self._batch_size - 1) // self._examples + 2)
+        touched = range(epoch, epoch + (CHUNK * self._batch_size - 1) // self._examples + 2)
         self._orders = {
             e: self._orders[e] if e in self._orders else _order(self._key, e, self._examples) for e in touched
         }
@@ -132,29 +140,30 @@ class _Programs:
         def make(arrays, rows, key):
             return finish(source.batch(arrays, rows, key, split, batch_size))
 
-        arrays = {
-            field: jax.ShapeDtypeStruct(values.shape, jax.dtypes.canonicalize_dtype(values.dtype))
-            for field, values in source.arrays(split).items()
-        }
-        no_rows = jax.ShapeDtypeStruct((0 if examples is None else batch_size,), "int32")
-        shapes = jax.eval_shape(make, arrays, no_rows, jax.random.key(0))
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
-        self.chunk = chunk = max(1, min(CHUNK_BATCHES, CHUNK_BYTES // max(size, 1)))
-
-        def program(arrays, key, first, orders, start):
-            numbers = first + jnp.arange(chunk)
+        def plan(key, first, orders, start):
+            keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(first + jnp.arange(CHUNK))
             if examples is None:
-                rows = jnp.zeros((chunk, 0), jnp.int32)
-            else:
-                places = start + jnp.arange(chunk * batch_size).reshape(chunk, batch_size)
-                rows = jnp.stack(orders)[places // examples, places % examples]
-            keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
-            return jax.vmap(make, in_axes=(None, 0, 0))(arrays, rows, keys)
+                return jnp.zeros((CHUNK, 0), jnp.int32), keys
+            places = start + jnp.arange(CHUNK * batch_size).reshape(CHUNK, batch_size)
+            return jnp.stack(orders)[places // examples, places % examples], keys
 
-        # Taking a chunk apart within the program would spare the dispatch, but takes seconds to compile.
-        self.chunk_from = jax.jit(program, out_shardings=_later(sharding))
-        self.cut = _cut(sharding)
-        self.numbers = [jnp.int32(i) for i in range(chunk)]
+        def chunk(arrays, *how):
+            return jax.vmap(make, in_axes=(None, 0, 0))(arrays, *plan(*how))
+
+        def planned(chunk, i):
+            arrays, (rows, keys) = chunk
+            return make(arrays, rows[i], keys[i])
+
+        self.places = [jnp.int32(i) for i in range(CHUNK)]
+        if CHUNK * _bytes(make, source, split, batch_size) <= CHUNK_BYTES:
+            # Taking a chunk apart within the program would spare the dispatch, but takes seconds to compile.
+            self.chunk_from = jax.jit(chunk, out_shardings=_later(sharding))
+            self.take = _cut(sharding)
+        else:
+            # A chunk would be memory that no cache holds and that the system clears anew for each, only to be copied.
+            plans = jax.jit(plan)
+            self.chunk_from = lambda arrays, *how: (arrays, plans(*how))
+            self.take = jax.jit(planned, out_shardings=sharding)
 
 
 def _programs(source: Drawn, *alike: Any) -> _Programs:
@@ -173,6 +182,17 @@ def _cut(sharding: NamedSharding | None) -> Callable[[Any, jax.Array], Any]:
         return jax.tree.map(lambda values: jax.lax.dynamic_index_in_dim(values, i, keepdims=False), batches)
 
     return jax.jit(cut, out_shardings=sharding)
+
+
+def _bytes(make: Callable[..., Any], source: Drawn, split: str, batch_size: int) -> int:
+    """Size of a batch."""
+    arrays = {
+        field: jax.ShapeDtypeStruct(values.shape, jax.dtypes.canonicalize_dtype(values.dtype))
+        for field, values in source.arrays(split).items()
+    }
+    rows = jax.ShapeDtypeStruct((0 if source.size(split) is None else batch_size,), "int32")
+    shapes = jax.eval_shape(make, arrays, rows, jax.random.key(0))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
 
 
 @functools.partial(jax.jit, static_argnames="examples")

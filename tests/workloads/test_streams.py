@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import weakref
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from workloads import GeneratedData, Provenance, ResidentData
+from workloads import GeneratedData, Provenance, ResidentData, _streams
 
 KEYS = jax.random.key(1), jax.random.key(2)
 
@@ -23,6 +24,22 @@ def generated():
     return GeneratedData(
         lambda key, n: {"x": jax.random.normal(key, (n,))}, Provenance("synthetic", "drawn"), ("train",)
     )
+
+
+def augmented():
+    noisy = lambda key, batch, split: {"x": batch["x"] + jax.random.normal(key, batch["x"].shape)}  # noqa: E731
+    return dataclasses.replace(resident(), transform=noisy)
+
+
+@pytest.mark.parametrize("make", [resident, augmented, generated])
+def test_large_batches_are_made_alone_and_are_the_same(make, monkeypatch):
+    many = make().stream("train", KEYS[0], 4)
+    batches = [next(many)["x"] for _ in range(many.chunk + 3)]
+    monkeypatch.setattr(_streams, "CHUNK_BYTES", 0)
+    alone = make().stream("train", KEYS[0], 4)
+    np.testing.assert_array_equal([next(alone)["x"] for _ in batches], batches)
+    alone.seek(5)
+    np.testing.assert_array_equal(next(alone)["x"], batches[5])
 
 
 @pytest.mark.parametrize("make", [resident, generated])

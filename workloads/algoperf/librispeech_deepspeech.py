@@ -109,7 +109,8 @@ BASE = Base(
     name="librispeech_deepspeech",
     summary="DeepSpeech on LibriSpeech",
     data_set="LibriSpeech",
-    cost_class="rnn",
+    # Not "rnn", one trial a program: between its recurrences are normalisations and products that five trials share.
+    cost_class="speech",
     loss_type="CTC_LOSS",
     options=Options(),
     model=_model,
