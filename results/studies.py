@@ -9,6 +9,8 @@ A study is a folder:
     claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
     checkpoints/<workload>/<cohort>/     while a cohort trains on data that the host reads
     runs.jsonl                           what every run of the study cost, one line each
+    suggestions/<workload>/<number>.json what a service suggested, in order, and knowing what
+    service.json                         what the study is called by services
 
 Files appear whole or not at all, so a reader never sees half of one, and a kill at any moment loses at most the cohorts
 in flight. Several processes may work on a study: of two that write one cohort, the first wins. Nothing here needs JAX.
@@ -38,6 +40,10 @@ from results._specification import Cohort as Cohort
 from results._specification import Programs as Programs
 from results._specification import StudySpec as StudySpec
 from results._specification import balanced as balanced
+from results._suggestions import Suggestion as Suggestion
+from results._suggestions import read_suggestions as read_suggestions
+from results._suggestions import service_name as service_name
+from results._suggestions import write_suggestion as write_suggestion
 from submissions.statuses import STATUSES as STATUSES
 from workloads.data import reading
 from workloads.data.files import append_line, write_atomically, write_once

@@ -135,6 +135,13 @@ def tune(
         int | None,
         typer.Option(metavar="N", min=1, help="Cohorts at a time; default: one per core on a CPU."),
     ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Have a Vizier service make the suggestions, for several workers; 'shortlist vizier-service' starts one.",
+        ),
+    ] = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
     ] = False,
@@ -188,6 +195,7 @@ def tune(
                 workers=workers,
                 progress=progress,
                 stop=stop,
+                service=service,
             )
     runs = studies.read_runs(study)
     if len(runs) == before:

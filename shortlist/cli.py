@@ -32,6 +32,7 @@ from shortlist import (  # noqa: E402
     _package_commands,
     _reproduce_commands,
     _run_commands,
+    _service_command,
     _training_commands,
     _validate_commands,
     _workload_commands,
@@ -72,6 +73,7 @@ def options(
 _workload_commands.add_to(app)
 _optimizer_commands.add_to(app)
 _training_commands.add_to(app)
+_service_command.add_to(app)
 _reproduce_commands.add_to(app)
 _run_commands.add_to(app)
 _list_commands.add_to(app)

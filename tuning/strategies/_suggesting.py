@@ -85,37 +85,58 @@ class Suggesting(Strategy):
           ValueError: the extra is not installed, the space has nothing to search, or the history does not belong to it.
           RuntimeError: the library failed, or its suggestion is no point of the space.
         """
-        library = self.process.library
         self.process.require_installed()
         if len({trial.minimize for trial in told}) > 1:
             raise ValueError(
-                f"{library}: some trials are to be minimised and others maximised; must all agree"
+                f"{self.process.library}: some trials are to be minimised and others maximised; must all agree"
             )
-        fixed = {
-            name: dimension.feasible_points[0]
-            for name, dimension in self.space.dimensions
-            if isinstance(dimension, Choices) and len(set(dimension.feasible_points)) == 1
-        }
+        minimize = told[0].minimize if told else True  # the first suggestion does not depend on it
+        searched, history = self.searched(), self.history(told)
+        request = {"space": searched, "seed": self.seed, "minimize": minimize, "history": history}
+        return self.checked(self.process.ask(request | self.settings()), len(told))
+
+    def searched(self) -> dict[str, Any]:
+        """The space that the library searches, in AlgoPerf's JSON form: dimensions with more than a single choice.
+
+        Raises:
+          ValueError: there is none.
+        """
+        fixed = self._fixed()
         searched = {name: entry for name, entry in self.space.to_json().items() if name not in fixed}
         if not searched:
             raise ValueError(
-                f"{library}: every dimension of the search space has a single choice; nothing to search"
+                f"{self.process.library}: every dimension of the search space has a single choice; nothing to search"
             )
+        return searched
+
+    def history(self, told: Sequence[Told]) -> list[dict[str, Any]]:
+        """Trials as the library is told of them: {"hyperparameters": those that it searches, "value": or None}.
+
+        Raises:
+          ValueError: a point is not of the space.
+        """
         for trial in told:
             self.space.check(trial.point)
-        history = [
-            {"hyperparameters": {name: t.point.hyperparameters[name] for name in searched}, "value": t.value}
-            for t in told
+        return [
+            {"hyperparameters": self.told_of(trial.point.hyperparameters), "value": trial.value} for trial in told
         ]
-        minimize = told[0].minimize if told else True  # the first suggestion does not depend on it
-        request = {"space": searched, "seed": self.seed, "minimize": minimize, "history": history}
-        answer = self.process.ask(request | self.settings())
-        return self._checked(answer, fixed, len(told))
 
-    def _checked(
-        self, answer: Mapping[str, float], fixed: Mapping[str, float], number: int
-    ) -> dict[str, float]:
-        every = {**answer, **fixed}
+    def told_of(self, hyperparameters: Mapping[str, float]) -> dict[str, float]:
+        """The hyperparameters that the library searches."""
+        fixed = self._fixed()
+        return {name: hyperparameters[name] for name in self.space.names if name not in fixed}
+
+    def checked(self, answer: Mapping[str, float], number: int) -> dict[str, float]:
+        """A suggestion of the library with what it does not search, if that is a point of the space.
+
+        Args:
+          answer: what it searches.
+          number: of the suggestion.
+
+        Raises:
+          RuntimeError: a dimension is missing, not finite, or out of its bounds, or is none.
+        """
+        every = {**answer, **self._fixed()}
         try:
             values = {name: every[name] for name in self.space.names}
             point = Point(str(number), values)
@@ -128,6 +149,13 @@ class Suggesting(Strategy):
                 f"{self.process.library} suggested {dict(answer)}, which is no point of the space: {error}"
             ) from None
         return dict(point.hyperparameters)
+
+    def _fixed(self) -> dict[str, float]:
+        return {
+            name: dimension.feasible_points[0]
+            for name, dimension in self.space.dimensions
+            if isinstance(dimension, Choices) and len(set(dimension.feasible_points)) == 1
+        }
 
     @classmethod
     def planned(cls, asked: Asked) -> Self:

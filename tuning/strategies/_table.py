@@ -124,6 +124,8 @@ def to_spec(strategy: Strategy) -> dict[str, Any]:
             if value is None:  # as studies from before there were any
                 continue
             value = value.to_json()
+        elif field.name == "parallel" and value == 1:  # likewise
+            continue
         arguments[field.name] = value
     return {"name": name, **arguments}
 

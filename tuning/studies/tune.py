@@ -31,15 +31,15 @@ from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete, is_written
 from tuning.execution.jobs import Done, Job
 from tuning.execution.stopping import Stop
+from tuning.strategies.vizier import Vizier
 from tuning.studies._growth import grown
+from tuning.studies._served import ServedWorkload, Service, check_service
 from workloads import own_files
 from workloads.data import reading
 from workloads.data.files import sweep, write_atomically, write_once
 from workloads.own_files import OwnFile
 
 Progress = Callable[[str, int, int], None]
-# Jobs -> what was done here of them, once every cohort is in the study's folder.
-Complete = Callable[[Sequence[Job]], list[Done]]
 
 
 def tune(
@@ -52,6 +52,7 @@ def tune(
     progress: Progress | None = None,
     populations: dict[tuple[object, ...], Population] | None = None,
     stop: Stop | None = None,
+    service: str | None = None,
 ) -> pl.DataFrame:
     """Trains every trial of a study that is not on disk yet.
 
@@ -70,6 +71,8 @@ def tune(
       progress: called as (workload, trials done, trials in all), from any thread.
       populations: compiled engines to share between studies of one process; filled as they are made.
       stop: set, from any thread, to end with what is done by then; cohorts that have begun are let end.
+      service: HOST:PORT of a Vizier service, for strategy "vizier": it makes the suggestions, `parallel` of them
+        outstanding at once, for all processes on the study.
 
     Returns:
       All trials that are there, as `studies.read_trials` does. What the run cost is the last of `studies.read_runs`.
@@ -78,8 +81,10 @@ def tune(
       ValueError: the folder holds another study, a workload, optimizer or executor is unknown, or a point is outside
         the optimizer's domain. Nothing is written in these cases.
       RuntimeError: a cohort lost its worker again and again.
+      ConnectionError: no service answers there.
       KeyboardInterrupt: stopped before anything was trained.
     """
+    check_service(spec, service)
     row = executors.executor(executor)
     stop = Stop() if stop is None else stop
     kept = work.Kept({} if populations is None else populations)
@@ -115,7 +120,9 @@ def tune(
             sweep(folder)
             _write(folder, spec, file, content, own)
         spent: list[float] = []
-        done = _complete_all(folder, spec, job, started, claims, spent, progress, stop)
+        minimize = {workload.name: workload.metric.minimize for workload in loaded}
+        asked = None if service is None else Service(service, minimize)
+        done = _complete_all(folder, spec, job, started, claims, spent, progress, stop, asked)
     if done:
         studies.write_run(
             folder,
@@ -246,6 +253,7 @@ def _complete_all(
     spent: list[float],
     progress: Progress | None,
     stop: Stop,
+    service: Service | None,
 ) -> list[Done]:
     """Has everything done that is missing of a study. Returns what was done; adds to `spent` what asking took."""
     if spec.points is not None:
@@ -265,11 +273,23 @@ def _complete_all(
             strategy = strategies.from_spec(spec.strategy).of_workload(name)
             open_ended = isinstance(strategy, strategies.StepBudget)
             count = _Count(progress, name, strategy.budget * spec.repeats, open_ended=open_ended)
-            do = functools.partial(
-                _in_turn, places, executor=executor, claims=claims, written=count.add, stop=stop
-            )
-            ask = functools.partial(_ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop)
-            futures.append(asking.submit(ask))
+            do = functools.partial(_in_turn, places, executor=executor, claims=claims, stop=stop)
+            if service is None:
+                asks = [
+                    functools.partial(_ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop)
+                ]
+            else:
+                assert isinstance(strategy, Vizier)
+                counted = functools.partial(_count_files, folder, name, count)
+                handed = ServedWorkload(
+                    folder, spec, name, strategy, service,
+                    job=job, claims=claims, told_of=_told, spent=spent, count=counted, stop=stop,
+                )  # fmt: skip
+                do = functools.partial(do, written=lambda _, counted=counted: counted())
+                # As many as are trained here at a time: the others are for other processes.
+                places_here = range(min(strategy.parallel, executor.workers))
+                asks = [functools.partial(handed.train, place, do) for place in places_here]
+            futures += map(asking.submit, asks)
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
         return [one for future in failed or futures for one in future.result()]
@@ -301,7 +321,7 @@ def _ask_and_train(
     name: str,
     strategy: strategies.Strategy,
     job: Callable[..., Job],
-    do: Complete,
+    do: Callable[..., list[Done]],
     count: _Count,
     spent: list[float],
     stop: Stop,
@@ -323,7 +343,7 @@ def _ask_and_train(
             count.over()
             break
         cohorts = spec.cohorts(points, name, number)
-        done += do([job(name, cohort) for cohort in cohorts])
+        done += do([job(name, cohort) for cohort in cohorts], written=count.add)
         if stop.is_set():  # what was asked for may not be there
             break
         number += len(cohorts)
@@ -336,6 +356,11 @@ def _points(folder: Path, workload: str) -> dict[str, Point]:
     trials = studies.read_trials(folder, workload)
     rows = trials.select("point", "hyperparameters").rows() if len(trials) else ()
     return {name: Point(name, json.loads(values)) for name, values in rows}
+
+
+def _count_files(folder: Path, workload: str, count: _Count) -> None:
+    """Counts the trials of points that are trained one by one."""
+    count.at(len(reading.matching(studies.cohort_path(folder, workload, 0).parent, "[0-9]*.parquet")))
 
 
 class _Count:
@@ -351,6 +376,12 @@ class _Count:
 
     def add(self, job: Job) -> None:
         self._add(len(job.cohort.points))
+
+    def at(self, trials: int) -> None:
+        """Says how many there are, whoever trained them."""
+        with self._lock:
+            self._done = max(self._done, trials)
+        self._add(0)
 
     def over(self) -> None:
         """Says that no more will come than were counted."""
