@@ -17,6 +17,7 @@ from lists._greedy import ChosenList
 from lists._list_file import HyperparameterList
 from lists._notes import adds_of, late_note, padding_note, repeats_note
 from lists._repeats import costs_by_repeat
+from lists._stopped import check_stopped
 from lists._ties import MERIT
 from results import (
     By,
@@ -171,6 +172,7 @@ def build_list(
     benchmark: str | None = None,
     submission: str | None = None,
     ruleset: str | None = None,
+    allow_stopped: bool = False,
     progress: Progress | None = None,
 ) -> BuiltList:
     """Builds a list from a source; see `lists.CONSTRUCTIONS`.
@@ -183,13 +185,17 @@ def build_list(
         kept by default, and marked: whoever has `size` trials has them anyway, and a point that adds nothing on the
         workloads at hand may be the one that trains the next.
       by, benchmark, submission: see `results.pool`.
+      allow_stopped: count trials that a strategy stopped before they reached the target as missed; by default such a
+        source is refused.
       progress: called as progress(what, done, total).
 
     Raises:
-      ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
+      ValueError, FileNotFoundError: the source cannot be read, leaves open which points are meant, or has trials that
+        were stopped.
     """
     named(method)
     read, where = read_if_needed(source, benchmark, ruleset, progress)
+    stopped = stopped_of(read, benchmark, submission, allow_stopped)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     chosen = construct(
         fractions.values,
@@ -211,7 +217,7 @@ def build_list(
     return BuiltList(
         name=Path(where).resolve().name, title=title, fractions=fractions, chosen=chosen, asked=size,
         by=by, method=method, penalty=penalty, ties=ties, source=where, update_rule=rule,
-        hyperparameters=hyperparameters, **said_of(read),
+        hyperparameters=hyperparameters, **said_of(read, stopped),
     )  # fmt: skip
 
 
@@ -226,11 +232,21 @@ def read_if_needed(
     return read_source(source, progress, benchmark, ruleset), str(source)
 
 
-def said_of(source: Results | Fractions) -> dict[str, Any]:
-    """What a source leaves out and what it warns of; nothing where it is a table of fractions."""
+def stopped_of(
+    source: Results | Fractions, benchmark: str | None, submission: str | None, allowed: bool
+) -> tuple[str, ...]:
+    """What is to be said of trials that were stopped; see `check_stopped`."""
+    if isinstance(source, Fractions):
+        return ()
+    chosen = choose_benchmark(source, benchmark)
+    return check_stopped(chosen, choose_submission(chosen, submission), allowed)
+
+
+def said_of(source: Results | Fractions, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a source leaves out and what it warns of, and more; nothing where it is a table of fractions."""
     if isinstance(source, Fractions):
         return {}
-    return {"left_out": source.left_out, "warnings": source.warnings}
+    return {"left_out": source.left_out, "warnings": (*source.warnings, *more)}
 
 
 def hyperparameters_of(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lists._build import Progress, read_if_needed, said_of
+from lists._build import Progress, read_if_needed, said_of, stopped_of
 from lists._leave_one_out import LeaveOneOut
 from lists._leave_one_out import leave_one_out as of_arrays
 from lists._notes import late_note, repeats_note
@@ -169,18 +169,21 @@ def leave_one_workload_out(
     benchmark: str | None = None,
     submission: str | None = None,
     ruleset: str | None = None,
+    allow_stopped: bool = False,
     progress: Progress | None = None,
 ) -> LeftOneOut:
     """Builds a list without each workload in turn, from the points of a source; see `lists.leave_one_out`.
 
     Args:
-      source, by, benchmark, submission, progress: see `build_list`.
+      source, by, benchmark, submission, allow_stopped, progress: see `build_list`.
       size, penalty, method, ties, stop_when_covered: see `lists.leave_one_out`.
 
     Raises:
-      ValueError, FileNotFoundError: the source cannot be read, or leaves open which points are meant.
+      ValueError, FileNotFoundError: the source cannot be read, leaves open which points are meant, or has trials that
+        were stopped.
     """
     read, where = read_if_needed(source, benchmark, ruleset, progress)
+    stopped = stopped_of(read, benchmark, submission, allow_stopped)
     fractions = pool(read, by=by, benchmark=benchmark, submission=submission)
     result = of_arrays(
         fractions.values, size, penalty, method, progress, ties=ties, places=fractions.places,
@@ -189,4 +192,4 @@ def leave_one_workload_out(
     title = (
         f"Leave one workload out: {by[:-1] if by == 'steps' else by} fraction of {method} lists of k points"
     )
-    return LeftOneOut(title, fractions, result, by, where, **said_of(read))
+    return LeftOneOut(title, fractions, result, by, where, **said_of(read, stopped))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lists._build import BuiltList, Progress, hyperparameters_of, read_if_needed
+from lists._build import BuiltList, Progress, hyperparameters_of, read_if_needed, stopped_of
 from lists._cost import check_size
 from lists._recommend import WIDTH, likeness_weights, recommend, unlikeness
 from lists._ties import MERIT
@@ -61,6 +61,7 @@ def recommend_list(
     by: By = "steps",
     benchmark: str | None = None,
     submission: str | None = None,
+    allow_stopped: bool = False,
     progress: Progress | None = None,
 ) -> RecommendedList:
     """An ordered list for a workload from its facts, and from trials of the same points on others.
@@ -75,7 +76,7 @@ def recommend_list(
         taken where a source holds trials without one.
       width: of the weights, see `likeness_weights`.
       size, penalty, ties: see `lists.greedy`.
-      by, benchmark, submission, progress: see `build_list`.
+      by, benchmark, submission, allow_stopped, progress: see `build_list`.
 
     Raises:
       ValueError, FileNotFoundError: a source cannot be read, or leaves open which points are meant; a point that
@@ -91,7 +92,7 @@ def recommend_list(
         if isinstance(read, Results):
             read = _with_targets(choose_benchmark(read, benchmark), facts)
             left_out += read.left_out
-            warnings += read.warnings
+            warnings += [*read.warnings, *stopped_of(read, benchmark, submission, allow_stopped)]
             found_rule, found = hyperparameters_of(read, submission)
             if rule is not None and found_rule != rule:
                 raise ValueError(

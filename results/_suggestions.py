@@ -1,4 +1,4 @@
-"""What a service suggested for a study, in which order and knowing what: so that several points at a time stay explained."""
+"""What a service suggested for a study, in which order and knowing what: so that a study stays explained."""
 
 from __future__ import annotations
 

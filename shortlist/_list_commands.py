@@ -51,6 +51,10 @@ Stop = Annotated[
     bool,
     typer.Option("--stop-when-covered", help="Shorter than K where no further point lowers the cost."),
 ]
+AllowStopped = Annotated[
+    bool,
+    typer.Option("--allow-stopped", help="Count trials that a strategy stopped before the target as missed."),
+]
 LATE, UNLEARNT = "†", "*"  # signs behind a fraction
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -132,6 +136,7 @@ def build_list(
     benchmark: Benchmark = None,
     ruleset: Ruleset = None,
     submission: Submission = None,
+    allow_stopped: AllowStopped = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -144,7 +149,8 @@ def build_list(
     with progress_display() as progress:
         built = lists.build_list(
             source, size=size, penalty=penalty, method=construction, ties=ties, stop_when_covered=stop_when_covered,
-            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
+            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, allow_stopped=allow_stopped,
+            progress=progress,
         )  # fmt: skip
     if out:
         lists.write_list(out, built.as_list())
@@ -171,6 +177,7 @@ def leave_one_out(
     benchmark: Benchmark = None,
     ruleset: Ruleset = None,
     submission: Submission = None,
+    allow_stopped: AllowStopped = False,
     json: Json = False,
 ) -> None:
     """Build a list without each workload in turn, and see whether it trains the one left out.
@@ -182,7 +189,8 @@ def leave_one_out(
     with progress_display() as progress:
         proof = lists.leave_one_workload_out(
             source, size=size, penalty=penalty, method=construction, ties=ties, stop_when_covered=stop_when_covered,
-            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, progress=progress,
+            by=by, benchmark=benchmark, submission=submission, ruleset=ruleset, allow_stopped=allow_stopped,
+            progress=progress,
         )  # fmt: skip
     if json:
         print_json(proof.to_json())
@@ -221,6 +229,7 @@ def recommend(
     ties: Ties = "merit",
     by: By = "steps",
     submission: Submission = None,
+    allow_stopped: AllowStopped = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -236,7 +245,8 @@ def recommend(
     with progress_display() as progress:
         found = lists.recommend_list(
             sources, workloads.recorded_name(workload), functools.cache(workloads.comparable_facts), size=size,
-            penalty=penalty, width=width, ties=ties, by=by, submission=submission, progress=progress,
+            penalty=penalty, width=width, ties=ties, by=by, submission=submission, allow_stopped=allow_stopped,
+            progress=progress,
         )  # fmt: skip
     if out:
         lists.write_list(out, found.built.as_list())

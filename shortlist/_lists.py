@@ -58,13 +58,15 @@ def read_warm_start(given: str) -> WarmStart:
     Raises:
       ValueError, FileNotFoundError: as `read_points`, or a study without finished trials.
     """
-    from tuning.strategies import WarmStart
+    from tuning.strategies import Origin, WarmStart
 
     if Path(given).is_dir():
         from tuning.studies.warm_start import of_study
 
         return of_study(Path(given))
-    return WarmStart(first=tuple(point.hyperparameters for point in read_points(given).points))
+    read = read_points(given)
+    origin = Origin(f"list {read.name}", read.update_rule)
+    return WarmStart(first=tuple(point.hyperparameters for point in read.points), origin=origin)
 
 
 def _from(read: lists.HyperparameterList) -> GivenList:

@@ -126,7 +126,13 @@ def run(
     data_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Real data; default: embedded or synthetic ones.")
     ] = None,
-    imagenet_v2_data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="As in AlgoPerf.")] = None,
+    imagenet_v2_data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="As in AlgoPerf, for an installed one's workloads; others read below --data-dir.",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite/--no-overwrite", help="Delete what lies in the trials' folders.")
     ] = False,

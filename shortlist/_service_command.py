@@ -18,12 +18,16 @@ def add_to(app: typer.Typer) -> None:
 
 def vizier_service(
     folder: Annotated[
-        Path, typer.Option(metavar="DIR", help="Of the database; made when missing, gone on with if it is there.")
+        Path,
+        typer.Option(metavar="DIR", help="Of the database; made when missing, gone on with if it is there."),
     ],
     port: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=65535, help="On this machine alone; default: the one it had before, or a free one."
+            metavar="N",
+            min=1,
+            max=65535,
+            help="On this machine alone; default: the one it had before, or a free one.",
         ),
     ] = None,
 ) -> None:

@@ -94,7 +94,8 @@ def tune(
         str | None,
         typer.Option(
             metavar=OWN_OPTIMIZER,
-            help="Update rule, see below, or one of your own; default: the list's or grid's, else nadamw_optax.",
+            help="Update rule, see below, or one of your own; default: the list's, grid's or warm start's, else "
+            "nadamw_optax.",
             autocompletion=optimizer_names,
         ),
     ] = None,
@@ -139,7 +140,7 @@ def tune(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Have a Vizier service make the suggestions, for several workers; 'shortlist vizier-service' starts one.",
+            help="Have a Vizier service suggest, for several workers; 'shortlist vizier-service' starts one.",
         ),
     ] = None,
     own_batches: Annotated[

@@ -70,6 +70,34 @@ def test_what_a_source_leaves_out_is_said_of_a_list_and_of_a_proof():
         assert made.to_json()["warnings"] == ["read with care"]
 
 
+def test_a_list_from_trials_that_were_stopped_before_the_target_is_refused_or_says_how_many():
+    found = small()
+    missed = results.hits(found).filter(pl.col("hit_index").is_null())["trial_id"]
+    some, reached = (
+        missed[:3].to_list(),
+        found.trials.filter(~pl.col("trial_id").is_in(missed.implode()))["trial_id"][0],
+    )
+
+    def stopped(which, loop="population"):
+        about = {
+            name: one | {"loop": loop, "strategy": "asha"} for name, one in found.about["studies"].items()
+        }
+        status = pl.when(pl.col("trial_id").is_in(which)).then(pl.lit("stopped")).otherwise("status")
+        trials = found.trials.with_columns(status=status)
+        return dataclasses.replace(found, trials=trials, about=found.about | {"studies": about})
+
+    source, everything = stopped([*some, reached]), len(found.trials)
+    for make in (lists.build_list, lists.leave_one_workload_out):
+        with pytest.raises(
+            ValueError, match=rf"studies/demo: 3 of {everything} trials were stopped by asha before"
+        ):
+            make(source, size=2)
+        made = make(source, size=2, allow_stopped=True)
+        assert made.warnings[-1].endswith("is unseen: counted as missed (--allow-stopped)")
+        assert make(stopped([reached]), size=2).warnings == ()  # nothing of it is unseen
+        assert make(stopped(some, "submission"), size=2).warnings == ()  # a submission ended them
+
+
 def test_a_target_reached_after_the_budget_is_named():
     found = small(workloads=["digits/conv", "algoperf/mnist"])
     late = dataclasses.replace(found, trials=found.trials.with_columns(step_hint=pl.lit(20.0)))

@@ -402,3 +402,29 @@ def test_the_search_space_beside_a_submission_is_found(run, tmp_path):
 def test_a_submission_that_does_not_exist_is_told_first(run, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere: no such file; give a submission.py or the folder"):
         run("nowhere", submission_path=tmp_path / "nowhere", tuning_search_space=None)
+
+
+@pytest.mark.parametrize(
+    ("workload", "data", "message"),
+    [
+        ("algoperf/mnist", "a", "algoperf/mnist has no test images of ImageNet-v2; leave it out"),
+        ("algoperf/imagenet_vit@mini", "a", "mini has no test images of ImageNet-v2"),
+        (
+            "algoperf/imagenet_vit",
+            "a",
+            "algoperf/imagenet_vit reads imagenet_v2/ below data_dir; link it there",
+        ),
+        ("algoperf/imagenet_vit", None, "reads imagenet_v2/ below data_dir"),
+    ],
+)
+def test_a_folder_of_test_images_that_nothing_would_read_is_refused(run, tmp_path, workload, data, message):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    given = {
+        "workload": workload,
+        "data_dir": data and tmp_path / data,
+        "imagenet_v2_data_dir": tmp_path / "b",
+    }
+    with pytest.raises(ValueError, match=message):
+        run("refused", **given)
+    assert not (tmp_path / "experiments").exists()

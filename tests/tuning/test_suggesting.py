@@ -221,6 +221,24 @@ def test_an_older_study_is_told_by_its_content(tmp_path, scripted, populations):
     assert said.exit_code == 0, said.output
     assert scripted == [[(1e-3, best[0]), (1e-2, best[1])]]
     assert studies.read_spec(tmp_path / "s").strategy["warm_start"] == of_study(moved).to_json()
+    other = ["tune", name, "--study", str(tmp_path / "o"), "--strategy", "vizier", "--warm-start", str(moved)]
+    for options, message in (
+        (["--optimizer", "adamw_optax"], "is for optimizer sgd_optax, not adamw_optax"),
+        (["--steps", "8"], f"trained {name} for 4 steps, not 8"),
+        ([], f"trained {name} for 4 steps, not {trials['step_hint'][0]}"),
+        (
+            ["--steps", "4", "--micro-batches", "2"],
+            "in float32 with micro-batches 1, not in float32 with micro-batches 2",
+        ),
+    ):
+        refused = CliRunner().invoke(app, [*other, "--space", str(_space_file(tmp_path)), *options])
+        assert f"warm_start: study {moved} " in str(refused.exception)
+        assert message in str(refused.exception)
+    of_list = ["--warm-start", "medapati2025", "--optimizer", "nadamw_algoperf"]
+    refused = CliRunner().invoke(app, ["tune", name, "--study", "o", "--strategy", "vizier", *of_list])
+    assert "warm_start: list medapati2025 is for optimizer nadamw_optax, not nadamw_algoperf" in str(
+        refused.exception
+    )
     refused = CliRunner().invoke(app, [*command, "--warm-start", "medapati2025"])
     assert "strategy 'vizier': warm_start: point 0: 'warmup_fraction' is not in the search space" in str(
         refused.exception

@@ -76,7 +76,7 @@ def space(tmp_path):
     return path
 
 
-def study(folder, space, budget=len(FIRST), first=FIRST, steps=4, **more):
+def study(folder, space, budget=4, first=FIRST, steps=4, **more):
     return plan(
         name=folder.name, workloads=[WORKLOAD], strategy="vizier", budget=budget, optimizer="sgd_optax", steps=steps,
         eval_period=max(steps // 2, 1), space=space, warm_start=WarmStart(first) if first else None, **more,
@@ -86,7 +86,9 @@ def study(folder, space, budget=len(FIRST), first=FIRST, steps=4, **more):
 def told_of(trials):
     """Number -> best value of its trial."""
     metric = trials["metric"][0]
-    return {int(point): min(values) for point, values in trials.select("point", f"validation/{metric}").rows()}
+    return {
+        int(point): min(values) for point, values in trials.select("point", f"validation/{metric}").rows()
+    }
 
 
 def test_one_point_at_a_time_is_the_study_without_a_service_and_several_say_in_which_order(
@@ -135,7 +137,9 @@ def test_a_service_that_is_killed_and_started_again_goes_on(
             threading.Thread(target=service.start).start()
 
     spec = study(folder, space)
-    trials = tune(folder, spec, workers=1, populations=populations, service=service.address, progress=progress)
+    trials = tune(
+        folder, spec, workers=1, populations=populations, service=service.address, progress=progress
+    )
     assert killed == [service.address]  # where workers look for it
     assert sorted(told_of(trials)) == list(range(len(FIRST)))
     assert len(studies.read_suggestions(folder, WORKLOAD)) == len(FIRST)
@@ -206,21 +210,24 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_written(tmp_path, op
 def test_one_service_at_a_time_serves_a_folder(service):
     command = [sys.executable, "-m", "shortlist.cli", "vizier-service", "--folder", str(service.folder)]
     second = subprocess.run(command, capture_output=True, text=True)
-    assert second.returncode != 0
+    assert second.returncode == 2
     assert "another service serves it" in second.stderr
 
 
 @pytest.mark.slow  # compiles twice
 def test_suggestions_are_those_of_the_process_without_a_service_and_each_can_be_made_again(service):
-    strategy = from_spec({"name": "vizier", "budget": 9, "space": SPACE.to_json(), "seed": 3})
+    asked = {"name": "vizier", "budget": 9, "space": SPACE.to_json(), "seed": 3}
+    strategy = from_spec(asked)
+    older = Told(Point("7", {"learning_rate": 0.05, "momentum": 0.9, "beta1": 0.9}), 0.25, minimize=True)
+    warm = from_spec(asked | {"warm_start": WarmStart(told={"a": (older,)}).to_json()})
 
     def value(point):
         return None if point.id == "1" else (point.hyperparameters["momentum"] - 0.3) ** 2
 
-    one = ServedStudy(service.address, "one", strategy, minimize=True)
+    one = ServedStudy(service.address, "one", warm, minimize=True)
     history = []
-    for number in range(4):
-        (point,) = strategy.ask(history)
+    for number in range(3):
+        (point,) = warm.ask(history)
         served = one.suggest("here")
         assert (served.number, dict(served.hyperparameters)) == (number, dict(point.hyperparameters))
         history.append(Told(point, value(point), minimize=True))
@@ -228,7 +235,7 @@ def test_suggestions_are_those_of_the_process_without_a_service_and_each_can_be_
 
     several = ServedStudy(service.address, "several", strategy, minimize=True)
     ended = {}
-    for tells in ((), (), (1,), (0,), (), (3, 2)):
+    for tells in ((), (), (0,), ()):
         several.suggest("there")
         for number in tells:
             found = several.suggestions()[number].suggestion
@@ -236,12 +243,12 @@ def test_suggestions_are_those_of_the_process_without_a_service_and_each_can_be_
             several.tell(number, ended[number])
     made = [served.suggestion for served in several.suggestions()]
     assert [(one.told, one.pending) for one in made] == [
-        ((), ()), ((), (0,)), ((), (0, 1)), ((1,), (0, 2)), ((0, 1), (2, 3)), ((0, 1), (2, 3, 4))
+        ((), ()), ((), (0,)), ((), (0, 1)), ((0,), (1, 2))
     ]  # fmt: skip
     assert len({tuple(one.hyperparameters.values()) for one in made}) == len(made)
     known = ()
     for suggestion in made:
-        SPACE.check(Point("", suggestion.hyperparameters))
+        SPACE.check(Point("x", suggestion.hyperparameters))
         again = vizier.PROCESS.ask(
             {
                 "space": strategy.searched(),

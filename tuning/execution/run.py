@@ -24,6 +24,7 @@ from tuning.execution import _packaged, _run_points, _trial_folder, _trial_proce
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from tuning.execution.stopping import Stop
+from workloads import installed
 from workloads.arithmetic import Arithmetic
 from workloads.data import reading
 from workloads.data.files import sweep
@@ -86,7 +87,7 @@ def run(
       eval_period_steps: steps between evaluations, instead of the workload's time between them.
       stop_at_targets: end a trial that has reached the validation and the test target.
       data_dir: of real data.
-      imagenet_v2_data_dir: as in AlgoPerf.
+      imagenet_v2_data_dir: as in AlgoPerf, for workloads of an installed one; others read what is below `data_dir`.
       overwrite: delete what lies in the trials' folders.
       resume: go on with what lies there, from the last checkpoint.
       save_checkpoints: after every evaluation and at the end.
@@ -132,6 +133,7 @@ def run(
     workload = workloads.recorded_name(workload)
     arithmetic = _arithmetic(workload, precision, micro_batches)
     workloads.entry(workload)  # refuses unknown names
+    _check_imagenet_v2(workload, data_dir, imagenet_v2_data_dir)
     own = workloads.own_file(workload)
     experiment = Path(experiment_dir).expanduser() / experiment_name
     folder = experiment / workload_folder(workload)
@@ -418,6 +420,24 @@ def _check(
             )
     if all(modes):
         raise ValueError("overwrite and resume were both asked for; choose one")
+
+
+def _check_imagenet_v2(
+    workload: str, data_dir: str | os.PathLike[str] | None, given: str | os.PathLike[str] | None
+) -> None:
+    """Accepts a folder of test images where something reads it."""
+    if given is None or workload.startswith(installed.PREFIX):
+        return
+    if not workload.startswith("algoperf/imagenet_") or "@" in workload:
+        raise ValueError(
+            f"imagenet_v2_data_dir {str(given)!r}: {workload} has no test images of ImageNet-v2; leave it out"
+        )
+    # AlgoPerf's own commands name one folder twice, in which both data sets are.
+    if data_dir is None or not os.path.samefile(Path(data_dir).expanduser(), Path(given).expanduser()):
+        raise ValueError(
+            f"imagenet_v2_data_dir {str(given)!r}: {workload} reads imagenet_v2/ below data_dir; link it there, or "
+            f"name one folder for both ({installed.PREFIX} workloads alone take two)"
+        )
 
 
 def _slice(self_tuning: bool, trials: int, start: int | None, end: int | None) -> tuple[int, int]:

@@ -38,7 +38,7 @@ from tuning.strategies._table import (
     step_budget,
     to_spec,
 )
-from tuning.strategies._warm_start import WarmStart
+from tuning.strategies._warm_start import Origin, WarmStart
 from tuning.strategies.listed import Listed
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Defaults",
     "Listed",
     "Option",
+    "Origin",
     "Parallel",
     "Point",
     "Row",

@@ -118,7 +118,8 @@ class Suggesting(Strategy):
         for trial in told:
             self.space.check(trial.point)
         return [
-            {"hyperparameters": self.told_of(trial.point.hyperparameters), "value": trial.value} for trial in told
+            {"hyperparameters": self.told_of(trial.point.hyperparameters), "value": trial.value}
+            for trial in told
         ]
 
     def told_of(self, hyperparameters: Mapping[str, float]) -> dict[str, float]:

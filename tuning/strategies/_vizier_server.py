@@ -1,8 +1,8 @@
 """The process of a Vizier service: Vizier's own server and its SQLite database, with our bandit to make suggestions.
 
-`python -m tuning.strategies._vizier_server FOLDER PORT`, with the environment variables of `vizier.variables`; a port of
-0 is the one that it had before, or any. Vizier's default policy draws a seed of its own and takes the linear middle of a
-logarithmic range first; ours makes the very suggestions that the process of `LibraryProcess` makes.
+`python -m tuning.strategies._vizier_server FOLDER PORT`, with the environment variables of `vizier.variables`; a port
+of 0 is the one that it had before, or any. Vizier's default policy draws a seed of its own and takes the linear middle
+of a logarithmic range first; ours makes the very suggestions that the process of `LibraryProcess` makes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HOST = "127.0.0.1"
 OURS = "shortlist"  # namespace of what the database keeps for us
@@ -73,7 +73,9 @@ def main(folder: Path, port: int) -> None:
     from vizier import pyvizier as vz
     from vizier.service import servers
 
-    one_at_a_time = threading.Lock()  # the model's caches are a process's, and so is the clock of what it costs
+    one_at_a_time = (
+        threading.Lock()
+    )  # the model's caches are a process's, and so is the clock of what it costs
 
     class Policy(pythia.Policy):
         def __init__(self, supporter: pythia.PolicySupporter) -> None:
@@ -96,12 +98,14 @@ def main(folder: Path, port: int) -> None:
         del problem, algorithm, study
         return Policy(supporter)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / LOCK).open("w")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"shortlist: {folder}: another service serves it; one at a time may")
+        _refuse(f"{folder}: another service serves it; one at a time may")
+    except OSError as error:
+        _refuse(f"{folder}: {error.strerror}")
     logging.getLogger("absl").setLevel(logging.ERROR)
     port = port or _port_before(folder) or _free_port()
     try:
@@ -109,13 +113,18 @@ def main(folder: Path, port: int) -> None:
             HOST, database_url=f"sqlite:///{(folder / DATABASE).resolve()}", port=port, policy_factory=policy
         )
     except RuntimeError as error:  # gRPC's, of an address that is taken
-        sys.exit(f"shortlist: port {port} cannot be served ({error}); choose another with --port")
+        _refuse(f"port {port} cannot be served ({error}); choose another with --port")
     (folder / PORT).write_text(f"{port}\n")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     print(server.endpoint, flush=True)
     while True:
         signal.pause()
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"shortlist: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _cpu_seconds() -> float:

@@ -20,12 +20,67 @@ WARM_START = Option(
 
 
 @dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a warm start comes from, as far as it must be what the new study is; None where nobody knows.
+
+    Attributes:
+      what: it is, in words.
+      optimizer: that it is for.
+      source: SHA-256 of a user's own optimizer.
+      arithmetic: precision and micro-batches of an older study.
+      horizons: workload -> (steps of its trials, step hint).
+    """
+
+    what: str
+    optimizer: str | None = None
+    source: str | None = None
+    arithmetic: tuple[str, int] | None = None
+    horizons: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+
+    def check(
+        self, optimizer: str, source: str | None, arithmetic: tuple[str, int], steps: int | None
+    ) -> None:
+        """Accepts the training of a new study.
+
+        Args:
+          optimizer, source, arithmetic: see the attributes.
+          steps: None: the step hint of each workload.
+
+        Raises:
+          ValueError: it is another; says what differs.
+        """
+        differing = []
+        if self.optimizer is not None and not _same_optimizer(self.optimizer, optimizer):
+            differing.append(f"is for optimizer {self.optimizer}, not {optimizer}")
+        elif None not in (self.source, source) and self.source != source:
+            differing.append(f"is for {self.optimizer} as it was, which has changed since")
+        if self.arithmetic is not None and self.arithmetic != arithmetic:
+            said = ["{} with micro-batches {}".format(*one) for one in (self.arithmetic, arithmetic)]
+            differing.append(f"was trained in {said[0]}, not in {said[1]}")
+        for workload, (trained, hint) in self.horizons.items():
+            if trained != (asked := hint if steps is None else steps):
+                differing.append(f"trained {workload} for {trained} steps, not {asked}")
+        if differing:
+            raise ValueError(
+                f"warm_start: {self.what} {'; '.join(differing)}: its values would say little; ask for the same, or "
+                "leave it out"
+            )
+
+
+def _same_optimizer(one: str, other: str) -> bool:
+    """Whether names mean the same; files of a user's own are compared by what is in them."""
+    own = ".py:" in one and ".py:" in other
+    return one.rpartition(":")[2] == other.rpartition(":")[2] if own else one == other
+
+
+@dataclasses.dataclass(frozen=True)
 class WarmStart:
     """Kept by content, so that a study is the same wherever the list or the older study goes.
 
     Attributes:
       first: hyperparameters of points to try before anything is suggested, in order; they count as trials.
       told: workload -> trials of an older study, told before any of this one; they do not count.
+      origin: what a new study is checked against; not part of the content.
 
     Example:
       >>> start = WarmStart(first=({"learning_rate": 0.001},))
@@ -35,6 +90,7 @@ class WarmStart:
 
     first: tuple[Mapping[str, float], ...] = ()
     told: Mapping[str, tuple[Told, ...]] = dataclasses.field(default_factory=dict)
+    origin: Origin | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.first and not any(self.told.values()):

@@ -20,7 +20,6 @@ from tuning.strategies._suggesting import Suggesting
 from tuning.strategies._warm_start import WARM_START
 from workloads.data.caches import cache_folder
 
-
 PARALLEL = Option(
     "parallel",
     int,

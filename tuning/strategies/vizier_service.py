@@ -1,8 +1,7 @@
 """A Vizier service: a process of its own with a database on disk, which several workers ask for points of one study.
 
-The service is Vizier's server, started by `command`. A worker talks to it by gRPC and imports neither Vizier's model nor
-another precision: Vizier's client has neither. Every call of the server's is as good as done once it has answered: it is
-on disk.
+The service is Vizier's server, started by `command`. A worker talks to it by gRPC, and imports Vizier's client alone,
+which has neither a model nor another precision. What the service has answered is on disk.
 """
 
 from __future__ import annotations
@@ -94,7 +93,9 @@ class ServedStudy:
         }
         # What is asked is in the name: a study whose first attempt came to nothing may ask for something else.
         text = json.dumps(self._asked, sort_keys=True)
-        self._name = f"{re.sub(r'[^A-Za-z0-9@._-]', '_', name)}.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        self._name = (
+            f"{re.sub(r'[^A-Za-z0-9@._-]', '_', name)}.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        )
         self._address, self._strategy, self._text = address, strategy, text
         self._study: Any = None
 
@@ -235,6 +236,6 @@ def check_answers(address: str) -> None:
 def away(address: str) -> ServiceAwayError:
     """That nobody answers there."""
     return ServiceAwayError(
-        f"no Vizier service answers at {address}; start it again on its folder with 'shortlist vizier-service', and run "
-        "the same command: what was trained is kept"
+        f"no Vizier service answers at {address}; start it again on its folder with 'shortlist vizier-service', and "
+        "run the same command: what was trained is kept"
     )

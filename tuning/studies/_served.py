@@ -139,7 +139,9 @@ class ServedWorkload:
                 served = self._study.suggestions()
                 outstanding = [one.suggestion for one in served if not one.ended]
                 # What was trained and told may have been deleted since, to be trained anew.
-                missing = [one.suggestion for one in served if not one.ended or not self._is_trained(one.suggestion)]
+                missing = [
+                    one.suggestion for one in served if not one.ended or not self._is_trained(one.suggestion)
+                ]
                 if (again := next(filter(self._claim, missing), None)) is not None:
                     return again
                 if len(served) < self._strategy.budget and len(outstanding) < self._strategy.parallel:

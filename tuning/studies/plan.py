@@ -13,7 +13,7 @@ from results.studies import StudySpec
 from submissions.points import Point
 from tuning import strategies
 from tuning.studies._training_protocols import training_protocol
-from workloads import recorded_name
+from workloads import own_files, recorded_name
 
 
 def plan(
@@ -46,7 +46,7 @@ def plan(
       strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
       budget: number of points, or full trainings' worth of steps where a strategy stops trials; by default the
         strategy's own: all of a list, 5 of a sweep or of trainings, 20 otherwise.
-      optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the strategy's own.
+      optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the warm start's or strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
       repeats, seed, seeding, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see
@@ -56,7 +56,8 @@ def plan(
       options: what the strategy's row takes, such as space, weight_decay, grid, points; None is as not given.
 
     Raises:
-      ValueError: an unknown strategy or protocol, or an option that this strategy does not take, or needs.
+      ValueError: an unknown strategy or protocol, an option that this strategy does not take, or needs, or a warm start
+        from another optimizer, horizon or precision.
 
     Example:
       >>> spec = plan(name="sweep", workloads=["digits/conv"], strategy="lr-sweep", weight_decay=0.5)
@@ -84,6 +85,14 @@ def plan(
         given["cohort"], cohort_size = cohort_size, None  # it decides who competes with whom
     strategies.check_options(strategy, given)
     defaults = row.make.defaults(given)
+    start = given.get("warm_start")
+    if (
+        optimizer is None
+        and start is not None
+        and start.origin
+        and start.origin.optimizer in submissions.OPTIMIZERS
+    ):
+        optimizer = start.origin.optimizer
     optimizer = submissions.recorded_name(optimizer or defaults.optimizer)
     made = strategies.planned(
         strategy,
@@ -99,6 +108,12 @@ def plan(
             f"strategy {strategy!r} decides who stops as it goes, so its points have no {agreed.repeats} equal "
             "repeats; make studies of other seeds instead"
         )
+    if start is not None and start.origin:
+        file = getattr(submissions.optimizer(optimizer), "file", None)
+        source = None if file is None else own_files.sha256(file.read_bytes())
+        of_workloads = {name: one for name, one in start.origin.horizons.items() if name in names}
+        origin = dataclasses.replace(start.origin, horizons=of_workloads)
+        origin.check(_portable(optimizer), source, (precision, micro_batches), agreed.steps)
     points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(
         name=name,

@@ -276,7 +276,9 @@ def _complete_all(
             do = functools.partial(_in_turn, places, executor=executor, claims=claims, stop=stop)
             if service is None:
                 asks = [
-                    functools.partial(_ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop)
+                    functools.partial(
+                        _ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop
+                    )
                 ]
             else:
                 assert isinstance(strategy, Vizier)

@@ -9,7 +9,7 @@ import polars as pl
 
 from results import studies
 from submissions.points import Point
-from tuning.strategies import WarmStart
+from tuning.strategies import Origin, WarmStart
 from tuning.studies.tune import _told
 
 FINISHED = ("done", "diverged")
@@ -19,14 +19,14 @@ def of_study(folder: Path) -> WarmStart:
     """All points of a study whose every trial is done or diverged, in the order in which it trained them.
 
     Each is told as a strategy is told its own: the median over repeats of the best validation metric; as diverged where
-    any repeat did.
+    any repeat did. What `plan` plans with it must be of the same optimizer, horizon and precision.
 
     Raises:
       FileNotFoundError: not a study.
       ValueError: no finished trials, or files that cannot be read.
     """
     spec = studies.read_spec(folder)
-    told = {}
+    told, horizons = {}, {}
     for workload in spec.workloads:
         trials = studies.read_trials(folder, workload)
         if trials.is_empty():
@@ -39,6 +39,10 @@ def of_study(folder: Path) -> WarmStart:
         ]
         if points:
             told[workload] = tuple(_told(whole, points))
+            if "steps" in whole.columns:  # older studies do not say
+                horizons[workload] = whole["steps"][0], whole["step_hint"][0]
     if not told:
         raise ValueError(f"{folder}: no finished trials to begin with; train it first, or leave it out")
-    return WarmStart(told=told)
+    arithmetic = spec.precision, spec.micro_batches
+    origin = Origin(f"study {folder}", spec.optimizer, studies.source_of(folder), arithmetic, horizons)
+    return WarmStart(told=told, origin=origin)
