@@ -82,7 +82,7 @@ def main(folder: Path, port: int) -> None:
             self._supporter = supporter
 
         def suggest(self, request: pythia.SuggestRequest) -> pythia.SuggestDecision:
-            asked = json.loads(request.study_config.metadata.ns(OURS)["asked"])
+            asked = json.loads(str(request.study_config.metadata.ns(OURS)["asked"]))
             with one_at_a_time:
                 before = _cpu_seconds()
                 values, made_of = suggested(asked, self._supporter.GetTrials())
@@ -110,7 +110,10 @@ def main(folder: Path, port: int) -> None:
     port = port or _port_before(folder) or _free_port()
     try:
         server = servers.DefaultVizierServer(
-            HOST, database_url=f"sqlite:///{(folder / DATABASE).resolve()}", port=port, policy_factory=policy
+            HOST,
+            database_url=f"sqlite:///{(folder / DATABASE).resolve()}",  # type: ignore[call-arg]
+            port=port,  # type: ignore[call-arg]
+            policy_factory=policy,  # type: ignore[call-arg]
         )
     except RuntimeError as error:  # gRPC's, of an address that is taken
         _refuse(f"port {port} cannot be served ({error}); choose another with --port")
