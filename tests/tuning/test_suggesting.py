@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from results import studies
+from shortlist._lists import read_warm_start
 from shortlist.cli import app
 from submissions.spaces import Choices, Interval, SearchSpace
 from tuning.strategies import STRATEGIES, Point, Told, WarmStart, from_spec, to_spec
@@ -239,6 +240,10 @@ def test_an_older_study_is_told_by_its_content(tmp_path, scripted, populations):
     assert "warm_start: list medapati2025 is for optimizer nadamw_optax, not nadamw_algoperf" in str(
         refused.exception
     )
+    # A list that says beta1 for a space that says one_minus_beta1.
+    planned = plan(name="o", workloads=[name], strategy="vizier", warm_start=read_warm_start("medapati2025"))
+    first = planned.strategy["warm_start"]["first"][0]
+    assert (planned.optimizer, 1 - first["one_minus_beta1"]) == ("nadamw_optax", 0.9521079797438937)
     refused = CliRunner().invoke(app, [*command, "--warm-start", "medapati2025"])
     assert "strategy 'vizier': warm_start: point 0: 'warmup_fraction' is not in the search space" in str(
         refused.exception

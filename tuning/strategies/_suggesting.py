@@ -160,5 +160,8 @@ class Suggesting(Strategy):
 
     @classmethod
     def planned(cls, asked: Asked) -> Self:
+        space = space_to_search(asked)
         more = {name: value for name, value in asked.options.items() if name != "space"}
-        return cls(asked.budget, space_to_search(asked), asked.seed, **more)
+        if "warm_start" in more:
+            more["warm_start"] = more["warm_start"].in_words_of(space)
+        return cls(asked.budget, space, asked.seed, **more)

@@ -11,6 +11,7 @@ from submissions.points import Point, Told
 from submissions.spaces import SearchSpace
 from tuning.strategies._strategy import Option
 
+COMPLEMENT = "one_minus_"
 WARM_START = Option(
     "warm_start",
     str,
@@ -101,6 +102,19 @@ class WarmStart:
     def __hash__(self) -> int:
         return hash((len(self.first), tuple(self.told)))
 
+    def in_words_of(self, space: SearchSpace) -> WarmStart:
+        """The same with the names of a space: a list says beta1 where Medapati et al.'s space has one_minus_beta1."""
+        told = {
+            workload: tuple(
+                dataclasses.replace(
+                    one, point=Point(one.point.id, _renamed(one.point.hyperparameters, space))
+                )
+                for one in trials
+            )
+            for workload, trials in self.told.items()
+        }
+        return WarmStart(tuple(_renamed(values, space) for values in self.first), told, self.origin)
+
     def check(self, space: SearchSpace) -> None:
         """Accepts points and trials of a space.
 
@@ -141,6 +155,15 @@ class WarmStart:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"warm_start: {type(error).__name__}: {error}") from None
         return cls(first, told)
+
+
+def _renamed(values: Mapping[str, float], space: SearchSpace) -> dict[str, float]:
+    renamed = {}
+    for name, value in values.items():
+        other = name.removeprefix(COMPLEMENT) if name.startswith(COMPLEMENT) else COMPLEMENT + name
+        complement = name not in space.names and other in space.names and other not in values
+        renamed |= {other: 1 - value} if complement else {name: value}
+    return renamed
 
 
 def _check(space: SearchSpace, point: Point, where: str) -> None:
