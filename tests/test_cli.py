@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
+import signal
 import subprocess
 import sys
+import warnings
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -45,7 +50,23 @@ def table(tmp_path):
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
-    """The command as a user runs it: exit status, stdout, stderr."""
+    """The command without the second that a process of its own takes to load: exit status, stdout, stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    at_ctrl_c = signal.getsignal(signal.SIGINT)
+    with (
+        mock.patch.object(sys, "argv", ["shortlist", *map(str, arguments)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),  # the command turns them off
+        pytest.raises(SystemExit) as end,
+    ):
+        cli.main()
+    signal.signal(signal.SIGINT, at_ctrl_c)  # the command's last act is to let go of it
+    return end.value.code or 0, out.getvalue(), err.getvalue()
+
+
+def run_alone(*arguments: object) -> tuple[int, str, str]:
+    """The command as a user runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
         capture_output=True,
@@ -53,6 +74,11 @@ def run(*arguments: object) -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def test_a_process_says_what_the_tests_here_read(tmp_path, table):
+    for arguments in (("build-list", table, "--size", 2), ("build-list", tmp_path / "nowhere.csv")):
+        assert run_alone(*arguments) == run(*arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -121,7 +147,7 @@ def test_leave_one_out_says_null_for_a_missed_target(table):
 
 
 def test_tables_are_readable_without_a_terminal(table):
-    status, out, _ = run("build-list", table, "--size", 2)
+    status, out, _ = run_alone("build-list", table, "--size", 2)
     assert status == 0
     assert "0.9000" in out
     assert "missed" not in out
