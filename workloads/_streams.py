@@ -160,7 +160,7 @@ class _Programs:
             self.chunk_from = jax.jit(chunk, out_shardings=_later(sharding))
             self.take = _cut(sharding)
         else:
-            # A chunk would be memory that no cache holds and that the system clears anew for each, only to be copied.
+            # A chunk would be more than a cache holds, written only to be copied.
             plans = jax.jit(plan)
             self.chunk_from = lambda arrays, *how: (arrays, plans(*how))
             self.take = jax.jit(planned, out_shardings=sharding)
