@@ -31,6 +31,7 @@ from reports.medapati._sections import (
     unseen_section,
     workload_section,
 )
+from reports.medapati._sureness import Sureness, interval_words, sureness, sureness_section
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.study._facts import rank
 from reports.study._record import record_section
@@ -71,12 +72,15 @@ def medapati_report(
     numbers = published_numbers()
     found = measured(studies, numbers, penalty)
     curves, budgets = curve_section(found, numbers, seed, progress)
-    made = statements(found, numbers, budgets)
+    sure = sureness(found, seed)
+    made = statements(found, numbers, budgets, sure)
+    how_sure = sureness_section(sure, found)
     sections = [
         _agreement(made, found),
         workload_section(found, numbers),
         reach_section(found, numbers),
         unseen_section(found, numbers),
+        *([how_sure] if how_sure else []),
         *([curves] if curves else []),
         construction_section(found, numbers),
         final_section(found, numbers),
@@ -91,7 +95,7 @@ def medapati_report(
         title="Medapati et al. 2025, reproduced",
         finding=_finding(found, numbers, made),
         detail=_detail(found, numbers),
-        facts=_headline(found, made),
+        facts=_headline(found, made, sure),
         opening=_opening(found, numbers),
         sections=tuple(sections),
         caveats=_caveats(found, numbers),
@@ -160,7 +164,7 @@ def _absent(found: Measured) -> str:
     return f"Without rows of ours: {'; '.join(reasons)}."
 
 
-def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
+def _headline(found: Measured, made: Sequence[Statement], sure: Sureness) -> tuple[tuple[str, str], ...]:
     told = [one for one in made if one.agrees is not None]
     facts = []
     if told:
@@ -175,6 +179,9 @@ def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, st
             judged = found.judged
             best = min(there, key=lambda row: rank(row, judged, found.penalty))
             facts.append((f"{best.trained(judged)} of {len(judged)}", f"by the best baseline, {best.label}"))
+    if (cost := sure.costs.get(LEFT_OUT)) is not None:
+        said = [f"{interval_words(cost.over[over])} over {over}" for over in cost.over if cost.over[over]]
+        facts.append((f"{cost.value:.2f}", f"cost of these lists ({'; '.join(said)})"))
     facts.append((f"{found.studies.results.trials.height:,}", "trials of ours"))
     return tuple(facts)
 
