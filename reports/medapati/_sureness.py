@@ -82,9 +82,8 @@ def sureness(found: Measured, seed: int = 0) -> Sureness:
         }
         rows = {name: studies.get(study, name) for name, study in names.items()}
         for one in compared.rows:
-            costs[rows[one.measured.name]] = Cost(
-                _label(rows[one.measured.name]), one.points, one.repeats, one.trained, len(base), one.value, one.cost
-            )  # fmt: skip
+            row, points = rows[one.measured.name], found.size if one.measured.searches else one.points
+            costs[row] = Cost(_label(row), points, one.repeats, one.trained, len(base), one.value, one.cost)
     for row, names, of_row in (
         (WHOLE[0], found.judged, found.names), (WHOLE[1], found.judged_variants, found.variants)
     ):  # fmt: skip
@@ -217,7 +216,8 @@ def _cost(found: Measured, row: str, workloads: tuple[str, ...], seed: int) -> C
     }  # fmt: skip
     reached = int(np.isfinite(np.median(values, axis=2).min(axis=0)).sum())
     value = statistics.cost_of(values, penalty=found.penalty)
-    return Cost(_label(row), values.shape[0], values.shape[2], reached, len(workloads), value, over)
+    label = f"{_label(row)}, which built it" if row == WHOLE[0] else _label(row)
+    return Cost(label, values.shape[0], values.shape[2], reached, len(workloads), value, over)
 
 
 def _contender(found: Measured, row: str) -> list[Trained]:
