@@ -5,8 +5,9 @@
     shortlist compare shaped/studies cosine/studies
 
 Each trains 200 candidates of its space on the eight base workloads, the left-out lists anew, random search and Vizier:
-some 2,600 trials, about an hour of one core. Expected: unknown; nobody has trained this yet. Both spaces are Medapati et
-al.'s, Table 1; `shaped` has three dimensions more, so that its candidates stand further apart in the others.
+some 2,600 trials, about an hour of one core by what the paper's own 3,400 took. Expected: unknown; nobody has trained
+this yet. Both spaces are Medapati et al.'s, Table 1; `shaped` has three dimensions more, so that its candidates stand
+further apart in the others.
 """
 
 from __future__ import annotations
