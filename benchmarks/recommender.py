@@ -61,6 +61,7 @@ def judge(
         part = np.ix_(split.rows, split.train)
         places = None if library.places is None else library.places[part]
         alike = lists.greedy(library.values[part], SIZES[-1], library.penalty, places=places)
+        built: dict[bytes, lists.ChosenList] = {}  # workloads of the same facts get the same list
         for w in split.test:
             times[w] += 1
             unlike = lists.unlikeness(facts[w], [facts[v] for v in split.train])
@@ -68,9 +69,11 @@ def judge(
                 chosen = alike
                 if width is not None:
                     weights = lists.likeness_weights(unlike, width)
-                    chosen = lists.recommend(
-                        library.values[part], weights, SIZES[-1], library.penalty, places=places
-                    )
+                    if (key := weights.tobytes()) not in built:
+                        built[key] = lists.recommend(
+                            library.values[part], weights, SIZES[-1], library.penalty, places=places
+                        )
+                    chosen = built[key]
                 lowest = np.minimum.accumulate(logs[split.rows[list(chosen.points)], w])
                 for k, size in enumerate(SIZES):
                     sums[label][k, w] += lowest[size - 1]

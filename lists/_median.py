@@ -61,7 +61,7 @@ def best_rows_of_many(gains: Float[np.ndarray, "point workload"], size: int) -> 
         constraints=LinearConstraint(
             sparse.vstack([in_list, once, few]).tocsr(),
             -np.inf,
-            np.concatenate([np.zeros(served), np.ones(workloads), [size]]),
+            np.concatenate([np.zeros(served), np.ones(workloads), [size]]),  # type: ignore[arg-type]
         ),
         integrality=np.concatenate([np.ones(points), np.zeros(served)]),
         bounds=Bounds(0, 1),
