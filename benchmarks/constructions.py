@@ -98,12 +98,13 @@ class Beside:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What was compared on one problem."""
+    """What was compared on one problem, on which workloads."""
 
     source: str
     title: str
     splits: int
     rows: dict[str, Beside]
+    workloads: tuple[str, ...] = ()
 
 
 def at_share(
@@ -358,7 +359,8 @@ def main() -> None:
             if given.only not in title:
                 continue
             start = time.perf_counter()
-            told.append(Problem(library.source, title, len(splits), compare(judge(library, splits))))
+            found = compare(judge(library, splits))
+            told.append(Problem(library.source, title, len(splits), found, library.workloads))
             print(f"\n{title} ({len(splits)} splits, {time.perf_counter() - start:.0f} s)\n")
             sizes = ", ".join(map(str, SIZES))
             print(
