@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -174,16 +175,31 @@ def _headline(found: Measured, made: Sequence[Statement], sure: Sureness) -> tup
     if found.hero is not None:
         hero = found.rows[found.hero]
         names = [name for name in found.judged if name in hero.fractions]
-        facts.append((f"{hero.trained(names)} of {len(names)}", "workloads trained without having seen them"))
+        unseen = f"workloads trained without having seen them{_in_single_repeats(hero, names)}"
+        facts.append((f"{hero.trained(names)} of {len(names)}", unseen))
         if there:
             judged = found.judged
             best = min(there, key=lambda row: rank(row, judged, found.penalty))
-            facts.append((f"{best.trained(judged)} of {len(judged)}", f"by the best baseline, {best.label}"))
+            facts.append(
+                (
+                    f"{best.trained(judged)} of {len(judged)}",
+                    f"by the best baseline, {best.label}{_in_single_repeats(best, judged)}",
+                )
+            )
     if (cost := sure.costs.get(LEFT_OUT)) is not None:
         said = [f"{interval_words(cost.over[over])} over {over}" for over in cost.over if cost.over[over]]
         facts.append((f"{cost.value:.2f}", f"cost of these lists ({'; '.join(said)})"))
     facts.append((f"{found.studies.results.trials.height:,}", "trials of ours"))
     return tuple(facts)
+
+
+def _in_single_repeats(row: Contender, names: Sequence[str]) -> str:
+    """How many of the workloads its best points train in one repeat alone, in words; empty where there is one."""
+    by_repeat = [row.by_repeat.get(name, ()) for name in names]
+    if min(map(len, by_repeat), default=0) < 2:
+        return ""
+    trained = [sum(map(math.isfinite, one)) for one in zip(*by_repeat, strict=False)]
+    return f" ({min(trained)} to {max(trained)} in single repeats)"
 
 
 def _opening(found: Measured, numbers: PublishedNumbers) -> Picture | None:

@@ -185,7 +185,10 @@ def _difference_table(sure: Sureness, compared: SourceComparison) -> pl.DataFram
 def _told_apart(sure: Sureness, compared: SourceComparison) -> str:
     level = 1 - compared.confidence
     said = []
-    where: dict[Over, str] = {"workloads": "on workloads of this kind", "repeats": "on these, from other seeds"}
+    where: dict[Over, str] = {
+        "workloads": "on workloads of this kind",
+        "repeats": "on these, from other seeds",
+    }
     for over, what in where.items():
         told = [
             _label(sure.rows[pair.b])
