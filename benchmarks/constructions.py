@@ -1,12 +1,13 @@
 """Which construction of lists holds best on workloads that it never saw.
 
-    python -m benchmarks.constructions SOURCE... [--resamplings 10] [--only TEXT] [--json FILE]
+    python -m benchmarks.constructions SOURCE... [--resamplings 50] [--only TEXT] [--json FILE]
 
-Sources: studies of one set of candidates (joined, one column per workload), a folder of AlgoPerf's logs (submissions
-as points, by time), curve files of TaskSet's form. From each come problems, some easy and some hard:
+Sources: studies of one set of candidates (joined, one column per workload; of what is packed the search), a folder of
+AlgoPerf's logs (submissions as points, by time), curve files of TaskSet's form. From each come problems, some easy and
+some hard:
 
 * studies: today's targets, and harder ones that 3 % and 1.5 % of the candidates reach; from all candidates and from
-  random halves; lists learnt on all workloads but one, and on three of them.
+  random halves of them (`--resamplings`); lists learnt on all workloads but one, and on three of them.
 * logs: all workloads but one, from all points and from random halves; three of them.
 * curves: normalised losses and targets that 5 % and 3 % of the points reach; lists learnt on 8 tasks and on half of
   them, judged on all others.
@@ -38,7 +39,8 @@ from benchmarks.reached_targets import PAPER, fractions_of
 SIZES = (1, 2, 3, 5)
 FEW = 3  # workloads to learn from, where that is few
 LOSSES = ", losses"  # ends the name of a source without targets
-LEAVES = 16  # so many columns at most for what searches all sets, or leaves each out once more
+LEAVES = 16  # so many columns at most are left out one by one; of more, random halves and eights build
+SEARCH = "quasirandom"  # the study of what is packed that holds the candidates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +98,13 @@ class Beside:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What was compared on one problem."""
+    """What was compared on one problem, on which workloads."""
 
     source: str
     title: str
     splits: int
     rows: dict[str, Beside]
+    workloads: tuple[str, ...] = ()
 
 
 def at_share(
@@ -121,7 +124,9 @@ def of_studies(paths: Sequence[pathlib.Path], everything: bool) -> Iterator[Libr
     for path in paths:
         read = results.read_source(path)
         assert isinstance(read, results.Results)
-        if (found := fractions_of(path)) is not None:
+        if path.is_file():
+            read = read.of_submissions([SEARCH])
+        if (found := fractions_of(read)) is not None:
             today |= {name: found.of_workloads([name]) for name in found.workloads}
         for name in read.trials["workload"].unique().sort():
             curves[name] = _metrics(read, name)
@@ -235,11 +240,9 @@ def splits_of(library: Library, resamplings: int) -> Iterator[tuple[str, list[Sp
     yield f"learnt on {FEW}, half of the points", some(FEW, 2 * resamplings, halve=True)
 
 
-def contenders(library: Library, train: int) -> list[str]:
+def contenders(library: Library) -> list[str]:
     """The constructions that this can be done for."""
-    searches = ("exact", "shrunk-exact", "nested", "best-penalty", "bagged") if train > LEAVES else ()
-    without = (*searches, "cautious") if library.by_repeat is None else searches
-    return [name for name in lists.CONSTRUCTIONS if name not in without]
+    return [name for name in lists.CONSTRUCTIONS if name != "cautious" or library.by_repeat is not None]
 
 
 def judge(library: Library, splits: Sequence[Split]) -> dict[str, np.ndarray]:
@@ -258,7 +261,7 @@ def judge(library: Library, splits: Sequence[Split]) -> dict[str, np.ndarray]:
         places = None if library.places is None else library.places[part]
         by_repeat = None if library.by_repeat is None else library.by_repeat[part]
         build = functools.partial(lists.construct, library.values[part], places=places, by_repeat=by_repeat)
-        for name in contenders(library, len(split.train)):
+        for name in contenders(library):
             grows = lists.CONSTRUCTIONS[name].grows
             whole = build(SIZES[-1], library.penalty, name)
             for k, size in enumerate(SIZES):
@@ -331,7 +334,7 @@ def overall(told: Sequence[Problem]) -> dict[str, dict[str, tuple[float, float, 
 
 def libraries(sources: Sequence[pathlib.Path], everything: bool = False) -> Iterator[Library]:
     """What the sources hold, studies together, and with `everything` with the variants they hold."""
-    studies = [path for path in sources if (path / "study.json").is_file()]
+    studies = [path for path in sources if (path / "study.json").is_file() or results.is_packed(path)]
     if studies:
         yield from of_studies(studies, everything)
     for path in sources:
@@ -345,7 +348,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sources", nargs="+", type=pathlib.Path)
-    parser.add_argument("--resamplings", type=int, default=10, help="random halves of the points")
+    parser.add_argument("--resamplings", type=int, default=50, help="random halves of the points")
     parser.add_argument("--only", default="", help="problems whose name holds this text")
     parser.add_argument("--json", type=pathlib.Path, help="also write everything there")
     given = parser.parse_args()
@@ -356,7 +359,8 @@ def main() -> None:
             if given.only not in title:
                 continue
             start = time.perf_counter()
-            told.append(Problem(library.source, title, len(splits), compare(judge(library, splits))))
+            found = compare(judge(library, splits))
+            told.append(Problem(library.source, title, len(splits), found, library.workloads))
             print(f"\n{title} ({len(splits)} splits, {time.perf_counter() - start:.0f} s)\n")
             sizes = ", ".join(map(str, SIZES))
             print(

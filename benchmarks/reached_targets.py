@@ -29,9 +29,9 @@ _NUMBERS = published_numbers()
 PAPER = {name: tuple(row.values[name] for row in _NUMBERS.reach.rows) for name in _NUMBERS.names}
 
 
-def fractions_of(path: pathlib.Path) -> results.Fractions | None:
+def fractions_of(source: pathlib.Path | results.Results) -> results.Fractions | None:
     """Step fractions by the targets of today; None where none of its workloads has one."""
-    read = results.read_source(path)
+    read = source if isinstance(source, results.Results) else results.read_source(source)
     assert isinstance(read, results.Results)
     target = {name: workloads.load(name).validation_target for name in read.trials["workload"].unique()}
     there = sorted(name for name, value in target.items() if value is not None)

@@ -1,6 +1,6 @@
 """Whether a list for a workload, from its facts and those of others, beats greedy's list for all alike.
 
-    python -m benchmarks.recommender SOURCE... [--resamplings 10]
+    python -m benchmarks.recommender SOURCE... [--resamplings 50]
 
 Sources, problems and intervals as in `benchmarks.constructions`, but for logs, whose workloads have no facts here.
 Every workload judged gets its own list, of workloads that are not it, weighted by their likeness: one row per width
@@ -61,6 +61,7 @@ def judge(
         part = np.ix_(split.rows, split.train)
         places = None if library.places is None else library.places[part]
         alike = lists.greedy(library.values[part], SIZES[-1], library.penalty, places=places)
+        built: dict[bytes, lists.ChosenList] = {}  # workloads of the same facts get the same list
         for w in split.test:
             times[w] += 1
             unlike = lists.unlikeness(facts[w], [facts[v] for v in split.train])
@@ -68,9 +69,11 @@ def judge(
                 chosen = alike
                 if width is not None:
                     weights = lists.likeness_weights(unlike, width)
-                    chosen = lists.recommend(
-                        library.values[part], weights, SIZES[-1], library.penalty, places=places
-                    )
+                    if (key := weights.tobytes()) not in built:
+                        built[key] = lists.recommend(
+                            library.values[part], weights, SIZES[-1], library.penalty, places=places
+                        )
+                    chosen = built[key]
                 lowest = np.minimum.accumulate(logs[split.rows[list(chosen.points)], w])
                 for k, size in enumerate(SIZES):
                     sums[label][k, w] += lowest[size - 1]
@@ -83,7 +86,7 @@ def problems(sources: Sequence[pathlib.Path], resamplings: int) -> Iterator[tupl
     of_task: dict[str, Mapping[str, Any]] = {}
     facts_of = functools.cache(workloads.comparable_facts)
     for path in sources:
-        if path.is_file():
+        if path.is_file() and not results.is_packed(path):
             of_task |= facts_of_tasks(path)
     for library in libraries(sources, everything=True):
         facts = [of_task.get(name) or facts_of(name) for name in library.workloads]
@@ -97,7 +100,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sources", nargs="+", type=pathlib.Path)
-    parser.add_argument("--resamplings", type=int, default=10, help="random halves of the points")
+    parser.add_argument("--resamplings", type=int, default=50, help="random halves of the points")
     given = parser.parse_args()
     print(
         f"| problem | | cost of {', '.join(map(str, SIZES))} points | trained | beside greedy, % | better, worse |"

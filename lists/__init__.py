@@ -14,6 +14,7 @@ it never does.
 | `leave_one_out` | does it work on a workload it has not seen? |
 | `TIES` | by which rule are ties broken, and lists filled up once no point adds anything? |
 | `recommend`, `unlikeness` | which list for a workload on which nothing was trained? |
+| `informed`, `expected_costs` | which list, knowing how such hyperparameters do elsewhere? |
 | `costs_by_repeat`, `fractions_by_repeat` | how far does a cost hang on the seeds? |
 | `penalty_ablation`, `trains_others` | how much hangs on tau; how far do single points carry? |
 | `published`, `PUBLISHED` | which lists did others publish? |
@@ -54,6 +55,7 @@ from lists._equal_trials import EqualTrials, equal_trials
 from lists._exact import MAX_WORKLOADS, exact
 from lists._greedy import ChosenList, greedy
 from lists._hedged import success_chances
+from lists._informed import expected_costs, informed
 from lists._leave_one_out import LeaveOneOut, leave_one_out
 from lists._list_file import (
     HyperparameterList,
@@ -133,11 +135,13 @@ __all__ = [
     "exact",
     "exact_normalised",
     "expected_best",
+    "expected_costs",
     "fractions_by_repeat",
     "greedy",
     "greedy_normalised",
     "held_out_costs",
     "held_out_fractions",
+    "informed",
     "inside_box",
     "late_note",
     "leave_one_out",

@@ -174,7 +174,7 @@ def list_from_curves(
     Args:
       curves: what `read_curves` gives.
       size: points in the list.
-      method: "greedy"; or "exact", on at most 16 tasks.
+      method: "greedy"; or "exact".
       cost: how a curve becomes a cost, a key of `COSTS`.
       ties: the tie rule; see `greedy_normalised`.
       stop_when_covered: leave out the points that add nothing, so that the list may be shorter than asked.

@@ -4,6 +4,8 @@ Judging a list by its fastest point on each workload splits the workloads among 
 K points are found by asking how to split the workloads into K blocks, each served by its best single
 point: 3^N steps for N workloads, where trying all sets of 5 out of 200 points would take 2.5 billion.
 
+On more workloads than that an integer program finds them; see `lists._median`.
+
 We count what a point saves rather than what it costs: g[p, w] = log tau - log min(f[p, w], tau) >= 0,
 and a list saves sum_w max_p g[p, w]. Sets of workloads are the integers 0 .. 2^N - 1, one bit each.
 """
@@ -19,6 +21,7 @@ from jaxtyping import Float, Int
 
 from lists._cost import PENALTY, TIE, capped_logs, check_size
 from lists._greedy import ChosenList, greedy
+from lists._median import best_rows_of_many
 from lists._ties import LOWEST_ID, MERIT, by_merit, check_ties, rows_of
 
 MAX_WORKLOADS = 16  # 3^16 = 43 million steps for each point of the list: seconds; 3^20 would be minutes
@@ -48,7 +51,8 @@ def exact(
     best 4.
 
     Args:
-      values: step or time fractions, positive, inf where the target was missed. At most 16 workloads.
+      values: step or time fractions, positive, inf where the target was missed. On more than 16 workloads any of
+        several optimal sets may be the list.
       size: points in the list, from 1 to the number of rows.
       penalty: tau, at least 1; see `cost`.
       ties, places: see `greedy`.
@@ -57,7 +61,8 @@ def exact(
       The list with the cost after each point; the last is the optimum.
 
     Raises:
-      ValueError: more than 16 workloads; a size, penalty or tie rule out of range; NaN, or values not positive.
+      ValueError: more than 16 workloads with ties="lowest-id", or an optimum on so many that cannot be proven; a size,
+        penalty or tie rule out of range; NaN, or values not positive.
 
     Example:
       Greedy takes the all-rounder first and then cannot get rid of it:
@@ -84,8 +89,12 @@ def exact(
 
 
 def fewest_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int]:
-    """The fewest rows, at most `size`, that save as much as the best `size`; the first such set, ascending."""
-    _check_workloads(gains.shape[1])
+    """The fewest rows, at most `size`, that save as much as the best `size`; the first such set, ascending.
+
+    On many workloads any such set of which no row can be left out.
+    """
+    if gains.shape[1] > MAX_WORKLOADS:
+        return best_rows_of_many(gains, size)
     useful = gains[:, gains.any(axis=0)]
     workloads = useful.shape[1]
     if workloads == 0:
@@ -143,8 +152,8 @@ def best_rows(gains: Float[np.ndarray, "point workload"], size: int) -> list[int
 def _check_workloads(workloads: int) -> None:
     if workloads > MAX_WORKLOADS:
         raise ValueError(
-            f"exact lists take at most {MAX_WORKLOADS} workloads, not {workloads}; "
-            "choose some of them, or use the greedy method"
+            f"exact lists take at most {MAX_WORKLOADS} workloads, not {workloads}, with this tie rule; "
+            "choose some of them or another rule, or use the greedy method"
         )
 
 

@@ -72,7 +72,7 @@ def greedy_normalised(costs: Float[np.ndarray, "point task"], size: int, *, ties
 
 
 def exact_normalised(costs: Float[np.ndarray, "point task"], size: int, *, ties: str = MERIT) -> ChosenList:
-    """List of the best `size` points of all the sets there are, on at most 16 tasks.
+    """List of the best `size` points of all the sets there are.
 
     argmin over sets of `size` points of `normalised_cost`; ties and order as in `exact`.
 
@@ -82,7 +82,7 @@ def exact_normalised(costs: Float[np.ndarray, "point task"], size: int, *, ties:
       ties: see `greedy_normalised`.
 
     Raises:
-      ValueError: more than 16 tasks, or what `greedy_normalised` refuses.
+      ValueError: what `exact` refuses, or what `greedy_normalised` refuses.
 
     Example:
       >>> exact_normalised(np.array([[0.3, 0.3], [0.1, 1.0], [1.0, 0.1]]), size=2)

@@ -62,7 +62,7 @@ def shrunk_exact(
     Points stand in greedy's order on these costs. Where fewer points reach the optimum, the tie rule fills up.
 
     Args:
-      values, size, penalty, ties, places, shrinkage: see `shrunk`. At most 16 workloads.
+      values, size, penalty, ties, places, shrinkage: see `shrunk`.
 
     Raises:
       ValueError: what `exact` refuses; a shrinkage out of range.

@@ -20,6 +20,7 @@ from lists._ties import MERIT, rows_of
 
 RESAMPLINGS = 50  # the paper's
 DRAWS = 20  # random searches to which each list is compared one by one
+AT_ONCE = 1 << 20  # numbers drawn at a time
 
 
 class TaskSplit(NamedTuple):
@@ -294,7 +295,13 @@ def bootstrap_interval(
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence is {confidence:g}; must lie between 0 and 1")
     generator = np.random.default_rng(seed)
-    means = [generator.choice(values, values.size).mean() for _ in range(draws)]
+    at_once = max(1, AT_ONCE // values.size)
+    means = np.concatenate(
+        [
+            generator.choice(values, (min(at_once, draws - done), values.size)).mean(axis=1)
+            for done in range(0, draws, at_once)
+        ]
+    )
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

@@ -18,7 +18,7 @@ from results._fractions import Fractions, check_values, late, step_fractions
 from results._frames import evaluations, trials
 from results._hits import By, fractions, hits
 from results._merged import merged
-from results._packed import read_packed, write_packed
+from results._packed import is_packed, read_packed, write_packed
 from results._pool import choose_benchmark, choose_ruleset, choose_submission, pool
 from results._reached import best_value, reached
 from results._read_studies import read_studies
@@ -49,6 +49,7 @@ __all__ = [
     "evaluations",
     "fractions",
     "hits",
+    "is_packed",
     "late",
     "merged",
     "pool",

@@ -24,6 +24,7 @@ from reports.medapati._measured import (
     Measured,
 )
 from reports.medapati._published import PublishedNumbers
+from reports.medapati._sureness import Sureness, interval_words
 from reports.study._facts import rank
 from results import reached
 
@@ -50,7 +51,7 @@ class Statement:
 
 
 def statements(
-    found: Measured, numbers: PublishedNumbers, budgets: Mapping[str, EqualBudget]
+    found: Measured, numbers: PublishedNumbers, budgets: Mapping[str, EqualBudget], sure: Sureness
 ) -> tuple[Statement, ...]:
     """All of them, in the order of the paper's tables.
 
@@ -58,18 +59,19 @@ def statements(
       found: our trials.
       numbers: the paper's.
       budgets: our workload -> the random search that the leave-one-out list equals by best metric.
+      sure: how sure our costs are.
     """
     made = (
         _reach_is_rare(found, numbers),
         _same_are_hard(found, numbers),
         _points_carry(found, numbers),
-        _lists_ahead(found, numbers),
+        _lists_ahead(found, numbers, sure),
         _same_missed(found, numbers),
         _same_order(found, numbers),
         _better_than_random(found, numbers),
         _final_list(found, numbers, "final-list", "Table 9", "base workloads"),
         _final_list(found, numbers, VARIANTS, "Table 7", "variants"),
-        _variants_cheaper(found, numbers),
+        _variants_cheaper(found, numbers, sure),
         _penalty_is_mild(found, numbers),
         _greedy_generalises(found, numbers),
         _long_enough(found, numbers),
@@ -188,7 +190,7 @@ def _points_carry(found: Measured, numbers: PublishedNumbers) -> Statement:
 # Lists on workloads that they have not seen
 
 
-def _lists_ahead(found: Measured, numbers: PublishedNumbers) -> Statement:
+def _lists_ahead(found: Measured, numbers: PublishedNumbers, sure: Sureness) -> Statement:
     theirs = {name: numbers.printed(name).trained(numbers.names) for name in (LEFT_OUT, *BASELINES)}
     best = max(theirs[name] for name in BASELINES)
     said = (
@@ -206,6 +208,13 @@ def _lists_ahead(found: Measured, numbers: PublishedNumbers) -> Statement:
         f"{hero.label} train {mine} of {len(names)}, the best of {count(len(there), 'baseline')}, {rival.label}, "
         f"{rival.trained(names)}"
     )
+    (key,) = (name for name, row in found.rows.items() if row is rival)
+    ratio, p, corrected = sure.against(key)
+    if ratio is not None and p is not None and corrected is not None:
+        ours += (
+            f"; ratio of costs {ratio.value:.2f} ({interval_words(ratio)} over workloads, p = {p:.2g}, by Holm "
+            f"{corrected:.2g})"
+        )
     if len(there) < len(BASELINES) and behind > 0:
         return Statement("Table 5", said, f"{ours}, so far", None)
     return Statement("Table 5", said, ours, "yes" if behind > 0 else "in part" if behind == 0 else "no")
@@ -280,7 +289,7 @@ def _final_list(found: Measured, numbers: PublishedNumbers, row: str, where: str
     return Statement(where, said, f"it trains {trained} of {len(names)} {what}", agrees)
 
 
-def _variants_cheaper(found: Measured, numbers: PublishedNumbers) -> Statement:
+def _variants_cheaper(found: Measured, numbers: PublishedNumbers, sure: Sureness) -> Statement:
     base, changed = (numbers.printed(row).cost(numbers.names, 2.0) for row in ("final-list", VARIANTS))
     assert base is not None
     assert changed is not None
@@ -292,7 +301,11 @@ def _variants_cheaper(found: Measured, numbers: PublishedNumbers) -> Statement:
     ]
     if costs[0] is None or costs[1] is None or set(found.judged) != set(found.judged_variants):
         return Statement("Tables 7, 9", said, "", None)
-    ours = f"on variants {costs[1]:.3f}, on the workloads that built it {costs[0]:.3f}"
+    told = [
+        f"{cost:.3f}{'' if (over := sure.costs[name].over['repeats']) is None else f' ({interval_words(over)})'}"
+        for cost, name in zip(costs, ("final-list", VARIANTS), strict=True)
+    ]
+    ours = f"on variants {told[1]}, on the workloads that built it {told[0]}, intervals over repeats"
     return Statement("Tables 7, 9", said, ours, _sign(base - changed, costs[0] - costs[1]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from reports.medapati._sections import (
     unseen_section,
     workload_section,
 )
+from reports.medapati._sureness import Sureness, interval_words, sureness, sureness_section
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.study._facts import rank
 from reports.study._record import record_section
@@ -71,12 +73,15 @@ def medapati_report(
     numbers = published_numbers()
     found = measured(studies, numbers, penalty)
     curves, budgets = curve_section(found, numbers, seed, progress)
-    made = statements(found, numbers, budgets)
+    sure = sureness(found, seed)
+    made = statements(found, numbers, budgets, sure)
+    how_sure = sureness_section(sure, found)
     sections = [
         _agreement(made, found),
         workload_section(found, numbers),
         reach_section(found, numbers),
         unseen_section(found, numbers),
+        *([how_sure] if how_sure else []),
         *([curves] if curves else []),
         construction_section(found, numbers),
         final_section(found, numbers),
@@ -91,7 +96,7 @@ def medapati_report(
         title="Medapati et al. 2025, reproduced",
         finding=_finding(found, numbers, made),
         detail=_detail(found, numbers),
-        facts=_headline(found, made),
+        facts=_headline(found, made, sure),
         opening=_opening(found, numbers),
         sections=tuple(sections),
         caveats=_caveats(found, numbers),
@@ -160,7 +165,7 @@ def _absent(found: Measured) -> str:
     return f"Without rows of ours: {'; '.join(reasons)}."
 
 
-def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, str], ...]:
+def _headline(found: Measured, made: Sequence[Statement], sure: Sureness) -> tuple[tuple[str, str], ...]:
     told = [one for one in made if one.agrees is not None]
     facts = []
     if told:
@@ -170,13 +175,31 @@ def _headline(found: Measured, made: Sequence[Statement]) -> tuple[tuple[str, st
     if found.hero is not None:
         hero = found.rows[found.hero]
         names = [name for name in found.judged if name in hero.fractions]
-        facts.append((f"{hero.trained(names)} of {len(names)}", "workloads trained without having seen them"))
+        unseen = f"workloads trained without having seen them{_in_single_repeats(hero, names)}"
+        facts.append((f"{hero.trained(names)} of {len(names)}", unseen))
         if there:
             judged = found.judged
             best = min(there, key=lambda row: rank(row, judged, found.penalty))
-            facts.append((f"{best.trained(judged)} of {len(judged)}", f"by the best baseline, {best.label}"))
+            facts.append(
+                (
+                    f"{best.trained(judged)} of {len(judged)}",
+                    f"by the best baseline, {best.label}{_in_single_repeats(best, judged)}",
+                )
+            )
+    if (cost := sure.costs.get(LEFT_OUT)) is not None:
+        said = [f"{interval_words(cost.over[over])} over {over}" for over in cost.over if cost.over[over]]
+        facts.append((f"{cost.value:.2f}", f"cost of these lists ({'; '.join(said)})"))
     facts.append((f"{found.studies.results.trials.height:,}", "trials of ours"))
     return tuple(facts)
+
+
+def _in_single_repeats(row: Contender, names: Sequence[str]) -> str:
+    """How many of the workloads its best points train in one repeat alone, in words; empty where there is one."""
+    by_repeat = [row.by_repeat.get(name, ()) for name in names]
+    if min(map(len, by_repeat), default=0) < 2:
+        return ""
+    trained = [sum(map(math.isfinite, one)) for one in zip(*by_repeat, strict=False)]
+    return f" ({min(trained)} to {max(trained)} in single repeats)"
 
 
 def _opening(found: Measured, numbers: PublishedNumbers) -> Picture | None:

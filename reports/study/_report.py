@@ -16,12 +16,12 @@ from reports._words import capital, count, duration, number
 from reports.figures.drawing import OTHERS, short_names
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table
 from reports.study._candidates import candidate_studies, one_search
-from reports.study._comparison import compare
-from reports.study._comparison_report import comparison_report, drawn_of
 from reports.study._draws import twin_of
 from reports.study._facts import StudyFacts, rank, study_facts, trainings_in_words
 from reports.study._list_parts import list_parts, unlearnt_anew
 from reports.study._record import Settings, data_in_words, devices, record_section
+from reports.study._rivals import rivals
+from reports.study._rivals_report import drawn_of, rivals_report
 from reports.study._search import Budgets, Progress, search_section
 from reports.study._spread import (
     ONE_RUN,
@@ -75,7 +75,7 @@ def study_report(
     if submission is not None:
         results = one_search(results, submission)
     elif len(candidate_studies(results)) > 1:
-        return comparison_report(
+        return rivals_report(
             results, list_size=list_size, penalty=penalty, confidence=confidence, seed=seed, title=title,
             progress=progress,
         )  # fmt: skip
@@ -267,7 +267,7 @@ def contenders_of_studies(
     if submission is not None:
         results = one_search(results, submission)
     elif len(candidate_studies(results)) > 1:
-        found = compare(results, list_size=list_size, penalty=penalty)
+        found = rivals(results, list_size=list_size, penalty=penalty)
         return fractions_table(drawn_of(found), found.judged)
     facts = study_facts(results, list_size=list_size, penalty=penalty)
     return fractions_table(_drawn(facts), facts.judged)

@@ -24,12 +24,12 @@ from reports.page import (
     draw_picture,
     file_stem,
 )
-from reports.study._comparison import (
+from reports.study._draws import caption_of_draws, series_name, twin_blocks, twin_of
+from reports.study._rivals import (
     RARELY,
-    Comparison,
+    Rivals,
     sooner_and_later,
 )
-from reports.study._draws import caption_of_draws, series_name, twin_blocks, twin_of
 from reports.study._search import Progress, on_bands
 from reports.study._spread import spread_in_words
 
@@ -41,7 +41,7 @@ RULE = (
 )
 
 
-def side_by_side(found: Comparison) -> Section:
+def side_by_side(found: Rivals) -> Section:
     """Tables of fractions, verdicts, best points, steps and best metrics, a row or more per search."""
     blocks: list[Block] = []
     studies, judged = found.studies, found.judged
@@ -88,7 +88,7 @@ def side_by_side(found: Comparison) -> Section:
     return Section("Which is better", tuple(blocks))
 
 
-def _verdict_table(found: Comparison) -> Table:
+def _verdict_table(found: Rivals) -> Table:
     rows = []
     for one in found.verdicts:
         a, b = one.first.ranked, one.second.ranked
@@ -124,7 +124,7 @@ def _verdict_table(found: Comparison) -> Table:
     )
 
 
-def _best_points_table(found: Comparison) -> Table:
+def _best_points_table(found: Rivals) -> Table:
     """Of each search the best point on each workload: by steps, and what it is."""
     rows = []
     for workload in found.judged:
@@ -164,7 +164,7 @@ def _best_points_table(found: Comparison) -> Table:
     )
 
 
-def _steps_table(found: Comparison) -> Table:
+def _steps_table(found: Rivals) -> Table:
     """How soon the points of each search reach each target: quartiles over trials."""
     low, high = tables.spread_columns("steps")
     rows = []
@@ -196,7 +196,7 @@ def _steps_table(found: Comparison) -> Table:
     )
 
 
-def curves_section(found: Comparison, *, confidence: float, seed: int, progress: Progress | None) -> Section:
+def curves_section(found: Rivals, *, confidence: float, seed: int, progress: Progress | None) -> Section:
     """A picture per workload: the tuning curves of all searches, at equal numbers of trials."""
     studies = found.studies
     names = short_names(studies.workloads)

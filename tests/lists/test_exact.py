@@ -129,5 +129,21 @@ def test_exact_on_the_v05_baseline_equals_greedy_where_greedy_is_optimal():
 
 
 def test_more_workloads_than_the_method_can_take_are_refused_with_the_way_out():
-    with pytest.raises(ValueError, match=r"at most 16 workloads, not 17; .* use the greedy method"):
-        lists.exact(np.ones((3, 17)), 2)
+    with pytest.raises(ValueError, match=r"at most 16 workloads, not 17, with .* use the greedy method"):
+        lists.exact(np.ones((3, 17)), 2, ties="lowest-id")
+    with pytest.raises(ValueError, match="in 40020 cases; exact lists take at most 40000"):
+        lists.exact(np.full((2001, 20), 0.5), 2)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_exact_is_brute_force_on_more_workloads_than_sets_can_be_counted_for(seed):
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random((12, 24)) < 0.6, INF, rng.uniform(0.1, 1.0, (12, 24)))
+    for size in (1, 3):
+        chosen = lists.exact(values, size)
+        rows, lowest = brute_force(values, size, 2.0)
+        assert tuple(sorted(chosen.points)) == rows
+        assert chosen.costs[-1] == pytest.approx(lowest, rel=ROUNDOFF)
+    covered = np.concatenate([np.full((1, 24), 0.1), values])  # one point is enough, the tie rule adds others
+    chosen = lists.exact(covered, 3)
+    assert (chosen.points[0], chosen.adds, len(chosen.points)) == (0, 1, 3)

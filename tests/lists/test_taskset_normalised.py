@@ -182,4 +182,4 @@ def test_sizes_out_of_range_are_refused():
     with pytest.raises(ValueError, match="there are only 2 points"):
         lists.greedy_normalised(np.zeros((2, 3)), 3)
     with pytest.raises(ValueError, match="at most 16 workloads, not 17"):
-        lists.exact_normalised(np.zeros((2, 17)), 1)
+        lists.exact_normalised(np.zeros((2, 17)), 1, ties="lowest-id")

@@ -21,7 +21,7 @@ from reports.statistics import cost_of, paired_difference
 from results import Fractions, Results, fractions, hits, read_source
 from shortlist.cli import app
 from tests.reports.fake_study import WORKLOADS, fake_study
-from tests.reports.test_comparison_report import study_on_disk
+from tests.reports.test_rivals_report import study_on_disk
 
 NAMES = [workload[0] for workload in WORKLOADS]
 FEW = 200  # resamples, where intervals themselves are not looked at

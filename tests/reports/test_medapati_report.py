@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import statistics
 from collections import defaultdict
+from statistics import median
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ import pytest
 
 import lists
 import reports
+from reports import statistics
 from reports.page import Note, Prose, Report, Table
 from results import Results, fractions, hits, read_source, studies, write_packed
 from submissions.points import Point
@@ -78,8 +79,8 @@ def by_hand(made: Results, study: str, first: int = 99) -> dict[str, tuple[float
         best[key].append(min(sign * value for _, value in curve))
     return {
         w: (
-            min(statistics.median(v) for (name, _), v in reached.items() if name == w),
-            sign * min(statistics.median(v) for (name, _), v in best.items() if name == w),
+            min(median(v) for (name, _), v in reached.items() if name == w),
+            sign * min(median(v) for (name, _), v in best.items() if name == w),
         )
         for w, sign in signs.items()
     }
@@ -214,6 +215,40 @@ def test_statements_follow_the_tables(report):
     cheaper = made.row(by_predicate=pl.col("published").str.contains("costs less on variants"), named=True)
     assert cheaper["agrees"] == ("yes" if costs[0] < costs[1] else "no")
     assert f"{costs[0]:.3f}" in cheaper["ours"]
+
+
+def test_costs_and_differences_stand_with_their_intervals(made, report):
+    def values(study: str, points: int = 99) -> np.ndarray:
+        found = np.full((5, 8, 3), np.inf)
+        for trial in hits(made).filter(submission=study).iter_rows(named=True):
+            if trial["trial"] <= points:
+                found[trial["trial"] - 1, BASE.index(trial["workload"]), trial["repeat"]] = trial[
+                    "step_fraction"
+                ]
+        return found
+
+    of_lists, of_metz = values("leave-one-out"), values("metz2020-appendix_f")
+    costs = {row["contender"]: row for row in table(report, "costs").data.iter_rows(named=True)}
+    assert costs["Vizier with 5 trials"]["points"] == 5
+    assert costs["Vizier with 5 trials"]["over_repeats"] == "–"
+    for over in ("workloads", "repeats"):
+        expected = statistics.cost_interval(of_lists, over=over)
+        assert costs["leave-one-out lists"]["cost"] == pytest.approx(expected.value, rel=1e-12)
+        assert costs["leave-one-out lists"][f"over_{over}"] == f"{expected.low:.2f} to {expected.high:.2f}"
+    shown = table(report, "differences").data
+    assert not shown["against"].str.contains("leave-one-out|variants|10").any()
+    against = shown.row(by_predicate=pl.col("against") == "first 5 of Metz et al.", named=True)
+    assert against["ratio"] == pytest.approx(
+        costs["leave-one-out lists"]["cost"] / statistics.cost_of(of_metz)
+    )
+    assert against["p_workloads"] == statistics.p_value(of_lists, of_metz)
+    assert against["ahead"] == pytest.approx(statistics.share_ahead(of_lists, of_metz), rel=1e-12)
+    assert shown["holm_workloads"].to_list() == pytest.approx(statistics.holm(shown["p_workloads"].to_list()))
+    assert {"the list, on variants", "the list of all eight, which built it"} <= costs.keys()
+
+
+def test_without_lists_trained_anew_no_difference_is_tested(search_alone):
+    assert "differences" not in {one.name for one in search_alone.tables}
 
 
 def test_every_table_of_both_says_what_the_data_are(report):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import reports
 from tests.reports.fake_study import WORKLOADS
-from tests.reports.test_comparison_report import search, study_on_disk
+from tests.reports.test_rivals_report import search, study_on_disk
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -20,7 +20,7 @@ from submissions.taskset_grids import grid_names, grid_point
 from tests.reports.fake_curves import GRID, POINTS, fake_archives
 from tests.reports.fake_medapati import BASE, fake_reproduction
 from tests.reports.fake_study import WORKLOADS, fake_study
-from tests.reports.test_comparison_report import search, slower, together
+from tests.reports.test_rivals_report import search, slower, together
 
 NAMES = [workload[0] for workload in WORKLOADS[:3]]
 

@@ -184,7 +184,7 @@ def test_exact_is_refused_on_too_many_tasks_by_name():
         points=pl.DataFrame(), facts=pl.DataFrame(), source="made up",
     )  # fmt: skip
     with pytest.raises(ValueError, match="at most 16"):
-        lists.list_from_curves(curves, method="exact")
+        lists.list_from_curves(curves, method="exact", ties="lowest-id")
     with pytest.raises(ValueError, match="no set 'adam'"):
         lists.list_from_curves(curves, optimizer_set="adam")
 

@@ -1,6 +1,7 @@
 """Learning-rate schedules against golden numbers, Optax, and what their rules promise."""
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import submissions
 from submissions.optimizers import schedules
 
 FLOAT64 = 1e-15  # times a rate of at most 1: a few units of roundoff
@@ -94,3 +96,21 @@ def test_metz_maximum_rule_warms_up_through_the_constant_phase():
     # An entry of the list with constant .32 and warm-up 2e-5 of 1000 steps: 0.02 steps of warm-up, or 320.
     rates = {rule: schedules.metz(1.0, 0.0, 0.32, 2e-5, 1000, rule)(160) for rule in ("min", "max")}
     assert {rule: float(rate) for rule, rate in rates.items()} == pytest.approx({"min": 1.0, "max": 0.5})
+
+
+def test_a_shaped_schedule_with_the_shape_of_the_others_is_theirs():
+    # To the bit here; another compiler may take the power of 1 in another way.
+    file = Path(__file__).resolve().parents[2] / "benchmarks" / "shaped_nadamw.py"
+    point = {"learning_rate": 3e-3, "one_minus_beta1": 0.1, "one_minus_beta2": 0.01, "weight_decay": 0.1}
+    params, grads, found = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.3, 0.1, -0.2]), []
+    for optimizer in (submissions.optimizer(f"{file}:cosine"), submissions.optimizer("nadamw_optax")):
+        prepared = optimizer.prepare(point | {"warmup_fraction": 0.1}, 40)
+        rule = optimizer({key: jnp.float32(value) for key, value in prepared.items()}, jnp.int32(40))
+
+        def step(carry, _, rule=rule):
+            x, state = carry
+            updates, state = rule.update(grads * x, state, x)
+            return (x + updates, state), x
+
+        found.append(jax.lax.scan(step, (params, rule.init(params)), length=40)[1])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

@@ -70,7 +70,7 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Rivals:
     """Several searches.
 
     Attributes:
@@ -98,7 +98,7 @@ class Comparison:
         return self.studies.judged
 
 
-def compare(results: Results, *, list_size: int | None, penalty: float) -> Comparison:
+def rivals(results: Results, *, list_size: int | None, penalty: float) -> Rivals:
     """Holds all searches for candidates against each other.
 
     Raises:
@@ -132,7 +132,7 @@ def compare(results: Results, *, list_size: int | None, penalty: float) -> Compa
         for name in studies.of_role(role)
         if name not in used
     ]
-    return Comparison(
+    return Rivals(
         studies, tuple(compared), unseen, rerun and unseen, size, penalty, tuple(others), tuple(verdicts)
     )
 

@@ -15,22 +15,22 @@ from reports.page import (
     Table,
     file_stem,
 )
-from reports.study._comparison import (
-    Compared,
-    Comparison,
-    Verdict,
-    compare,
-    in_words,
-)
 from reports.study._list_parts import list_parts
 from reports.study._record import Settings, data_in_words, devices, record_section
+from reports.study._rivals import (
+    Compared,
+    Rivals,
+    Verdict,
+    in_words,
+    rivals,
+)
 from reports.study._search import Progress
 from reports.study._side_by_side import curves_section, side_by_side
 from reports.study._spread import ONE_RUN, ONE_STUDY, fractions_picture
 from results import Results
 
 
-def comparison_report(
+def rivals_report(
     results: Results,
     *,
     list_size: int | None,
@@ -45,7 +45,7 @@ def comparison_report(
     Raises:
       ValueError: they cannot be compared; or an argument out of range.
     """
-    found = compare(results, list_size=list_size, penalty=penalty)
+    found = rivals(results, list_size=list_size, penalty=penalty)
     curves = curves_section(found, confidence=confidence, seed=seed, progress=progress)
     sections = [side_by_side(found), curves]
     for place, one in enumerate(found.compared, 1):
@@ -69,7 +69,7 @@ def comparison_report(
 # 1. The opening
 
 
-def _finding(found: Comparison) -> str:
+def _finding(found: Rivals) -> str:
     """One sentence: which is better and by how much, or that it cannot be told."""
     first = found.verdicts[0]
     a, b = first.first, first.second
@@ -94,7 +94,7 @@ def _finding(found: Comparison) -> str:
     return f"{a.label} is {beside}{seen}: {amount}."
 
 
-def _amount(found: Comparison, verdict: Verdict) -> str:
+def _amount(found: Rivals, verdict: Verdict) -> str:
     """By how much, with its spread: over repeats where there are several, else over workloads."""
     a, b = verdict.first.ranked, verdict.second.ranked
     judged, penalty = found.judged, found.penalty
@@ -136,7 +136,7 @@ def _as_change(ratio: float) -> str:
     return f"{abs(change)} % {'fewer' if change < 0 else 'more'} steps" if change else "as many steps"
 
 
-def _detail(found: Comparison) -> tuple[str, ...]:
+def _detail(found: Rivals) -> tuple[str, ...]:
     said = []
     if found.verdicts[0].chance is not None:
         said.append(f"{capital(found.verdicts[0].reason)}.")
@@ -158,7 +158,7 @@ def _detail(found: Comparison) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _caveats(found: Comparison) -> tuple[str, ...]:
+def _caveats(found: Rivals) -> tuple[str, ...]:
     said = []
     repeats = {one.label: one.ranked.repeats for one in found.compared if one.ranked.by_repeat}
     once = [label for label, times in repeats.items() if times == 1]
@@ -174,7 +174,7 @@ def _caveats(found: Comparison) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _headline(found: Comparison) -> tuple[tuple[str, str], ...]:
+def _headline(found: Rivals) -> tuple[tuple[str, str], ...]:
     """Of each search what it trains and at which cost, and how many trials that took."""
     shown: list[tuple[str, str]] = []
     if found.judged:
@@ -203,7 +203,7 @@ def _headline(found: Comparison) -> tuple[tuple[str, str], ...]:
     return tuple(shown)
 
 
-def _opening(found: Comparison) -> Picture | None:
+def _opening(found: Rivals) -> Picture | None:
     if not found.judged:
         return None
     count_of_all = len(found.compared) + len(found.others)
@@ -213,7 +213,7 @@ def _opening(found: Comparison) -> Picture | None:
     return fractions_picture(drawn, found.judged, caption)
 
 
-def drawn_of(found: Comparison) -> list[Contender]:
+def drawn_of(found: Rivals) -> list[Contender]:
     """Who the main figure shows: what each search is ranked by, and others while colours last."""
     return [*(one.ranked for one in found.compared), *found.others][: 1 + len(OTHERS)]
 
