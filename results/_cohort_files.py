@@ -31,7 +31,8 @@ SCHEMA: Mapping[str, Any] = {
     "max_runtime_seconds": pl.Float64, "steps": pl.Int64, "global_step": pl.List(pl.Int64),
     "submission_seconds": pl.List(pl.Float64), "cohort_seconds": pl.Float64, "loop": pl.String, "seed": pl.Int64,
     "precision": pl.String, "micro_batches": pl.Int64,
-    "optimizer": pl.String, "data": pl.String, "device": pl.String, "versions": pl.String, "command": pl.String,
+    "optimizer": pl.String, "data": pl.String, "host": pl.String, "device": pl.String, "versions": pl.String,
+    "command": pl.String,
 }  # fmt: skip
 # What the first versions wrote; the rest has come since.
 FIRST_COLUMNS = ("workload", "cohort", "repeat", "point", "hyperparameters", "status", "global_step")
@@ -72,6 +73,22 @@ def as_parquet(trials: pl.DataFrame, belongs: Mapping[str, Any] | None = None) -
       belongs: see `belongs_to`; None where the rows say enough.
     """
     return sealed(trials, belongs or {})
+
+
+def check_content(content: bytes, belongs: Mapping[str, Any], what: str) -> None:
+    """Accepts the content of a file that is as it was made, and belongs to what it should.
+
+    Raises:
+      ValueError: it has changed on its way, or belongs to something else.
+    """
+    try:
+        said = unsealed(content)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise ValueError(f"the result of {what} has changed on its way: {error}") from None
+    if said is None:
+        raise ValueError(f"the result of {what} has no checksum")
+    if wrong := _differing(said, belongs):
+        raise ValueError(f"the result of {what} does not belong to it: {wrong}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ A study is a folder:
     trials/<workload>/<cohort>.parquet   one file per finished cohort, one row per trial
     claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
     checkpoints/<workload>/<cohort>/     while a cohort trains on data that the host reads
+    failures/<workload>__<cohort>.txt    what went wrong with a cohort, see `tuning.execution`
     runs.jsonl                           what every run of the study cost, one line each
     suggestions/<workload>/<number>.json what a service suggested, in order, and knowing what
     service.json                         what the study is called by services
@@ -32,6 +33,7 @@ from results._cohort_files import SCHEMA as SCHEMA
 from results._cohort_files import as_parquet as as_parquet
 from results._cohort_files import belongs_to as belongs_to
 from results._cohort_files import check_alike, check_cohorts, read_cohort
+from results._cohort_files import check_content as check_content
 from results._specification import DRAWS as DRAWS
 from results._specification import FORMAT as FORMAT
 from results._specification import ROLES as ROLES
@@ -200,9 +202,10 @@ def read_trials(folder: Path, workload: str | None = None) -> pl.DataFrame:
     Columns: workload, cohort, repeat, point, hyperparameters (JSON), status, status_reason, diverged_step, metric,
     minimize, validation_target, test_target, step_hint, max_runtime_seconds, steps, global_step (list),
     "<role>/<metric>" (lists over evaluations, null after divergence), submission_seconds (list), cohort_seconds, loop
-    (one of `LOOPS`), precision and micro_batches (see `workloads.arithmetic`), seed, optimizer, data, device, versions
-    (JSON), command. Only the submission loop knows submission_seconds and max_runtime_seconds, and only it and trials
-    that a strategy stopped have a status_reason; they are null elsewhere. Curves end where a trial did.
+    (one of `LOOPS`), precision and micro_batches (see `workloads.arithmetic`), seed, optimizer, data, host (of newer
+    ones), device, versions (JSON), command. Only the submission loop knows submission_seconds and max_runtime_seconds,
+    and only it and trials that a strategy stopped have a status_reason; they are null elsewhere. Curves end where a
+    trial did.
 
     Raises:
       ValueError: a file cannot be read, has changed since it was written, or belongs to something else; its name is

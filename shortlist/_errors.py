@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from tuning.execution.stopping import GaveUp
 from workloads.shown import plain
 
 MOST = 2000  # characters of a line
@@ -29,7 +30,7 @@ def told(error: BaseException) -> str | None:
         return "the input is nested deeper than can be read; SHORTLIST_TRACEBACK=1 shows where"
     if isinstance(error, OverflowError):
         return one_line(f"a number is too large ({error}); SHORTLIST_TRACEBACK=1 shows where")
-    return one_line(str(error)) if isinstance(error, ValueError) else None
+    return one_line(f"{error}{_log(error)}") if isinstance(error, ValueError | GaveUp) else None
 
 
 def one_line(text: str) -> str:
@@ -58,6 +59,14 @@ def flush_results() -> None:
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
         raise OSError(error.errno, error.strerror, "stdout") from None
+
+
+def _log(error: BaseException) -> str:
+    """Where the log of a job is that failed elsewhere: here nobody saw its traceback."""
+    notes = getattr(error, "__notes__", ())
+    elsewhere = any(note.startswith("In a worker") for note in notes)
+    logs = [note.rpartition(": ")[2] for note in notes if note.startswith("The log of ")]
+    return f"; its log: {logs[0]}" if elsewhere and logs else ""
 
 
 def wants_traceback() -> bool:

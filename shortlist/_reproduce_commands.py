@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist._executor_options import Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._progress import progress_display
@@ -80,6 +81,11 @@ def reproduce(
     ] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
+    executor: ExecutorName = "threads",
+    workers: Workers = None,
+    folder: Folder = None,
+    device: Device = None,
+    deadline: Deadline = None,
 ) -> None:
     """Run a paper's protocol and write its tables and figures, ours beside the published. Run again to go on.
 
@@ -93,23 +99,24 @@ def reproduce(
         "size": size, "logs": logs, "seed": seed or None, "data_dir": data_dir,
     }  # fmt: skip
     _check_taken(protocol, given)
-    folder = out or Path(f"{protocol}-{scale}")
+    place = out or Path(f"{protocol}-{scale}")
     if protocol == DAHL:
         from shortlist.reproduce_dahl import reproduce_dahl
 
         with progress_display() as progress:
-            typer.echo(f"report: {reproduce_dahl(scale, folder, logs=logs or (), progress=progress)}")
+            typer.echo(f"report: {reproduce_dahl(scale, place, logs=logs or (), progress=progress)}")
         return
     use_compilation_cache()
     stop = Stop()
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
-        how = {"seed": seed, "data_dir": data_dir, "progress": progress, "stop": stop}
+        who = who_trains(executor, workers, deadline, progress, folder=folder, device=device)
+        how = {"seed": seed, "data_dir": data_dir, "progress": progress, "stop": stop, "who": who}
         if protocol in TASK_PROTOCOLS:
             from shortlist.reproduce_metz import reproduce_metz
 
             of_tasks = TASK_PROTOCOLS[protocol].scales[scale]
             asked = _asked_of_tasks(of_tasks, workload, candidates, repeats, size)
-            page = reproduce_metz(asked, folder, **how)
+            page = reproduce_metz(asked, place, **how)
         else:
             from tuning.protocols.run import run
 
@@ -121,7 +128,7 @@ def reproduce(
             # The paper's tables are of its workloads and of its own optimizer.
             as_published = own is None and not workload and asked.whole
             of_paper = reports_on_papers(progress)[protocol] if as_published else None
-            page = run(chosen, asked, folder, rooms(progress, of_paper), own=own, **how)
+            page = run(chosen, asked, place, rooms(progress, of_paper), own=own, **how)
     typer.echo(f"report: {page}")
 
 

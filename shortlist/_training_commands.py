@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._arithmetic import MicroBatches, Precision
+from shortlist._executor_options import Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points, read_warm_start
 from shortlist._names import (
@@ -128,14 +129,6 @@ def tune(
     width: Annotated[
         int | None, typer.Option(metavar="N", min=1, hidden=True, help="Former name of --cohort-size.")
     ] = None,
-    executor: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="threads, or processes: a process per core; it changes no number."),
-    ] = "threads",
-    workers: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Cohorts at a time; default: one per core on a CPU."),
-    ] = None,
     service: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +136,11 @@ def tune(
             help="Have a Vizier service suggest, for several workers; 'shortlist vizier-service' starts one.",
         ),
     ] = None,
+    executor: ExecutorName = "threads",
+    workers: Workers = None,
+    folder: Folder = None,
+    device: Device = None,
+    deadline: Deadline = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
     ] = False,
@@ -192,11 +190,10 @@ def tune(
                 study,
                 spec,
                 data_dir=data_dir,
-                executor=executor,
-                workers=workers,
                 progress=progress,
                 stop=stop,
                 service=service,
+                **who_trains(executor, workers, deadline, progress, folder=folder, device=device),
             )
     runs = studies.read_runs(study)
     if len(runs) == before:
@@ -282,6 +279,11 @@ def demo(
     vizier: Annotated[
         bool, typer.Option("--vizier", help="Vizier too: many seconds per suggestion.")
     ] = False,
+    executor: ExecutorName = "threads",
+    workers: Workers = None,
+    folder: Folder = None,
+    device: Device = None,
+    deadline: Deadline = None,
 ) -> None:
     """Tune six workloads, build a list, prove it on workloads it has not seen, and write the report.
 
@@ -301,6 +303,7 @@ def demo(
             vizier=vizier,
             progress=progress,
             stop=stop,
+            who=who_trains(executor, workers, deadline, progress, folder=folder, device=device),
         )
     typer.echo(f"report: {page}")
 

@@ -6,8 +6,9 @@ It is the smallest scale of the protocol of Medapati et al.; see `tuning.protoco
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from shortlist._protocols import rooms
 from tuning.execution.stopping import Stop
@@ -27,6 +28,7 @@ def demo(
     vizier: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
     stop: Stop | None = None,
+    who: Mapping[str, Any] | None = None,
 ) -> Path:
     """Tunes the six workloads, builds leave-one-out lists, reruns them with fresh seeds, writes the report.
 
@@ -39,6 +41,7 @@ def demo(
       vizier: tune with Vizier too, many seconds per suggestion.
       progress: called as (what, done, total).
       stop: set, from any thread, to end once what has begun has ended, by KeyboardInterrupt.
+      who: trains, see `tuning.studies.tune.tune`.
 
     Returns:
       Path of the report's index.html.
@@ -58,4 +61,5 @@ def demo(
         also=also,
         progress=progress,
         stop=stop,
+        who=who,
     )

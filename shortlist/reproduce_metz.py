@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import lists
 import reports
@@ -25,6 +26,7 @@ def reproduce_metz(
     data_dir: Path | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     stop: Stop | None = None,
+    who: Mapping[str, Any] | None = None,
 ) -> Path:
     """Runs the protocol `metz2020`, or what is missing of it.
 
@@ -36,6 +38,7 @@ def reproduce_metz(
       data_dir: where real data sets lie; embedded ones and stand-ins otherwise.
       progress: called as (what, done, total).
       stop: set, from any thread, to end once what has begun has ended, by KeyboardInterrupt.
+      who: trains, see `tuning.studies.tune.tune`.
 
     Returns:
       Path of the report's index.html.
@@ -70,7 +73,9 @@ def reproduce_metz(
         return reports.write_report(content, out / "report", overwrite=True)
 
     rooms = TaskRooms(published, learn, report)
-    return run_tasks(METZ, scale, out, rooms, seed=seed, data_dir=data_dir, progress=progress, stop=stop)
+    return run_tasks(
+        METZ, scale, out, rooms, seed=seed, data_dir=data_dir, progress=progress, stop=stop, who=who
+    )  # fmt: skip
 
 
 def write_curves(out: Path, scale: TaskScale) -> Path:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import platform
 import shlex
+import socket
 import sys
 from importlib import metadata
 from pathlib import Path
 
 from workloads.data.caches import cache_folder
 
+# Whose files decide numbers.
+ROOMS = ("workloads", "submissions", "results", "tuning")
 PACKAGES = ("shortlist", "jax", "jaxlib", "optax", "numpy", "scikit-learn")
 
 
@@ -18,6 +22,35 @@ PACKAGES = ("shortlist", "jax", "jaxlib", "optax", "numpy", "scikit-learn")
 def versions() -> dict[str, str]:
     """Versions of Python and of every package that numbers depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+@functools.cache
+def source() -> str:
+    """SHA-256 of the files of Shortlist itself that numbers depend on, which a version does not tell while it is worked
+    on."""
+    root, made = Path(__file__).resolve().parent.parent, hashlib.sha256()
+    for room in ROOMS:
+        for file in sorted((root / room).rglob("*")):
+            if file.suffix in (".py", ".json") and file.is_file():
+                content = file.read_bytes()
+                made.update(f"{file.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
+    return made.hexdigest()
+
+
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def device_kind() -> str:
+    """What kind of device JAX trains on, such as `cpu` or `gpu NVIDIA H200`: alike where numbers are comparable.
+
+    Processors differ in the order in which they sum, and are one kind nevertheless: what they give agrees but for that.
+    """
+    import jax
+
+    first = jax.local_devices()[0]
+    return first.platform if first.platform == "cpu" else f"{first.platform} {first.device_kind}"
 
 
 @functools.cache

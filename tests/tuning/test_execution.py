@@ -15,18 +15,30 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from results import studies
-from results.studies import Cohort
+from results.studies import Cohort, Programs
+from submissions import environment
 from submissions.points import Point
 from tuning import strategies
 from tuning.execution import work
 from tuning.execution.claims import Claims
-from tuning.execution.executors import EXECUTORS, executor
-from tuning.execution.jobs import Job
+from tuning.execution.coordinate import commit
+from tuning.execution.jobs import (
+    Job,
+    Needs,
+    OutOfMemory,
+    Refused,
+    Result,
+    SentFile,
+    error_from_json,
+    error_to_json,
+)
+from tuning.execution.making import maker
 from tuning.execution.stopping import Stop
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import own_files
 
+LOCAL = ("threads", "processes")
 WORKLOAD = "taskset/quadratic_family_seed3"
 POINTS = [Point(str(i), {"learning_rate": 10.0 ** (-3 + i / 2)}) for i in range(6)]
 SGD = """
@@ -76,18 +88,6 @@ def whole(tmp_path_factory, populations):
     return tune(folder, study(folder), populations=populations)
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_every_executor_gives_the_same_numbers_bit_for_bit(name, tmp_path, whole):
-    seen = []
-    trials = tune(
-        tmp_path / "s", study(tmp_path / "s"), executor=name, progress=lambda *told: seen.append(told)
-    )
-    assert_frame_equal(trials.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
-    assert seen == [(WORKLOAD, done, 6) for done in (0, 2, 4, 6)]
-    (run,) = studies.read_runs(tmp_path / "s")
-    assert run.trials == 6
-
-
 class Bisection(strategies.Strategy):
     """A sequential strategy: asks for one point, and moves its learning rate by what became of it."""
 
@@ -107,25 +107,14 @@ def test_only_training_travels_of_a_sequential_strategy(tmp_path, monkeypatch, p
     monkeypatch.setattr(strategies, "from_spec", lambda spec: Bisection())
     trials = {
         name: tune(tmp_path / name, asked, executor=name, workers=1, populations=populations)
-        for name in EXECUTORS
+        for name in LOCAL
     }
     assert trials["threads"]["hyperparameters"].n_unique() == 3
     processes, threads = (trials[name].drop("cohort_seconds") for name in ("processes", "threads"))
     assert_frame_equal(processes, threads, check_exact=True)
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_an_error_of_the_users_is_raised_and_nothing_is_tried_again(name, tmp_path):
-    tried = tmp_path / "tried"
-    first = f'pathlib.Path("{tried}").open("a").write(".")\nraise ValueError("no such schedule")'
-    mine = optimizer_file(tmp_path, f"broken_{name}", first)
-    with pytest.raises(ValueError, match="no such schedule"):
-        tune(tmp_path / "s", study(tmp_path / "s", mine), executor=name, workers=1)
-    assert len(tried.read_text()) == 1
-    assert not [path for path in (tmp_path / "s" / "claims").rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", LOCAL)
 def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, whole, populations):
     folder = tmp_path / "s"
 
@@ -141,7 +130,7 @@ def test_an_interrupted_study_keeps_what_has_begun_and_goes_on(name, tmp_path, w
     assert_frame_equal(trials.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", LOCAL)
 def test_a_study_that_is_asked_to_stop_ends_what_has_begun_and_says_what_that_is(name, tmp_path, whole):
     stop, waited_for = Stop(), []
 
@@ -161,21 +150,6 @@ def test_a_study_that_is_asked_to_stop_ends_what_has_begun_and_says_what_that_is
     assert_frame_equal(again.drop("cohort_seconds"), whole.drop("cohort_seconds"), check_exact=True)
 
 
-def test_a_killed_worker_loses_its_cohort_in_flight_and_nothing_else(tmp_path):
-    marker = tmp_path / "killed"
-    kill_once = f"""\
-marker = pathlib.Path("{marker}")
-if not marker.exists():
-    marker.touch()
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    lost = optimizer_file(tmp_path, "lost_once", kill_once)
-    trials = tune(tmp_path / "s", study(tmp_path / "s", lost), executor="processes")
-    assert marker.exists()
-    undisturbed = tune(tmp_path / "t", study(tmp_path / "t", lost))
-    assert_frame_equal(trials.drop("cohort_seconds"), undisturbed.drop("cohort_seconds"), check_exact=True)
-
-
 def test_a_cohort_that_always_loses_its_worker_is_named(tmp_path):
     mine = optimizer_file(tmp_path, "always_lost", "os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(RuntimeError, match=r"cohort 0 of taskset/.* lost its worker 3 times.*status -9"):
@@ -186,12 +160,86 @@ def test_an_unknown_executor_leaves_no_folder_behind(tmp_path):
     with pytest.raises(ValueError, match="unknown executor 'treads'; did you mean 'threads'"):
         tune(tmp_path / "s", study(tmp_path / "s"), executor="treads")
     assert not (tmp_path / "s").exists()
-    assert all(executor(name).workers() >= 1 for name in EXECUTORS)
+    with pytest.raises(ValueError, match=r"executor 'threads' does not take --folder; it is for folder"):
+        tune(tmp_path / "s", study(tmp_path / "s"), options={"folder": tmp_path})
+    with pytest.raises(ValueError, match="executor 'folder' needs --folder PATH"):
+        tune(tmp_path / "s", study(tmp_path / "s"), executor="folder")
+    assert not (tmp_path / "s" / "study.json").exists()
 
 
-def test_a_job_is_plain_json():
-    job = Job("studies/s", WORKLOAD, Cohort(3, 1, tuple(POINTS), 6), source="00ff", command="shortlist tune")
+def a_job(folder, content=b"", **changes):
+    sent = SentFile(str(folder / "mine.py"), own_files.sha256(content), content)
+    spec = dataclasses.replace(
+        study(folder, "mine.py:mine"),
+        points=None,
+        programs={WORKLOAD: Programs(2, 1)},
+        strategy={"name": "list"},
+    )
+    return Job(
+        str(folder), WORKLOAD, Cohort(0, 0, tuple(POINTS[:2]), 2), spec, optimizer_file=sent, **changes
+    )  # fmt: skip
+
+
+def test_a_job_is_plain_json_and_small_whatever_the_study_is(tmp_path):
+    needs = Needs({"jax": "0.1"}, "00ff", "cpu")
+    job = a_job(
+        tmp_path, b"\xff\x00", needs=needs, earlier=b"PAR1", numbers={"0": 1}, command="shortlist tune"
+    )
     assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+    many = [Point(str(i), {"learning_rate": 0.1}) for i in range(5000)]
+    spec = dataclasses.replace(
+        study(tmp_path), points={WORKLOAD: tuple(many)}, cohort_size=2, programs={WORKLOAD: Programs(2, 1)},
+        blocks={WORKLOAD: 2}, strategy={"name": "list", "told": list(range(5000))},
+    )  # fmt: skip
+    made = maker(tmp_path, spec, needs)(WORKLOAD, spec.cohorts(spec.points[WORKLOAD], WORKLOAD)[7])
+    assert len(json.dumps(made.to_json())) < 2500
+
+
+def test_a_worker_that_differs_refuses_in_one_line_with_both_values(tmp_path):
+    here = work.here()
+    assert here.differing(here) == ""
+    for needs, said in (
+        (
+            dataclasses.replace(here, versions=here.versions | {"jax": "0.1"}),
+            r"jax is \d.* here, must be 0\.1",
+        ),
+        (dataclasses.replace(here, source="beef" * 16), r"source is [0-9a-f]{12} here, must be beefbeefbeef"),
+        (dataclasses.replace(here, device="gpu H200"), "the device is 'cpu' here, must be 'gpu H200'"),
+    ):
+        with pytest.raises(Refused, match=said) as refused:
+            work.work(a_job(tmp_path, needs=needs))
+        assert "\n" not in str(refused.value)
+
+
+def test_a_users_file_is_the_one_that_was_sent_whatever_lies_at_its_path(tmp_path):
+    (tmp_path / "mine.py").write_bytes(b"changed since")
+    kept = work.Kept()
+    job = a_job(tmp_path, b"as it was")
+    copy = work.place(job.optimizer_file, kept)
+    assert (copy.name, copy.read_bytes()) == ("mine.py", b"as it was")
+    (tmp_path / "mine.py").write_bytes(b"as it was")
+    assert work.place(job.optimizer_file, kept) == tmp_path / "mine.py"
+    with pytest.raises(ValueError, match=r"mine\.py: its content is not the one that was sent"):
+        SentFile("mine.py", own_files.sha256(b"a"), b"b")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a"),
+        KeyError("a"),
+        Refused("a"),
+        OutOfMemory("a"),
+        UnicodeDecodeError("utf-8", b"", 0, 1, "a"),
+    ],
+)
+def test_an_error_travels_as_the_kind_that_it_is(error):
+    there = error_from_json(json.loads(json.dumps(error_to_json(error))), "a worker", "node7:1")
+    if not isinstance(error, UnicodeDecodeError):  # which takes more than a text
+        assert type(there) is type(error)
+        assert str(there) == str(error)
+    assert "In a worker" in there.__notes__[0]
+    assert not isinstance(there, Refused) or there.worker == "node7:1"
 
 
 def test_the_bytes_of_a_cohort_are_made_without_writing_anything(tmp_path, populations):
@@ -199,31 +247,35 @@ def test_the_bytes_of_a_cohort_are_made_without_writing_anything(tmp_path, popul
     tune(folder, study(folder), populations=populations)
     before = sorted(folder.rglob("*"))
     spec = studies.read_spec(folder)
-    (job, *_) = [Job(str(folder), WORKLOAD, cohort) for cohort in spec.cohorts(POINTS, WORKLOAD)]
-    content, done = work.train(job, spec, work.Kept(populations))
-    assert done.trials == 2
+    job = maker(folder, spec, work.here())(WORKLOAD, spec.cohorts(POINTS, WORKLOAD)[0])
+    result = work.work(job, work.Kept(populations))
+    assert (result.done.trials, result.done.host) == (2, environment.host())
+    assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
     assert sorted(folder.rglob("*")) == before
     # A late result of a worker that was given up: the first is kept.
     kept = studies.cohort_path(folder, WORKLOAD, 0).read_bytes()
-    assert not studies.write_cohort(folder, WORKLOAD, 0, content)
+    assert not commit(job, result)
     assert studies.cohort_path(folder, WORKLOAD, 0).read_bytes() == kept
 
 
-def test_a_users_optimizer_travels_with_the_study(tmp_path):
+def test_a_users_optimizer_travels_with_the_job(tmp_path):
     mine = optimizer_file(tmp_path, "travels", "pass")
-    folder = tmp_path / "s"
+    folder, file = tmp_path / "s", tmp_path / "travels.py"
     trials = tune(folder, study(folder, mine))
-    spec, file = studies.read_spec(folder), tmp_path / "travels.py"
-    source = own_files.sha256(file.read_bytes())
+    spec, content = studies.read_spec(folder), file.read_bytes()
+    sent = SentFile(str(file), own_files.sha256(content), content)
     file.unlink()  # as on another machine
-    studies.cohort_path(folder, WORKLOAD, 1).unlink()
-    cohort = spec.cohorts(POINTS, WORKLOAD)[1]
-    work.work(Job(str(folder), WORKLOAD, cohort, source=source), work.Kept())
+    written = studies.cohort_path(folder, WORKLOAD, 1)
+    written.unlink()
+    job = maker(folder, spec, work.here(), None, sent)(WORKLOAD, spec.cohorts(POINTS, WORKLOAD)[1])
+    result = work.work(job, work.Kept())
+    (folder / "optimizer.py").rename(tmp_path / "kept.py")
+    with pytest.raises(ValueError, match=r"another optimizer\.py was put into this study while cohort 1"):
+        commit(job, result)
+    (tmp_path / "kept.py").rename(folder / "optimizer.py")
+    assert commit(job, result)
     again = studies.read_trials(folder)
     assert_frame_equal(trials.drop("cohort_seconds"), again.drop("cohort_seconds"), check_exact=True)
-    (folder / "optimizer.py").write_text("# something else")
-    with pytest.raises(ValueError, match=r"neither .* is the file that the study began with"):
-        work.work(Job(str(folder), WORKLOAD, cohort, source=source), work.Kept())
 
 
 def test_two_threads_on_one_study_do_no_work_twice(tmp_path, whole, populations):

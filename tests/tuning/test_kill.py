@@ -12,7 +12,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from results import studies
-from tuning.execution.executors import EXECUTORS
 
 WORKLOAD = "taskset/quadratic_family_seed3"  # starts soon; what it trains does not matter here
 COHORTS = 12
@@ -102,7 +101,7 @@ def test_a_study_stopped_several_times_ends_with_the_undisturbed_numbers(tmp_pat
 @pytest.mark.slow  # test_execution has the same in threads
 def test_two_processes_on_one_study_do_no_work_twice(tmp_path, environment, whole):
     folder = tmp_path / "s"
-    both = [start(folder, environment, executor) for executor in EXECUTORS]
+    both = [start(folder, environment, executor) for executor in ("threads", "processes")]
     said = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert_same_numbers(studies.read_trials(folder), whole)

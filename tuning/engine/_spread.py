@@ -64,23 +64,37 @@ def spread(cost_class: str, width: int | None = None, side_by_side: int | None =
       cost_class: of the workload.
       width, side_by_side: replace what was measured.
     """
-    device = jax.local_devices()[0]
-    table = _table()
-    widths = table.get(device.device_kind) or table.get(device.platform) or table["cpu"]
     return Spread(
-        width=width or widths.get(cost_class, widths[OTHER]),
+        width=width or measured_width(cost_class),
         side_by_side=side_by_side or places(),
         devices=len(jax.local_devices()),
     )
 
 
-def cohort_size(cost_class: str) -> int:
+def measured_width(cost_class: str, device: str | None = None) -> int:
+    """Trials per program that serve a cost class best.
+
+    Args:
+      cost_class: of the workload.
+      device: kind that trains it, as `environment.device_kind` says it; None: this process's.
+    """
+    if device is None:
+        first = jax.local_devices()[0]
+        platform, kind = first.platform, first.device_kind
+    else:
+        platform, _, kind = device.partition(" ")
+    table = _table()
+    widths = table.get(kind) or table.get(platform) or table["cpu"]
+    return widths.get(cost_class, widths[OTHER])
+
+
+def cohort_size(cost_class: str, device: str | None = None) -> int:
     """Trials that a study writes at a time: what one program holds, or several where it holds few."""
-    width = spread(cost_class).width
+    width = measured_width(cost_class, device)
     return width * -(-LEAST_COHORT // width)
 
 
-def width_within(cost_class: str, cohort_size: int) -> int:
+def width_within(cost_class: str, cohort_size: int, device: str | None = None) -> int:
     """Trials per program of cohorts whose size is given: equal programs, as near to the measured width as they can be.
 
     Example:
@@ -88,7 +102,7 @@ def width_within(cost_class: str, cohort_size: int) -> int:
       >>> [nearest(width, 5) for width in (1, 4, 16)]
       [1, 5, 5]
     """
-    programs = max(1, round(cohort_size / spread(cost_class).width))
+    programs = max(1, round(cohort_size / measured_width(cost_class, device)))
     return -(-cohort_size // programs)
 
 

@@ -2,9 +2,12 @@
 
 | module | what |
 |---|---|
-| `jobs` | what travels to whoever trains a cohort, and what comes back |
+| `jobs` | what travels to whoever trains a cohort, what comes back, and what can go wrong |
+| `making` | jobs made of a study |
 | `work` | a job done, in whatever process |
-| `executors` | how jobs get there: threads, processes |
-| `coordinate`, `claims` | every cohort once, whatever is lost and whoever else trains |
+| `executors` | how jobs get there: in line, threads, processes, a shared folder |
+| `folder_worker` | what does the jobs of a shared folder |
+| `coordinate`, `claims` | every cohort once, whatever is lost and whoever else trains; writes what comes back |
+| `seen`, `failures` | what the coordinator saw of its workers, and what went wrong with a job |
 | `run` | trials of submissions, by AlgoPerf's rules |
 """

@@ -27,6 +27,7 @@ def train_cohort(
     cohort: Cohort,
     command: str | None,
     checkpoint: Path | None = None,
+    numbers: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
     """Trains one cohort and returns one row per trial.
 
@@ -40,13 +41,14 @@ def train_cohort(
       cohort: what to train.
       command: what the rows say that they were made by.
       checkpoint: see `Population.train`.
+      numbers: of its points, see `tuning.execution.seeding`.
     """
     workload, points = population.workload, cohort.points
     padded = [*points, *[points[-1]] * (cohort.size - len(points))]
     began = time.perf_counter()
     curves = population.train(
         _prepared(optimizer, population, padded),
-        keys(spec, workload.name, cohort, padded),
+        keys(spec, workload.name, cohort, padded, numbers),
         checkpoint=checkpoint,
     )
     evaluations = np.full(len(padded), len(curves.global_step))
@@ -62,6 +64,7 @@ def compete_cohort(
     command: str | None,
     stopping: Stopping,
     earlier: pl.DataFrame,
+    numbers: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
     """Trains one cohort whose losers stop and returns one row per trial, whose curves end where it did.
 
@@ -69,6 +72,7 @@ def compete_cohort(
       spec, population, optimizer, cohort, command: see `train_cohort`. Nothing fills the cohort up.
       stopping: says who goes on.
       earlier: trials of the cohorts before it, for a rule that looks back at them.
+      numbers: see `train_cohort`.
     """
     workload, points = population.workload, list(cohort.points)
     name, minimize = f"validation/{workload.metric.name}", workload.metric.minimize
@@ -87,7 +91,7 @@ def compete_cohort(
     began = time.perf_counter()
     made = population.compete(
         _prepared(optimizer, population, points),
-        keys(spec, workload.name, cohort, points),
+        keys(spec, workload.name, cohort, points, numbers),
         goes_on,
         stopping.widths(len(points)),
     )
@@ -174,6 +178,7 @@ def _rows(
             "seed": spec.seed,
             "optimizer": spec.optimizer,
             "data": str(workload.data.provenance),
+            "host": environment.host(),
             "device": environment.device(),
             "versions": json.dumps(environment.versions(), sort_keys=True),
             "command": pl.Series([command] * count, dtype=pl.String),

@@ -1,24 +1,31 @@
 """A worker process: reads jobs from standard input, a line each, and answers each with a line.
 
-python -m tuning.execution._worker CORE...
+python -m tuning.execution._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import queue
 import sys
 import threading
-import traceback
+from pathlib import Path
+from typing import Any
 
-from tuning.execution.jobs import Job
+from tuning.execution.jobs import Job, error_to_json
 
 
 def main() -> None:
     """Does jobs until standard input ends, and ends with it, whatever it is doing."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, map(int, sys.argv[1:]))  # before JAX starts, which counts them
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir")
+    parser.add_argument("--checkpoints", type=Path)
+    parser.add_argument("cores", nargs="*", type=int)
+    given = parser.parse_args()
+    if given.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, given.cores)  # before JAX starts, which counts them
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a user's code prints is no answer
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -29,25 +36,28 @@ def main() -> None:
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
+    how = {"data_dir": given.data_dir, "checkpoints": given.checkpoints}
     while True:
-        answers.write(json.dumps(_answer(lines.get())).encode() + b"\n")
+        answers.write(json.dumps(_answer(lines.get(), how)).encode() + b"\n")
         answers.flush()
 
 
-def _answer(line: bytes) -> dict[str, object]:
+_KEPT: list[Any] = []
+
+
+def _answer(line: bytes, how: dict[str, Any]) -> dict[str, Any]:
     try:
-        from tuning.execution.work import work
+        from submissions import environment
+        from tuning.execution.work import Kept, here, work
 
-        return {"done": work(Job.from_json(json.loads(line))).to_json()}
+        asked = json.loads(line)
+        if "here" in asked:
+            return {"answer": {"needs": here().to_json(), "device": environment.device()}}
+        if not _KEPT:
+            _KEPT.append(Kept(**how))
+        return {"answer": work(Job.from_json(asked["job"]), _KEPT[0]).to_json()}
     except Exception as error:
-        return {"error": {"kind": _kind(error), "message": str(error), "trace": traceback.format_exc()}}
-
-
-def _kind(error: Exception) -> str:
-    """What whoever asked can raise: the nearest of Python's own kinds that says anything, or the name of another's."""
-    kinds = type(error).__mro__
-    own = [kind.__name__ for kind in kinds[: kinds.index(Exception)] if kind.__module__ == "builtins"]
-    return own[0] if own else type(error).__name__
+        return {"error": error_to_json(error)}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from tuning.execution.alive import started_at
 from workloads.data import reading
 from workloads.data.files import naming
 
@@ -85,7 +86,7 @@ class Claims:
     def _create(self, path: Path) -> bool:
         pid = os.getpid()
         content = json.dumps(
-            {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "claim": uuid.uuid4().hex}
+            {"host": socket.gethostname(), "pid": pid, "started": started_at(pid), "claim": uuid.uuid4().hex}
         ).encode()
         try:
             file = path.open("xb")
@@ -139,27 +140,4 @@ def _is_stale(path: Path) -> bool:
         here, pid, started = claim["host"] == socket.gethostname(), claim["pid"], claim["started"]
     except (ValueError, KeyError):  # created, and not written yet
         here, pid, started = False, 0, None
-    return age > SECONDS_UNTIL_STALE or (here and _started(pid) != started)
-
-
-def _started(pid: int) -> int | None:
-    """When a process of this host started, in ticks since the host did: a later one may have its id. None: gone.
-
-    Where there is no /proc, 0 for any process that is there.
-    """
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if state in "ZX" else int(fields[18])
-    except FileNotFoundError:
-        pass
-    except ProcessLookupError:
-        return None
-    if Path("/proc/self/stat").exists():
-        return None
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return 0
+    return age > SECONDS_UNTIL_STALE or (here and started_at(pid) != started)

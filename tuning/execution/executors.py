@@ -1,160 +1,56 @@
-"""How jobs reach whoever does them. Executors move jobs and nothing else, so none of them changes a number.
-
-An executor has `workers`, how many jobs it does at a time; `submit(job)`, a future of what the job took; and `close()`,
-which drops what has not begun and waits for what has. A future raises what the job raised, or `WorkerLost`.
-"""
+"""How jobs reach whoever does them. Executors move jobs and nothing else, so none of them changes a number."""
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
-import json
-import os
-import queue
-import subprocess
-import sys
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any, Protocol
 
-from submissions import environment
-from tuning.engine import _spread
-from tuning.execution.jobs import Done, Job
-from tuning.execution.work import Kept, work
+from tuning.execution._folder import Folder
+from tuning.execution._local import Inline, Threads
+from tuning.execution._processes import Processes
+from tuning.execution.jobs import Job, Result
+from tuning.execution.jobs import OutOfMemory as OutOfMemory
+from tuning.execution.jobs import Refused as Refused
+from tuning.execution.jobs import WorkerLost as WorkerLost
+from tuning.execution.work import Kept
 from workloads.spelling import did_you_mean
 
 
-class WorkerLost(Exception):
-    """Whoever did a job is gone, and the job may be done by another."""
-
-
 class Executor(Protocol):
-    """What all executors can do."""
+    """What all executors can do. The coordinator calls it from one thread.
 
-    workers: int
+    Attributes:
+      workers: jobs that it does at a time; may change while it runs, as workers join and go.
+      ahead: jobs that may wait with it beside those, so that no worker idles while a result travels: 0 or 1.
+      refusals: optional; worker -> what it said when it refused and went.
+      device: kind of its workers' device, as `environment.device_kind` says it; None: as this process's.
+    """
 
-    def submit(self, job: Job) -> Future[Done]:
-        """Has a job done, as soon as there is a place for it. May be called from any thread."""
+    @property
+    def workers(self) -> int: ...
+    @property
+    def ahead(self) -> int: ...
+    @property
+    def device(self) -> str | None: ...
+
+    def submit(self, job: Job) -> Future[Result]:
+        """Has a job done, as soon as there is a place for it.
+
+        The future is `running()` once a worker has begun. It raises what the job raised, or `WorkerLost`,
+        `OutOfMemory`, `Refused`. It may come to its end in any thread.
+        """
+        ...
+
+    def abandon(self, future: Future[Result]) -> None:
+        """Gives up a job that took too long, and ends whoever does it where that is possible. Never raises, and does
+        not wait."""
         ...
 
     def close(self) -> None:
-        """Drops jobs that have not begun and waits for those that have."""
+        """Drops jobs that have not begun, waits for those that have and were not given up, and ends the workers."""
         ...
-
-
-class Threads:
-    """Jobs in threads of this process, which share its compiled programs."""
-
-    def __init__(self, workers: int, kept: Kept) -> None:
-        self.workers = workers
-        self._kept = kept
-        self._pool = ThreadPoolExecutor(workers)
-
-    def submit(self, job: Job) -> Future[Done]:
-        return self._pool.submit(work, job, self._kept)
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-
-class Processes:
-    """Jobs in processes of their own, each on its own cores and with its own compiled programs.
-
-    Raises:
-      ValueError: on an accelerator, whose memory this process holds.
-    """
-
-    def __init__(self, workers: int, kept: Kept) -> None:
-        del kept  # what this process has compiled does not travel
-        device = environment.device()
-        if not device.startswith("cpu"):
-            raise ValueError(f"executor 'processes' is for CPUs, not for {device}; use 'threads'")
-        self.workers = workers
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-        self._workers = [_Worker(cores[i::workers] or [cores[i % len(cores)]]) for i in range(workers)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._pool = ThreadPoolExecutor(workers)
-
-    def submit(self, job: Job) -> Future[Done]:
-        return self._pool.submit(self._move, job)
-
-    def close(self) -> None:
-        try:
-            self._pool.shutdown(cancel_futures=True)
-        finally:  # an impatient second Ctrl-C too
-            for worker in self._workers:
-                worker.end()
-
-    def _move(self, job: Job) -> Done:
-        worker = self._idle.get()
-        try:
-            return worker.work(job)
-        finally:
-            self._idle.put(worker)
-
-
-class _Worker:
-    """A process that does one job after another; a new one when it was lost.
-
-    It ends when its standard input does, so that none outlives the process that it works for.
-    """
-
-    def __init__(self, cores: list[int]) -> None:
-        self._cores = cores
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def work(self, job: Job) -> Done:
-        process = self._process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except BrokenPipeError:
-            answer = b""
-        if not answer.endswith(b"\n"):
-            self.end()
-            raise WorkerLost(f"worker process {process.pid} ended with status {process.returncode}")
-        said = json.loads(answer)
-        if "error" in said:
-            raise _error(**said["error"])
-        return Done.from_json(said["done"])
-
-    def end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None and not pipe.closed:
-                    pipe.close()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        variables = environment.for_workers()
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tuning.execution._worker", *map(str, self._cores)],
-            env=os.environ | variables,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,  # Ctrl-C is for the process that asked, which waits for what has begun
-        )
-
-
-def _error(kind: str, message: str, trace: str) -> Exception:
-    """An error of a worker, as the same job would have raised it here."""
-    known = getattr(builtins, kind, None)
-    if isinstance(known, type) and issubclass(known, Exception):
-        error = known(message)
-    else:
-        error = RuntimeError(f"{kind}: {message}")
-    error.add_note(
-        f"In a worker process, which knows only what can be loaded by name; executor 'threads' also knows what this "
-        f"process has registered.\n{trace}"
-    )
-    return error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,29 +58,58 @@ class Row:
     """An executor as the table describes it.
 
     Attributes:
-      start: (workers, what this process keeps) -> the executor.
+      start: (workers or None for its own default, what this process keeps, options by name) -> the executor. Raises
+        ValueError where it cannot work here.
       what_for: when to choose it.
-      workers: how many it has by default.
+      options: names of what else it takes.
     """
 
-    start: Callable[[int, Kept], Any]
+    start: Callable[[int | None, Kept, Mapping[str, Any]], Executor]
     what_for: str
-    workers: Callable[[], int]
+    options: tuple[str, ...] = ()
 
 
 EXECUTORS = {
-    "threads": Row(Threads, "one machine; programs are compiled once", _spread.places),
-    "processes": Row(Processes, "the cores of one machine; a crash costs one cohort", _spread.cores),
+    "threads": Row(Threads, "one machine; programs are compiled once"),
+    "processes": Row(Processes, "the cores of one machine; a crash costs one cohort"),
+    "folder": Row(
+        Folder,
+        "several machines with a common folder, each with its 'shortlist worker FOLDER'",
+        options=("folder", "device", "lease"),
+    ),
+    "inline": Row(Inline, "one cohort after the other, in this very thread; for debuggers"),
 }
 
 
-def executor(name: str) -> Row:
+def executor(name: str, options: Mapping[str, Any] | None = None) -> Row:
     """The executor of a name in `EXECUTORS`.
 
+    Args:
+      name: of the table.
+      options: that it is to be given; None values are as not given.
+
     Raises:
-      ValueError: no such executor.
+      ValueError: no such executor, or an option that it does not take.
     """
     if name not in EXECUTORS:
         allowed = ", ".join(EXECUTORS)
         raise ValueError(f"unknown executor {name!r}{did_you_mean(name, EXECUTORS)} (allowed: {allowed})")
-    return EXECUTORS[name]
+    row = EXECUTORS[name]
+    for option, value in (options or {}).items():
+        if value is not None and option not in row.options:
+            takers = [other for other, of in EXECUTORS.items() if option in of.options]
+            said = f"; it is for {', '.join(takers)}" if takers else ""
+            raise ValueError(f"executor {name!r} does not take --{option.replace('_', '-')}{said}")
+    return row
+
+
+def start(name: str, workers: int | None, kept: Kept, options: Mapping[str, Any] | None = None) -> Executor:
+    """Starts an executor.
+
+    Args:
+      name, options: see `executor`.
+      workers: jobs at a time; None: its own default.
+      kept: what this process keeps.
+    """
+    given = {option: value for option, value in (options or {}).items() if value is not None}
+    return executor(name, given).start(workers, kept, given)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import workloads
 from results import studies
+from tuning.execution.jobs import SentFile
 from workloads import own_files
 from workloads.data import reading
 from workloads.data.files import write_atomically, write_once
@@ -18,6 +19,11 @@ def own_workload(folder: Path, name: str) -> OwnFile | None:
     if named is not None or not copy.is_file():
         return named
     return own_files.version(copy)[0]
+
+
+def sent(own: OwnFile) -> SentFile:
+    """A user's own file as it travels, in the version that this process has imported."""
+    return SentFile(own.path, own.sha256, own_files.content(own))
 
 
 def keep_workload(folder: Path, name: str, file: OwnFile, begun: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,13 @@ from submissions.points import Point
 from tuning.engine.population import Keys, keys_of_seeds, trial_seed
 
 
-def keys(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point]) -> Keys:
+def keys(
+    spec: StudySpec,
+    workload: str,
+    cohort: Cohort,
+    points: Sequence[Point],
+    numbers: Mapping[str, int] | None = None,
+) -> Keys:
     """The keys of trials of one cohort, as the study's `seeding` says.
 
     Args:
@@ -22,8 +28,18 @@ def keys(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point]
       workload: name.
       cohort: whose trials they are.
       points: one per trial; the cohort's, or its and copies that fill it up.
+      numbers: id of a point -> its number among the workload's, from 1; see `numbered`.
     """
-    return SEEDINGS[spec.seeding](spec, workload, cohort, points)
+    return SEEDINGS[spec.seeding](spec, workload, cohort, points, numbers or {})
+
+
+def numbered(spec: StudySpec, workload: str, cohort: Cohort) -> dict[str, int] | None:
+    """The numbers of a cohort's points, where seeds depend on them."""
+    if spec.seeding != "algoperf":
+        return None
+    assert spec.points is not None  # `plan` says so
+    of_all = {point.id: number for number, point in enumerate(spec.points[workload], 1)}
+    return {point.id: of_all[point.id] for point in cohort.points}
 
 
 def seed_of_trial(seed: int, trial: int) -> int:
@@ -41,8 +57,11 @@ def seed_of_trial(seed: int, trial: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/trial_{trial}".encode()).digest()[:4], "big")
 
 
-def _hashed(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point]) -> Keys:
+def _hashed(
+    spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point], numbers: Mapping[str, int]
+) -> Keys:
     """Seeds are hashes of what a trial is, so that no other trial has a part in them."""
+    del numbers
     of_trial = [(spec.seed, workload, point.id, cohort.repeat) for point in points]
     of_batches = [(spec.seed, workload, cohort.repeat)] if spec.shared_batches else of_trial
     inits = [trial_seed(*parts, "init") for parts in of_trial]
@@ -50,19 +69,20 @@ def _hashed(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Poi
     return jax.device_get(keys_of_seeds(jnp.array(inits, jnp.uint32), jnp.array(batches, jnp.uint32)))
 
 
-def _algoperf(spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point]) -> Keys:
+def _algoperf(
+    spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point], numbers: Mapping[str, int]
+) -> Keys:
     """What `shortlist run` derives from the study's seed: the same initial parameters and the same batches.
 
     Noise is another one: the engine takes one key per trial and step, AlgoPerf's loop splits it once more.
     """
-    assert spec.points is not None  # `plan` says so
-    numbers = {point.id: trial for trial, point in enumerate(spec.points[workload], 1)}
+    del workload, cohort
     made = [trial_keys(seed_of_trial(spec.seed, numbers[point.id]), external=True) for point in points]
     words = ([getattr(of_trial, name) for of_trial in made] for name in ("model", "steps", "data"))
     return Keys(*(jax.device_get(jnp.stack(of_trials)) for of_trials in words))
 
 
-SEEDINGS: dict[str, Callable[[StudySpec, str, Cohort, Sequence[Point]], Keys]] = {
+SEEDINGS: dict[str, Callable[[StudySpec, str, Cohort, Sequence[Point], Mapping[str, int]], Keys]] = {
     "hashed": _hashed,
     "algoperf": _algoperf,
 }

@@ -7,6 +7,10 @@ import threading
 from collections.abc import Iterator
 
 
+class GaveUp(RuntimeError):
+    """Something was tried often enough; says what, and what is kept."""
+
+
 class Stop(threading.Event):
     """Set by whoever wants work to stop; those who work look at it, and say what is under way.
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
+import io
 import shutil
+import tempfile
 import threading
 import time
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,12 +22,14 @@ import submissions
 import workloads
 from results import studies
 from results.studies import StudySpec
+from submissions import environment
 from tuning import strategies
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
-from tuning.execution.jobs import Done, Job
+from tuning.execution.jobs import Done, Job, Needs, OutOfMemory, Refused, Result, SentFile
+from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
-from workloads.own_files import OwnFile, is_file_form, parts
+from workloads.own_files import is_file_form, parts
 
 
 @dataclasses.dataclass
@@ -29,12 +38,18 @@ class Kept:
 
     Attributes:
       populations: what distinguishes engines -> the engine, with its data and its compiled programs.
+      data_dir: where real data sets lie here, in the place of where a job says.
+      checkpoints: folder for those of jobs whose study is not on this machine; None: one of this process, which goes
+        with it.
     """
 
     populations: dict[tuple[object, ...], Population] = dataclasses.field(default_factory=dict)
+    data_dir: str | None = None
+    checkpoints: Path | None = None
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
+        self.in_use: set[Path] = set()  # folders of checkpoints
         self._counted = {key: _compiled(engine) for key, engine in self.populations.items()}
 
     def compilations(self) -> tuple[int, float]:
@@ -48,71 +63,120 @@ class Kept:
                 count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
         return count, seconds
 
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Of this process alone, for the files that it is sent; removed with it."""
+        self._own = tempfile.TemporaryDirectory(prefix="shortlist-worker-", ignore_cleanup_errors=True)
+        return Path(self._own.name)
+
 
 OF_THIS_PROCESS = Kept()
 
 
-def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Done:
-    """Trains a cohort and writes it into the study's folder, unless somebody else has written it meanwhile.
+def here() -> Needs:
+    """What this process has, of what a job may need."""
+    return Needs(environment.versions(), environment.source(), environment.device_kind())
+
+
+def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Result:
+    """Trains a cohort. Writes nothing but checkpoints and the files that it was sent, in folders of its own.
+
+    Trainings on data that the host reads are long, and keep their state: a cohort that was interrupted goes on from
+    there. Others are one program from start to end, and begin again.
 
     Raises:
-      ValueError: the study cannot be trained here as it was begun: other data, or another optimizer.
+      Refused: this process has other versions, another source, device or data than the job needs.
+      OutOfMemory: it takes more than there is.
+      ValueError: the study cannot be trained, such as because of an error in the user's own file.
     """
-    folder = Path(job.study)
-    checkpoint = studies.checkpoint_folder(folder, job.workload, job.cohort.number)
-    content, done = train(job, _spec(folder), kept, checkpoint)
-    if studies.source_of(folder) != job.source:
-        raise ValueError(f"{folder}: another optimizer.py was put into this study while {job} was trained")
-    if studies.workload_source_of(folder, job.workload) != _sha256(job.workload_file):
-        file = studies.workload_copy(folder, job.workload)
-        raise ValueError(f"{file}: another file was put into this study while {job} was trained")
-    studies.write_cohort(folder, job.workload, job.cohort.number, content)
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    return done
+    if job.needs is not None and (differing := job.needs.differing(here())):
+        raise Refused(f"{job} of {job.study}: refused by {environment.host()}: {differing}")
+    with _memory_named(job):
+        return _train(job, kept)
 
 
-def train(
-    job: Job, spec: StudySpec, kept: Kept = OF_THIS_PROCESS, checkpoint: Path | None = None
-) -> tuple[bytes, Done]:
-    """Trains a cohort. Returns the content of its file, and what it took; writes nothing but checkpoints.
-
-    Args:
-      job: what to train.
-      spec: of its study.
-      kept: what this process has from earlier jobs.
-      checkpoint: folder for the state of trainings on data that the host reads, which are long: a cohort that was
-        interrupted goes on from there. Others are one program from start to end, and begin again.
-
-    Raises:
-      ValueError: as `work`.
-    """
+def _train(job: Job, kept: Kept) -> Result:
     began = time.perf_counter()
-    optimizer = study_optimizer(spec, Path(job.study), job.source)
-    file, copy = job.workload_file, studies.workload_copy(Path(job.study), job.workload)
-    engine = population(spec, job.workload, optimizer, job.data_dir, job.source, kept, file, copy)
+    spec, source, workload_source = job.spec, _sha256(job.optimizer_file), _sha256(job.workload_file)
+    data_dir = job.data_dir if kept.data_dir is None else kept.data_dir
+    optimizer = _optimizer(job, kept)
+    file = None if job.workload_file is None else place(job.workload_file, kept)
+    engine = population(spec, job.workload, optimizer, data_dir, source, kept, file, workload_source)
     data = str(engine.workload.data.provenance)
     if spec.data is not None and spec.data.get(job.workload) != data:
-        raise ValueError(
-            f"{job.study}: this study has data = {spec.data.get(job.workload)!r} for {job.workload}, here it is "
-            f"{data!r}; give the same --data-dir"
+        raise Refused(
+            f"{job.study}: this study has data = {spec.data.get(job.workload)!r} for {job.workload}, "
+            f"{environment.host()} has {data!r}; give the same --data-dir"
         )
-    where = checkpoint if engine.call_by_call else None
-    belongs = studies.belongs_to(spec, job.workload, job.cohort, job.source, _sha256(file))
-    if (strategy := strategies.step_budget(spec.strategy)) is None:
-        rows = train_cohort(spec, engine, optimizer, job.cohort, job.command, where)
+    belongs = studies.belongs_to(spec, job.workload, job.cohort, source, workload_source)
+    strategy = strategies.step_budget(spec.strategy)
+    if strategy is None:
+        where = _checkpoint(job, belongs, kept) if engine.call_by_call else contextlib.nullcontext()
+        with where as checkpoint:
+            rows = train_cohort(spec, engine, optimizer, job.cohort, job.command, checkpoint, job.numbers)
     else:
-        earlier = _earlier(job) if strategy.stopping.looks_back else pl.DataFrame()
-        rows = compete_cohort(spec, engine, optimizer, job.cohort, job.command, strategy.stopping, earlier)
-    content = studies.as_parquet(rows, belongs)
+        earlier = pl.DataFrame() if job.earlier is None else pl.read_parquet(io.BytesIO(job.earlier))
+        rows = compete_cohort(
+            spec, engine, optimizer, job.cohort, job.command, strategy.stopping, earlier, job.numbers
+        )
     compilations, compile_seconds = kept.compilations()
     seconds = time.perf_counter() - began
-    return content, Done(len(job.cohort.points), compilations, compile_seconds, seconds)
+    done = Done(
+        len(job.cohort.points),
+        compilations,
+        compile_seconds,
+        seconds,
+        environment.host(),
+        environment.device(),
+    )
+    return Result(studies.as_parquet(rows, belongs), done)
 
 
-def _earlier(job: Job) -> pl.DataFrame:
-    """The trials of the cohorts before a job's: these alone, so that training it again gives the same."""
-    trials = studies.read_trials(Path(job.study), job.workload)
-    return trials.filter(pl.col("cohort") < job.cohort.number) if len(trials) else trials
+def place(file: SentFile, kept: Kept) -> Path:
+    """Where that version of a user's own file lies in this process: at its own path, or written into a private folder.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    there = Path(file.path)
+    with contextlib.suppress(OSError):
+        if there.is_file() and own_files.sha256(there.read_bytes()) == file.sha256:
+            return there
+    copy = kept.folder / file.sha256[:16] / there.name
+    with kept.lock:
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(file.content)
+    return copy
+
+
+@contextlib.contextmanager
+def _checkpoint(job: Job, belongs: Mapping[str, Any], kept: Kept) -> Iterator[Path]:
+    """Where a job keeps its state: in the study's folder, where that is on this machine.
+
+    What is there stays until the cohort is written; what is elsewhere goes once it is trained.
+    """
+    if _is_here(job):
+        folder = studies.checkpoint_folder(Path(job.study), job.workload, job.cohort.number)
+    else:
+        points = [sorted(point.hyperparameters.items()) for point in job.cohort.points]
+        key = hashlib.sha256(repr((job.study, sorted(belongs.items()), points)).encode()).hexdigest()[:32]
+        folder = (kept.checkpoints or kept.folder / "checkpoints") / key
+    with kept.lock:
+        if folder in kept.in_use:  # a thread has it that was given up and goes on
+            folder = kept.folder / "checkpoints" / uuid.uuid4().hex
+        kept.in_use.add(folder)
+    try:
+        yield folder
+    finally:
+        with kept.lock:
+            kept.in_use.discard(folder)
+    if not folder.is_relative_to(job.study):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_here(job: Job) -> bool:
+    return job.host == environment.host() and (Path(job.study) / "study.json").is_file()
 
 
 def population(
@@ -122,8 +186,8 @@ def population(
     data_dir: str | None,
     source: str | None,
     kept: Kept,
-    file: OwnFile | None = None,
-    copy: Path | None = None,
+    file: Path | None = None,
+    workload_source: str | None = None,
 ) -> Population:
     """The engine of a workload of a study that has its programs; made when this process has none yet.
 
@@ -131,7 +195,7 @@ def population(
       spec, workload, optimizer, data_dir, source: what is trained, and by what.
       kept: the engines of this process.
       file: the user's own that defines the workload.
-      copy: where the study keeps that file.
+      workload_source: its SHA-256.
     """
     assert spec.programs is not None
     name = workload if isinstance(workload, str) else workload.name
@@ -140,10 +204,13 @@ def population(
     how = spec.shared_batches, programs.width, programs.side_by_side
     arithmetic = Arithmetic(spec.precision, spec.micro_batches)
     # Everything that is not an array.
-    key = (name, file), data_dir, spec.optimizer, source, spec.steps, evaluation, how, arithmetic
+    what = (name, workload_source), data_dir, spec.optimizer, source
+    key = *what, spec.steps, evaluation, how, arithmetic
     with kept.lock:
         if key not in kept.populations:
-            loaded = load(name, data_dir, kept, file, copy) if isinstance(workload, str) else workload
+            loaded = (
+                load(name, data_dir, kept, file, workload_source) if isinstance(workload, str) else workload
+            )
             arithmetic.check_batch(name, loaded.batch_size, 1)  # devices share trials, not batches
             loaded = computed(loaded, arithmetic)
             steps = spec.steps or loaded.step_hint
@@ -162,7 +229,11 @@ def population(
 
 
 def load(
-    name: str, data_dir: str | None, kept: Kept, file: OwnFile | None = None, copy: Path | None = None
+    name: str,
+    data_dir: str | None,
+    kept: Kept,
+    file: Path | None = None,
+    workload_source: str | None = None,
 ) -> workloads.Workload:
     """The workload of that name, with the data that an engine may have of it already.
 
@@ -170,40 +241,38 @@ def load(
       name, data_dir: as `workloads.load` takes them.
       kept: the engines of this process.
       file: the user's own that defines it.
-      copy: where the study keeps that file.
+      workload_source: its SHA-256.
     """
     for key, engine in list(kept.populations.items()):
-        if key[:2] == ((name, file), data_dir) and key[-1] == Arithmetic():
+        if key[:2] == ((name, workload_source), data_dir) and key[-1] == Arithmetic():
             return engine.workload
-    where = name if file is None else f"{file.where(copy)}:{name}"
+    where = name if file is None else f"{file}:{name}"
     return workloads.load(where, None if data_dir is None else Path(data_dir))
 
 
-def study_optimizer(spec: StudySpec, folder: Path, source: str | None) -> submissions.Optimizer:
-    """The optimizer of a study; a user's own from its file, or where that is not the one, from the study's copy.
-
-    Raises:
-      ValueError: neither is what the study began with.
-    """
-    if source is None or not is_file_form(spec.optimizer):
-        return submissions.optimizer(spec.optimizer)
-    path, function = parts(spec.optimizer)
-    return submissions.optimizer(f"{OwnFile(str(path), source).where(folder / 'optimizer.py')}:{function}")
+def _optimizer(job: Job, kept: Kept) -> submissions.Optimizer:
+    """The optimizer of a job; a user's own from its file as it was sent."""
+    if job.optimizer_file is None or not is_file_form(job.spec.optimizer):
+        return submissions.optimizer(job.spec.optimizer)
+    return submissions.optimizer(f"{place(job.optimizer_file, kept)}:{parts(job.spec.optimizer)[1]}")
 
 
-def _sha256(file: OwnFile | None) -> str | None:
+@contextlib.contextmanager
+def _memory_named(job: Job) -> Iterator[None]:
+    """Raises what runs out of memory, on the host or on the device, as one error."""
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            said = (str(error).splitlines() or [""])[0]
+            raise OutOfMemory(f"{job} on {environment.host()}: {said}") from error
+        raise
+
+
+def _sha256(file: SentFile | None) -> str | None:
     return None if file is None else file.sha256
-
-
-def _spec(folder: Path) -> StudySpec:
-    return _read_spec(folder, (folder / "study.json").stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=8)
-def _read_spec(folder: Path, written: int) -> StudySpec:
-    """Read once for all jobs of a study, whose points may be thousands."""
-    del written
-    return studies.read_spec(folder)
 
 
 def _compiled(engine: Population) -> tuple[int, float]:

@@ -108,6 +108,7 @@ def run(
     data_dir: Path | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    who: Mapping[str, Any] | None = None,
 ) -> Path:
     """Runs all stages of a protocol, or what is missing of them.
 
@@ -123,6 +124,7 @@ def run(
       data_dir: where real data sets lie; embedded ones otherwise.
       progress: called as (what is trained, trials done, trials of the whole protocol).
       stop: set, from any thread, to end once what has begun has ended.
+      who: trains: executor, workers and what else `tune` takes of them.
 
     Returns:
       What the report stage wrote; the folder where the protocol has none.
@@ -148,7 +150,8 @@ def run(
     def train(spec: StudySpec, folder: Path = out / "studies") -> None:
         told = functools.partial(count, spec.name)
         tune(
-            folder / spec.name, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop
+            folder / spec.name, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop,
+            **(who or {}),
         )  # fmt: skip
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt

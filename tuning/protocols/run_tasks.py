@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +66,7 @@ def run_tasks(
     data_dir: Path | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
+    who: Mapping[str, Any] | None = None,
 ) -> Path:
     """Runs all stages, or what is missing of them.
 
@@ -79,6 +80,7 @@ def run_tasks(
       data_dir: where real data sets lie; embedded ones and stand-ins otherwise.
       progress: called as (what, trials done, trials of the whole protocol).
       stop: set, from any thread, to end once what has begun has ended.
+      who: trains: executor, workers and what else `tune` takes of them.
 
     Returns:
       What the report stage wrote; the folder of the studies where the protocol has none.
@@ -106,7 +108,9 @@ def run_tasks(
                 progress("trials", sum(counted.values()), total)
 
         folder = studies / FOLDERS[on] / spec.name
-        tune(folder, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop)
+        tune(
+            folder, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop, **(who or {}),
+        )  # fmt: skip
         if stop is not None and stop.is_set():
             raise KeyboardInterrupt
 

@@ -22,7 +22,7 @@ from submissions.points import Point, Told
 from tuning import strategies
 from tuning.execution.claims import Claims
 from tuning.execution.coordinate import is_written
-from tuning.execution.jobs import Done, Job
+from tuning.execution.jobs import Job
 from tuning.execution.stopping import Stop
 from tuning.strategies.vizier import Vizier
 from tuning.strategies.vizier_service import ServedStudy, ServiceAwayError, check_answers
@@ -109,18 +109,17 @@ class ServedWorkload:
         self._lock = threading.Lock()
         self._agrees = False
 
-    def train(self, place: int, do: Callable[..., list[Done]]) -> list[Done]:
+    def train(self, place: int, do: Callable[[Sequence[Job]], None]) -> None:
         """Trains one point after the other until there are no more for this process.
 
         Args:
           place: number of the calling thread.
           do: trains, and returns when the cohorts are in the study's folder.
         """
-        done: list[Done] = []
         try:
             while (suggestion := self._patiently(lambda: self._take(place))) is not None:
                 jobs = self._jobs(suggestion)
-                done += do(jobs)
+                do(jobs)
                 if not all(map(is_written, jobs)):  # stopped
                     break
                 value = self._value(suggestion)
@@ -128,7 +127,6 @@ class ServedWorkload:
                 self._give_back(suggestion)
         except KeyboardInterrupt:  # stopped while it waited for another
             pass
-        return done
 
     def _take(self, place: int) -> Suggestion | None:
         """The next point for this process: one that nobody trains any more, or a new one; None: there are no more."""

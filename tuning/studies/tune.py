@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,13 @@ from tuning.engine import _spread
 from tuning.engine.population import Population
 from tuning.execution import executors, kept_files, work
 from tuning.execution.claims import Claims
-from tuning.execution.coordinate import complete, is_written
-from tuning.execution.jobs import Done, Job
+from tuning.execution.coordinate import InOrder, Rules, complete
+from tuning.execution.jobs import Done, Job, SentFile
+from tuning.execution.making import MakeJob, maker
+from tuning.execution.seen import Seen
 from tuning.execution.stopping import Stop
 from tuning.strategies.vizier import Vizier
+from tuning.studies._asked import Asked
 from tuning.studies._growth import grown
 from tuning.studies._served import ServedWorkload, Service, check_service
 from workloads import own_files
@@ -40,6 +43,7 @@ from workloads.data.files import sweep, write_atomically, write_once
 from workloads.own_files import OwnFile
 
 Progress = Callable[[str, int, int], None]
+MOST_ASKING = 32  # workloads whose strategies are asked at a time
 
 
 def tune(
@@ -49,6 +53,9 @@ def tune(
     data_dir: Path | None = None,
     executor: str = "threads",
     workers: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    deadline: float | None = None,
+    watch: Callable[[Seen], None] | None = None,
     progress: Progress | None = None,
     populations: dict[tuple[object, ...], Population] | None = None,
     stop: Stop | None = None,
@@ -68,6 +75,10 @@ def tune(
         workloads and optimizers must be such that another process finds them by name.
       workers: cohorts trained at a time; by default one per core on a CPU, where small models leave cores idle, and
         one on anything else. It changes no number.
+      options: what else the executor takes, by name, such as the folder of "folder".
+      deadline: seconds that a cohort may take, after which its worker is given up; None: many times what the longest
+        of its workload took.
+      watch: told what is seen of the workers, from this thread.
       progress: called as (workload, trials done, trials in all), from any thread.
       populations: compiled engines to share between studies of one process; filled as they are made.
       stop: set, from any thread, to end with what is done by then; cohorts that have begun are let end.
@@ -80,56 +91,64 @@ def tune(
     Raises:
       ValueError: the folder holds another study, a workload, optimizer or executor is unknown, or a point is outside
         the optimizer's domain. Nothing is written in these cases.
-      RuntimeError: a cohort lost its worker again and again.
+      RuntimeError: a cohort lost its worker, or took too long, again and again.
       ConnectionError: no service answers there.
       KeyboardInterrupt: stopped before anything was trained.
     """
     check_service(spec, service)
-    row = executors.executor(executor)
+    executors.executor(executor, options)
     stop = Stop() if stop is None else stop
     kept = work.Kept({} if populations is None else populations)
     optimizer = submissions.optimizer(spec.optimizer)
     file: Path | None = getattr(optimizer, "file", None)
     content = None if file is None else file.read_bytes()
     source = None if content is None else own_files.sha256(content)
-    where = None if data_dir is None else str(data_dir)
+    sent = None
+    if file is not None and content is not None and source is not None:
+        sent = SentFile(str(file.resolve()), source, content)
+    where = None if data_dir is None else str(data_dir.resolve())
     own = {name: kept_files.own_workload(folder, name) for name in spec.workloads}
-    copies = {name: studies.workload_copy(folder, name) for name in spec.workloads}
-    loaded = [work.load(name, where, kept, own[name], copies[name]) for name in spec.workloads]
+    files = {name: None if one is None else kept_files.sent(one) for name, one in own.items()}
+    versions = {name: _version(own[name], folder, name) for name in spec.workloads}
+    loaded = [work.load(name, where, kept, *versions[name]) for name in spec.workloads]
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
-    spec = _decided(folder, asked, loaded, source, own)
-    stopping = strategies.step_budget(spec.strategy)
-    for workload in loaded:
-        name = workload.name
-        engine = work.population(spec, workload, optimizer, where, source, kept, own[name], copies[name])
-        for point in (spec.points or {}).get(workload.name, ()):
-            optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
-        if stopping is not None:
-            stopping.check_training(name, engine.total_steps, engine.eval_period)
-    if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
-        raise KeyboardInterrupt
-
-    def job(name: str, cohort: studies.Cohort) -> Job:
-        return Job(str(folder), name, cohort, where, source, environment.command(), own[name])
-
-    began = time.perf_counter()
-    with Claims(folder) as claims, closing(row.start(workers or row.workers(), kept)) as started:
+    _decided(folder, asked, loaded, source, own)  # whatever is wrong is said before anything is started
+    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, options)) as started:
+        began = time.perf_counter()
+        device = started.device
+        spec = _decided(folder, asked, loaded, source, own, device=device)
+        stopping = strategies.step_budget(spec.strategy)
+        for workload in loaded:
+            name = workload.name
+            engine = work.population(spec, workload, optimizer, where, source, kept, *versions[name])
+            for point in (spec.points or {}).get(workload.name, ()):
+                optimizer.prepare(point.hyperparameters, engine.total_steps, where=f"point {point.id}")
+            if stopping is not None:
+                stopping.check_training(name, engine.total_steps, engine.eval_period)
+        if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
+            raise KeyboardInterrupt
         with claims.sole("study.json", stop):  # of several who begin or grow it, one after the other
-            spec = _decided(folder, asked, loaded, source, own, claims)
+            spec = _decided(folder, asked, loaded, source, own, claims, device)
             sweep(folder)
             _write(folder, spec, file, content, own)
+        here = work.here()
+        needs = here if device is None else dataclasses.replace(here, device=device)
+        job = maker(folder, spec, needs, where, sent, files)
         spent: list[float] = []
+        how = {
+            "executor": started, "claims": claims, "stop": stop, "rules": Rules(deadline=deadline), "watch": watch,
+        }  # fmt: skip
         minimize = {workload.name: workload.metric.minimize for workload in loaded}
         asked = None if service is None else Service(service, minimize)
-        done = _complete_all(folder, spec, job, started, claims, spent, progress, stop, asked)
-    if done:
+        done = _complete_all(folder, spec, job, spent, progress, asked, **how)
+    if done.trials:
         studies.write_run(
             folder,
             studies.Run(
-                trials=sum(one.trials for one in done),
-                compilations=sum(one.compilations for one in done),
-                compile_seconds=round(sum(one.compile_seconds for one in done), 3),
+                trials=done.trials,
+                compilations=done.compilations,
+                compile_seconds=round(done.compile_seconds, 3),
                 seconds=round(time.perf_counter() - began, 3),
                 suggestion_cpu_seconds=tuple(spent),
                 device=environment.device(),
@@ -140,6 +159,11 @@ def tune(
     return studies.read_trials(folder)
 
 
+def _version(own: OwnFile | None, folder: Path, name: str) -> tuple[Path | None, str | None]:
+    """Where a user's own workload lies, in that version of its file."""
+    return (None, None) if own is None else (own.where(studies.workload_copy(folder, name)), own.sha256)
+
+
 def _decided(
     folder: Path,
     asked: StudySpec,
@@ -147,6 +171,7 @@ def _decided(
     source: str | None,
     own: Mapping[str, OwnFile | None],
     claims: Claims | None = None,
+    device: str | None = None,
 ) -> StudySpec:
     """The specification with cohorts and programs: those that the study has, and what serves best for the rest.
 
@@ -173,7 +198,7 @@ def _decided(
     if sizes is None and begun is not None:
         asked = dataclasses.replace(asked, cohort_size=begun.cohort_size)
     if asked.cohort_size is None and asked.cohort_sizes is None:
-        chosen = {workload.name: _spread.cohort_size(workload.cost_class) for workload in loaded}
+        chosen = {workload.name: _spread.cohort_size(workload.cost_class, device) for workload in loaded}
         asked = dataclasses.replace(asked, cohort_sizes=chosen | dict((begun and begun.cohort_sizes) or {}))
     if asked.points is not None and begun is None:
         asked = dataclasses.replace(asked, blocks=_blocks(asked, asked.workloads))
@@ -182,13 +207,14 @@ def _decided(
         asked = dataclasses.replace(asked, blocks=_blocks(asked, fresh))
     if asked.programs is None:
         # Cohorts that are trained at a time leave no core to split one of them over. By what the study asks for, not
-        # by what is missing of it.
-        side_by_side = 1 if _cohorts(asked) >= _spread.places() else _spread.places()
+        # by what is missing of it. Workers elsewhere have one core, or one device.
+        places = _spread.places() if device is None else 1
+        side_by_side = 1 if _cohorts(asked) >= places else places
         programs = {
             workload.name: Programs(
-                _spread.spread(workload.cost_class).width
+                _spread.measured_width(workload.cost_class, device)
                 if asked.cohort_size is None
-                else _spread.width_within(workload.cost_class, asked.cohort_size),
+                else _spread.width_within(workload.cost_class, asked.cohort_size, device),
                 side_by_side,
             )
             for workload in loaded
@@ -247,74 +273,79 @@ def _cohorts(spec: StudySpec) -> int:
 def _complete_all(
     folder: Path,
     spec: StudySpec,
-    job: Callable[..., Job],
-    executor: executors.Executor,
-    claims: Claims,
+    job: MakeJob,
     spent: list[float],
     progress: Progress | None,
-    stop: Stop,
     service: Service | None,
-) -> list[Done]:
+    **how: Any,
+) -> Done:
     """Has everything done that is missing of a study. Returns what was done; adds to `spent` what asking took."""
     if spec.points is not None:
-        jobs = [one for one in _jobs(spec, job) if not is_written(one)]
+        missing = [one for one in _cohorts_in_turn(spec) if not _is_there(folder, *one)]
         counts = {}
         for name in spec.workloads:
             total = len(spec.points[name]) * spec.repeats
-            missing = sum(len(one.cohort.points) for one in jobs if one.workload == name)
-            counts[name] = _Count(progress, name, total, total - missing)
-        return complete(jobs, executor, claims, lambda one: counts[one.workload].add(one), stop)
+            left = sum(len(cohort.points) for workload, cohort in missing if workload == name)
+            counts[name] = _Count(progress, name, total, total - left)
+        jobs = InOrder(job(*one) for one in missing)
+        return complete(jobs, written=lambda one: counts[one.workload].add(one), **how)
+    stop, claims, executor = how["stop"], how["claims"], how["executor"]
+    # Where workers may join, as many as could.
+    at_a_time = MOST_ASKING if executor.ahead else executor.workers
+    told: dict[str, Callable[[Job], object]] = {}
+    asked, asks = Asked(), []
+    for name in spec.workloads:
+        strategy = strategies.from_spec(spec.strategy).of_workload(name)
+        open_ended = isinstance(strategy, strategies.StepBudget)
+        count = _Count(progress, name, strategy.budget * spec.repeats, open_ended=open_ended)
+        told[name] = count.add
+        if service is None:
+            asks.append(
+                functools.partial(
+                    _ask_and_train, folder, spec, name, strategy, job, asked.do, count, spent, stop
+                )
+            )
+            continue
+        assert isinstance(strategy, Vizier)
+        counted = functools.partial(_count_files, folder, name, count)
+        told[name] = lambda _, counted=counted: counted()
+        handed = ServedWorkload(
+            folder, spec, name, strategy, service,
+            job=job, claims=claims, told_of=_told, spent=spent, count=counted, stop=stop,
+        )  # fmt: skip
+        # As many as are trained here at a time: the others are for other processes.
+        places = range(min(strategy.parallel, at_a_time))
+        asks += [functools.partial(handed.train, place, asked.do) for place in places]
+
+    def written(one: Job) -> None:
+        told[one.workload](one)
+        asked.written(one)
+
     # One more than train at a time, so that the next point of one workload is worked out while others train.
-    asking = ThreadPoolExecutor(executor.workers + 1)
-    places = threading.BoundedSemaphore(executor.workers)
+    asking = ThreadPoolExecutor(min(at_a_time + 1, len(asks)))
     try:
-        futures = []
-        for name in spec.workloads:
-            strategy = strategies.from_spec(spec.strategy).of_workload(name)
-            open_ended = isinstance(strategy, strategies.StepBudget)
-            count = _Count(progress, name, strategy.budget * spec.repeats, open_ended=open_ended)
-            do = functools.partial(_in_turn, places, executor=executor, claims=claims, stop=stop)
-            if service is None:
-                asks = [
-                    functools.partial(
-                        _ask_and_train, folder, spec, name, strategy, job, do, count, spent, stop
-                    )
-                ]
-            else:
-                assert isinstance(strategy, Vizier)
-                counted = functools.partial(_count_files, folder, name, count)
-                handed = ServedWorkload(
-                    folder, spec, name, strategy, service,
-                    job=job, claims=claims, told_of=_told, spent=spent, count=counted, stop=stop,
-                )  # fmt: skip
-                do = functools.partial(do, written=lambda _, counted=counted: counted())
-                # As many as are trained here at a time: the others are for other processes.
-                places_here = range(min(strategy.parallel, executor.workers))
-                asks = [functools.partial(handed.train, place, do) for place in places_here]
-            futures += map(asking.submit, asks)
-        wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [future for future in futures if future.done() and future.exception()]
-        return [one for future in failed or futures for one in future.result()]
+        asked.expect(list(map(asking.submit, asks)))
+        return complete(asked, written=written, **how)
     except BaseException:
         stop.set()
         raise
     finally:
+        asked.clear()
         asking.shutdown(cancel_futures=True)
 
 
-def _jobs(spec: StudySpec, job: Callable[..., Job]) -> list[Job]:
-    """All cohorts. Workloads take turns, so that different programs are compiled at once."""
+def _cohorts_in_turn(spec: StudySpec) -> list[tuple[str, studies.Cohort]]:
+    """All cohorts, with their workloads. These take turns, so that different programs are compiled at once."""
     assert spec.points is not None
-    turns: dict[int, list[Job]] = {}
+    turns: dict[int, list[tuple[str, studies.Cohort]]] = {}
     for name in spec.workloads:
         for cohort in spec.cohorts(spec.points[name], name):
-            turns.setdefault(cohort.number, []).append(job(name, cohort))
-    return [job for turn in sorted(turns) for job in turns[turn]]
+            turns.setdefault(cohort.number, []).append((name, cohort))
+    return [one for turn in sorted(turns) for one in turns[turn]]
 
 
-def _in_turn(places: threading.BoundedSemaphore, jobs: Sequence[Job], **with_what: Any) -> list[Done]:
-    with places:
-        return complete(jobs, **with_what)
+def _is_there(folder: Path, workload: str, cohort: studies.Cohort) -> bool:
+    return studies.cohort_path(folder, workload, cohort.number).exists()
 
 
 def _ask_and_train(
@@ -322,16 +353,16 @@ def _ask_and_train(
     spec: StudySpec,
     name: str,
     strategy: strategies.Strategy,
-    job: Callable[..., Job],
-    do: Callable[..., list[Done]],
+    job: MakeJob,
+    do: Callable[[Sequence[Job]], None],
     count: _Count,
     spent: list[float],
     stop: Stop,
-) -> list[Done]:
+) -> None:
     # A sequential strategy is a pure function of what it was told, so replaying the told trials resumes it. The points
     # travel with the jobs; asking stays here.
     told: list[strategies.Told] = []
-    number, done = 0, []
+    number = 0
     # What takes seconds to work out is read where it was trained, and not asked for again.
     known = _points(folder, name) if isinstance(strategy, strategies.Suggesting) else {}
     while not stop.is_set():
@@ -345,12 +376,11 @@ def _ask_and_train(
             count.over()
             break
         cohorts = spec.cohorts(points, name, number)
-        done += do([job(name, cohort) for cohort in cohorts], written=count.add)
+        do([job(name, cohort) for cohort in cohorts])
         if stop.is_set():  # what was asked for may not be there
             break
         number += len(cohorts)
         told += _told(studies.read_trials(folder, name), points)
-    return done
 
 
 def _points(folder: Path, workload: str) -> dict[str, Point]:

@@ -1,0 +1,260 @@
+"""What every executor promises, one row each: no number changes, and what is lost is trained again.
+
+A new executor is a row of `CONTRACT`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from results import studies
+from submissions.points import Point
+from tuning.execution import coordinate
+from tuning.execution.executors import EXECUTORS
+from tuning.execution.stopping import Stop
+from tuning.studies.plan import plan
+from tuning.studies.tune import tune
+
+WORKLOAD = "taskset/quadratic_family_seed3"
+POINTS = [Point(str(i), {"learning_rate": 10.0 ** (-3 + i / 2)}) for i in range(6)]
+TOLD_APART = ("cohort_seconds", "command")
+SGD = """
+import os
+import pathlib
+import signal
+import time
+
+import optax
+import submissions
+
+@submissions.register("{name}", learning_rate=(1e-4, 1.0, "log"))
+def {name}(hyperparameters, total_steps):
+    sgd = optax.sgd(hyperparameters["learning_rate"])
+    marks = pathlib.Path("{marks}")
+
+    def once(mark):
+        with open(marks / "tries", "a") as file:
+            file.write(".")
+        try:
+            (marks / mark).touch(exist_ok=False)
+            return True
+        except FileExistsError:
+            return False
+
+    def update(updates, state, params=None):  # what it does happens where it trains
+        {does}
+        return sgd.update(updates, state, params)
+
+    return optax.GradientTransformation(sgd.init, update)
+"""
+DIES = "if once('died'): os.kill(os.getpid(), signal.SIGKILL)"
+HANGS = "if once('hung'): time.sleep(600 if {process} else 4)"
+RAISES = "if once('raised') or True: raise ValueError('no such schedule')"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """How an executor is tried.
+
+    Attributes:
+      start: folder for its own use -> context of what `tune` takes, and for the command line.
+      process: jobs are done by another process than the one that asks.
+      waits: an executor that notices a job that hangs.
+    """
+
+    start: Callable[[Path], AbstractContextManager[dict[str, Any]]]
+    process: bool = True
+    waits: bool = True
+
+
+def here(name: str, workers: int | None = None):
+    @contextlib.contextmanager
+    def start(private):
+        yield {"executor": name, "workers": workers}
+
+    return start
+
+
+@contextlib.contextmanager
+def shared_folder(private):
+    """One worker for a coordinator, on one machine."""
+    with worker(private / "jobs"):
+        yield {"executor": "folder", "options": {"folder": private / "jobs"}}
+
+
+@contextlib.contextmanager
+def worker(folder, *more):
+    """`shortlist worker` on a folder, told to stop at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shortlist.cli", "worker", str(folder), *more],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+CONTRACT = {
+    "inline": Row(here("inline"), process=False, waits=False),
+    "threads": Row(here("threads", 2), process=False),
+    "processes": Row(here("processes", 2)),
+    "folder": Row(shared_folder),
+}
+
+
+def test_every_executor_is_under_contract():
+    assert set(CONTRACT) == set(EXECUTORS)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Compiled programs, for all processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        yield
+
+
+@pytest.fixture(scope="module", params=CONTRACT)
+def tried(request, tmp_path_factory, cache):
+    """(row, what `tune` takes); workers that can be kept are kept for all tests."""
+    row = CONTRACT[request.param]
+    with row.start(tmp_path_factory.mktemp(request.param)) as how:
+        yield row, how
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory):
+    """An optimizer of a user's own, in a file; nothing befalls it."""
+    return optimizer_file(tmp_path_factory.mktemp("calm"), "calm")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, calm, cache):
+    """What everybody must come to."""
+    folder = tmp_path_factory.mktemp("whole") / "s"
+    return tune(folder, study(folder, calm))
+
+
+def study(folder, optimizer):
+    """A study of three cohorts."""
+    return plan(
+        name=folder.name, workloads=(WORKLOAD,), strategy="list", points=POINTS, optimizer=optimizer,
+        cohort_size=2, steps=20, eval_period=10,
+    )  # fmt: skip
+
+
+def optimizer_file(folder, name, does="pass"):
+    file = folder / f"{name}.py"
+    file.write_text(SGD.format(name=name, does=does, marks=folder))
+    return f"{file}:{name}"
+
+
+def tries(folder):
+    return len((folder / "tries").read_text())
+
+
+def assert_same_numbers(trials, whole, *more):
+    told_apart = (*TOLD_APART, *more)
+    assert_frame_equal(trials.drop(told_apart), whole.drop(told_apart), check_exact=True)
+
+
+def test_two_workers_on_one_core_give_the_numbers_of_one(tried, tmp_path, whole, calm):
+    _, how = tried
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        trials = tune(tmp_path / "s", study(tmp_path / "s", calm), **how)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert_same_numbers(trials, whole)
+    assert set(trials["host"]) == set(whole["host"])
+    assert sum(run.trials for run in studies.read_runs(tmp_path / "s")) == 6
+
+
+def test_what_a_killed_worker_and_one_that_hangs_had_is_trained_again(tried, tmp_path, whole, monkeypatch):
+    row, how = tried
+    if not row.waits:
+        pytest.skip("done when it is submitted")
+    does = "\n        ".join([DIES, HANGS.format(process=row.process)][not row.process :])
+    mine, seen = optimizer_file(tmp_path, "unlucky", does), []
+    hung, ahead = tmp_path / "hung", [0.0]
+
+    def now(clock):
+        """Goes on by more than the deadline while somebody hangs; twice, should nobody have looked meanwhile."""
+        if hung.exists() and not seen[-1].retries["deadline"]:
+            ahead[0] = 2000.0 * ((time.time() - hung.stat().st_mtime) // 2)
+        return time.monotonic() + ahead[0]
+
+    monkeypatch.setattr(coordinate.Clock, "now", now)
+    trials = tune(tmp_path / "s", study(tmp_path / "s", mine), **how, deadline=1000.0, watch=seen.append)
+    assert_same_numbers(trials, whole, "optimizer")
+    retries = seen[-1].retries
+    assert retries["deadline"] >= 1
+    assert retries["lost (crash)"] == row.process
+    logged = "".join(file.read_text() for file in (tmp_path / "s" / "failures").iterdir())
+    assert "it took longer than 1000 s" in logged
+    assert "is tried again" in logged
+    assert (hung.exists(), (tmp_path / "died").exists()) == (True, row.process)
+
+
+def test_an_error_of_the_users_ends_the_run_and_is_not_tried_again(tried, tmp_path):
+    _, how = tried
+    mine = optimizer_file(tmp_path, "broken", RAISES)
+    with pytest.raises(ValueError, match="no such schedule") as raised:
+        tune(tmp_path / "s", study(tmp_path / "s", mine), **how)
+    assert tries(tmp_path) <= 3  # cohorts may have begun together, and none is begun twice
+    (log,) = (tmp_path / "s" / "failures").iterdir()
+    assert any(str(log) in note for note in raised.value.__notes__)
+    assert "broken.py" in log.read_text()
+    assert not [path for path in (tmp_path / "s" / "claims").rglob("*") if path.is_file()]
+
+
+def test_a_changed_optimizer_is_refused_once_a_trial_is_there(tried, tmp_path, whole, calm):
+    _, how = tried
+    folder, file = tmp_path / "s", tmp_path / "changed.py"
+    file.write_text(Path(calm.rpartition(":")[0]).read_text())
+    mine = f"{file}:calm"
+    stop = Stop()
+    tune(
+        folder, study(folder, mine), progress=lambda _, done, total: done and stop.set(), stop=stop, workers=1
+    )
+    file.write_text(file.read_text() + "# changed\n")
+    with pytest.raises(ValueError, match=r"changed\.py: has changed since this study's first trial"):
+        tune(folder, study(folder, mine), **how)
+    assert len(studies.read_trials(folder)) == 2
+
+
+def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, calm):
+    row, how = tried
+    if not row.process:
+        pytest.skip("test_kill has it")
+    folder = tmp_path / "s"
+    (tmp_path / "how.json").write_text(json.dumps(how, default=str))
+    program = (
+        "import json, sys; from pathlib import Path; from tests.tuning.test_contract import study; "
+        "from tuning.studies.tune import tune; folder = Path(sys.argv[1]); how = json.load(open(sys.argv[2])); "
+        "tune(folder, study(folder, sys.argv[3]), **how)"
+    )
+    doomed = subprocess.Popen([sys.executable, "-c", program, folder, tmp_path / "how.json", calm])
+    while not list((folder / "trials").rglob("[0-9]*.parquet")) and doomed.poll() is None:
+        time.sleep(0.005)
+    doomed.kill()
+    doomed.wait()
+    assert_same_numbers(tune(folder, study(folder, calm), **how), whole)
