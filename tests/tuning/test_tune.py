@@ -118,7 +118,7 @@ def test_a_width_that_was_chosen_stays_with_the_study(tmp_path, populations, mon
     widths = studies.read_spec(folder).cohort_sizes
     assert widths == {NAME: _spread.cohort_size("mlp")}
     studies.cohort_path(folder, NAME, 0).unlink()
-    monkeypatch.setattr(_spread, "cohort_size", lambda cost_class: 1)  # another machine, another table
+    monkeypatch.setattr(_spread, "cohort_size", lambda *_: 1)  # another machine, another table
     again = tune(folder, spec(cohort_size=None), populations=populations)
     assert studies.read_spec(folder).cohort_sizes == widths
     assert_frame_equal(whole.drop(CLOCK), again.drop(CLOCK), check_exact=True)
