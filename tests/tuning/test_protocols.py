@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 import lists
 import workloads
 from results import studies
+from submissions import environment
 from submissions.points import Point
 from tests.tuning.toy import toy_workload
 from tuning import strategies
@@ -186,6 +187,25 @@ def test_a_library_that_is_missing_is_told_before_anything_is_trained(tmp_path, 
     with pytest.raises(ValueError, match="Vizier needs packages"):
         run(asks, SCALE, tmp_path, ROOMS)
     assert not (tmp_path / "studies").exists()
+
+
+@pytest.mark.parametrize(
+    "here, asked, size", [("cpu", None, 2), ("gpu A", None, None), ("cpu", "gpu A", None)]
+)
+def test_cohorts_have_one_size_on_a_cpu_and_the_devices_own_elsewhere(
+    here, asked, size, tmp_path, monkeypatch
+):
+    given = []
+
+    def train(folder, spec, **_):
+        given.append(spec.cohort_size)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tuning.protocols.run.tune", train)
+    monkeypatch.setattr(environment, "device_kind", lambda: here)
+    with pytest.raises(KeyboardInterrupt):
+        run(SMALL, SCALE, tmp_path, ROOMS, who={"options": {"device": asked}})
+    assert given == [size]
 
 
 def test_a_small_scale_has_neither_a_whole_list_nor_random_search():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from results.studies import StudySpec
+from submissions import environment
 from submissions.points import Point
 from tuning import strategies
 from tuning.execution.stopping import Stop
@@ -147,8 +148,12 @@ def run(
         if spec.points is None and not (out / "studies" / name).exists():
             strategies.from_spec(spec.strategy).check_installed()
 
+    device = ((who or {}).get("options") or {}).get("device") or environment.device_kind()
+
     def train(spec: StudySpec, folder: Path = out / "studies") -> None:
         told = functools.partial(count, spec.name)
+        if device != "cpu":  # it trains many at a time; how many, the table of widths knows
+            spec = replace(spec, cohort_size=None)
         tune(
             folder / spec.name, spec, data_dir=data_dir, progress=told, populations=populations, stop=stop,
             **(who or {}),
@@ -275,7 +280,7 @@ def _planned(stage: Tune, scale: Scale, own: Own | None, seed: int, rooms: Rooms
         repeats=size.repeats,
         optimizer=optimizer,
         seed=seed,
-        # One size of cohorts for all studies, so that one program per workload and update rule serves them all.
+        # One size of cohorts for all studies, so that on a CPU one program per workload and update rule serves them all.
         cohort_size=scale.size,
         **options,
     )
