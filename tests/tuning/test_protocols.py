@@ -190,7 +190,7 @@ def test_a_library_that_is_missing_is_told_before_anything_is_trained(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "here, asked, size", [("cpu", None, 2), ("gpu A", None, None), ("cpu", "gpu A", None)]
+    ("here", "asked", "size"), [("cpu", None, 2), ("gpu A", None, None), ("cpu", "gpu A", None)]
 )
 def test_cohorts_have_one_size_on_a_cpu_and_the_devices_own_elsewhere(
     here, asked, size, tmp_path, monkeypatch

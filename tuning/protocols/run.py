@@ -280,7 +280,7 @@ def _planned(stage: Tune, scale: Scale, own: Own | None, seed: int, rooms: Rooms
         repeats=size.repeats,
         optimizer=optimizer,
         seed=seed,
-        # One size of cohorts for all studies, so that on a CPU one program per workload and update rule serves them all.
+        # One size of cohorts for all studies, so that on a CPU one program per workload and rule serves them all.
         cohort_size=scale.size,
         **options,
     )
