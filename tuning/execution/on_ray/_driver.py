@@ -182,7 +182,11 @@ class Driver:
 
     def _new(self, place: Place) -> Any:
         plan = self._plan
-        settings = variables(self._device, self._each) | ({} if plan.home is None else {"HOME": plan.home})
+        settings = variables(self._device, self._each)
+        if plan.home is not None:
+            settings["HOME"] = plan.home
+        if plan.folder is not None:
+            settings["TMPDIR"] = str(Path(plan.folder) / "tmp")
         return (
             ray.remote(Worker)
             .options(

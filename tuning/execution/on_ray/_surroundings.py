@@ -24,6 +24,7 @@ def own_folder() -> Path:
         base = "/tmp"
     folder = Path(tempfile.mkdtemp(prefix="shortlist-ray-", dir=base))
     (folder / "home").mkdir()
+    (folder / "tmp").mkdir()  # of workers, which are killed and cannot remove anything
     # With this file there, which only a launcher of clusters writes, Ray asks no cloud whose computer it runs on.
     (folder / "home" / "ray_bootstrap_config.yaml").write_text("{}\n")
     return folder

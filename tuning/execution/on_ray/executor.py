@@ -80,8 +80,8 @@ class Ray:
         return len(self._ready)
 
     @property
-    def device(self) -> str:
-        """Kind of the workers' device."""
+    def device(self) -> str | None:
+        """Kind of a cluster's workers' device; None on this machine, where it is that of this process."""
         return self._kind
 
     def submit(self, job: Job) -> Future[Result]:
@@ -132,7 +132,7 @@ class Ray:
                 )
             if self._broken:
                 raise ValueError(f"executor 'ray': {self._broken}")
-            self._kind = str(self._ready[0]["device"])
+            self._kind = None if self._plan["address"] is None else str(self._ready[0]["device"])
 
     def _run(self, driver: DriverProcess) -> None:
         """Listens to the process that speaks to Ray, and starts another when it was lost."""
