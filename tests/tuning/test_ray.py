@@ -7,50 +7,45 @@ import dataclasses
 import itertools
 import json
 import os
+import shlex
+import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
-from polars.testing import assert_frame_equal
 
 from results.studies import Programs
-from submissions.points import Point
 from tuning.execution import executors, making, work
 from tuning.execution.jobs import OutOfMemory, Refused, SentFile, WorkerLost
-from tuning.studies.plan import plan
-from tuning.studies.tune import tune
+from tuning.execution.on_ray import surroundings
 from workloads import own_files
+
+# The contract, with this file's `tried`.
+from tests.tuning.test_contract import (  # isort: skip
+    POINTS,
+    WORKLOAD,
+    Row,
+    cache,  # noqa: F401
+    calm,  # noqa: F401
+    optimizer_file,
+    study,
+    test_a_changed_optimizer_is_refused_once_a_trial_is_there,  # noqa: F401
+    test_an_error_of_the_users_ends_the_run_and_is_not_tried_again,  # noqa: F401
+    test_two_workers_on_one_core_give_the_numbers_of_one,  # noqa: F401
+    test_what_a_killed_worker_and_one_that_hangs_had_is_trained_again,  # noqa: F401
+    whole,  # noqa: F401
+)
 
 pytest.importorskip("ray")
 
 SECONDS = 120  # that anything may take: a machine that has much to do is slow, and no reason to fail
-WORKLOAD = "taskset/quadratic_family_seed3"
-POINTS = [Point(str(i), {"learning_rate": 10.0 ** (-3 + i / 2)}) for i in range(6)]
 NAMES = itertools.count()
-DIFFER = ["cohort_seconds", "device", "command"]  # and seconds: nothing else may
-SGD = """
-import os
-import pathlib
-import signal
-import time
-
-import optax
-import submissions
-
-@submissions.register("{name}", learning_rate=(1e-4, 1.0, "log"))
-def {name}(hyperparameters, total_steps):
-    sgd = optax.sgd(hyperparameters["learning_rate"])
-
-    def update(updates, state, params=None):
-{first}
-        return sgd.update(updates, state, params)
-
-    return optax.GradientTransformation(sgd.init, update)
-"""
 HOLD = """\
 begun, go = pathlib.Path("{0}.begun"), pathlib.Path("{0}.go")
 begun.write_text(str(os.getpid()))
@@ -68,25 +63,12 @@ def until(condition, seconds=SECONDS):
     return value
 
 
-def study(folder, optimizer="sgd_optax"):
-    """A study of three cohorts."""
-    return plan(
-        name=folder.name, workloads=(WORKLOAD,), strategy="list", points=POINTS, optimizer=optimizer,
-        cohort_size=2, steps=20, eval_period=10,
-    )  # fmt: skip
-
-
-def optimizer_file(folder, name, first="pass"):
-    """FILE.py:FUNCTION of an optimizer that does something where a step of it is traced, which is where it trains."""
-    (folder / f"{name}.py").write_text(SGD.format(name=name, first=textwrap.indent(first, 8 * " ")))
-    return f"{folder / name}.py:{name}"
-
-
 def job(folder, first="pass", number=0, needs=None):
     """A cohort of two trials whose worker does something first."""
     name = f"job_{next(NAMES)}"
-    file = Path(optimizer_file(folder, name, first).rpartition(":")[0])
-    spec = dataclasses.replace(study(folder / name, f"{file}:{name}"), programs={WORKLOAD: Programs(2, 1)})
+    mine = optimizer_file(folder, name, textwrap.indent(first, 8 * " ").strip())
+    file = Path(mine.rpartition(":")[0])
+    spec = dataclasses.replace(study(folder / name, mine), programs={WORKLOAD: Programs(2, 1)})
     sent = SentFile(str(file), own_files.sha256(file.read_bytes()), file.read_bytes())
     make = making.maker(folder / name, spec, needs, optimizer_file=sent)
     return make(WORKLOAD, spec.cohorts(POINTS, WORKLOAD)[number])
@@ -118,8 +100,8 @@ def our_folders():
 
 
 @pytest.fixture(scope="module")
-def own():
-    """A Ray of our own with two workers, its folder, and what it wrote on standard output."""
+def own(cache):  # noqa: F811
+    """A Ray of our own with two workers, and its folder."""
     homes = Path.home() / ".ray", Path("/tmp/ray")
     there = [home.exists() for home in homes]
     with started(workers=2) as (executor, folders):
@@ -131,11 +113,17 @@ def own():
     assert not processes_of(folder)
 
 
+@pytest.fixture(scope="module")
+def tried(own):
+    """The executor of `own`, for all tests of the contract."""
+    with pytest.MonkeyPatch.context() as patch:
+        row = executors.Row(lambda workers, kept, options: Lent(own[0]), "tests")
+        patch.setitem(executors.EXECUTORS, "ray", row)
+        yield Row(start=None), {"executor": "ray"}
+
+
 @pytest.fixture
-def ray(own, monkeypatch):
-    """The executor of `own`, for studies too."""
-    row = executors.Row(lambda workers, kept, options: Lent(own[0]), "tests")
-    monkeypatch.setitem(executors.EXECUTORS, "ray", row)
+def ray(own):
     return own[0]
 
 
@@ -171,33 +159,6 @@ def addresses(processes):
     return found
 
 
-def test_a_study_gives_the_same_numbers_bit_for_bit(ray, tmp_path):
-    mine = optimizer_file(tmp_path, "mine")
-    here = tune(tmp_path / "here", study(tmp_path / "here", mine))
-    there = tune(tmp_path / "there", study(tmp_path / "there", mine), executor="ray")
-    assert_frame_equal(
-        there.drop(DIFFER),
-        here.drop(DIFFER).with_columns(study=there["study"]) if "study" in here else here.drop(DIFFER),
-        check_exact=True,
-    )
-
-
-def test_a_killed_worker_costs_one_cohort(ray, tmp_path):
-    marker = tmp_path / "killed"
-    kill_once = f"""\
-marker = pathlib.Path("{marker}")
-if not marker.exists():
-    marker.touch()
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    mine, seen = optimizer_file(tmp_path, "mortal", kill_once), []
-    trials = tune(tmp_path / "s", study(tmp_path / "s", mine), executor="ray", watch=seen.append)
-    assert marker.exists()
-    whole = tune(tmp_path / "t", study(tmp_path / "t", mine))
-    assert_frame_equal(trials.drop(DIFFER), whole.drop(DIFFER), check_exact=True)
-    until(lambda: ray.workers == 2)
-
-
 def test_what_a_job_raises_is_raised_here(ray, tmp_path):
     with pytest.raises(ValueError, match="no such schedule") as raised:
         ray.submit(job(tmp_path, 'raise ValueError("no such schedule")')).result(SECONDS)
@@ -211,26 +172,21 @@ def test_what_a_job_raises_is_raised_here(ray, tmp_path):
 
 
 def test_a_lost_worker_says_why_and_a_job_that_never_began_says_so(ray, tmp_path):
-    with pytest.raises(WorkerLost) as lost:
-        ray.submit(job(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")).result(SECONDS)
-    assert lost.value.cause == "crash"
-    until(lambda: ray.workers == 2)
-    # Idle workers that are killed are lost without anybody asking; what is sent to them does not begin.
     held = [ray.submit(job(tmp_path, HOLD.format(tmp_path / str(i)), i)) for i in range(2)]
-    pids = [until(lambda i=i: read(tmp_path / f"{i}.begun")) for i in range(2)]
-    for i in range(2):
-        (tmp_path / f"{i}.go").touch()
-    for future in held:
-        future.result(SECONDS)
-    for pid in pids:
-        os.kill(int(pid), signal.SIGKILL)
-    causes = []
-    for _ in range(2):
-        with contextlib.suppress(WorkerLost):
+    one, other = (int(until(lambda i=i: read(tmp_path / f"{i}.begun"))) for i in range(2))
+    os.kill(one, signal.SIGKILL)
+    with pytest.raises(WorkerLost, match=f":{one}: ") as lost:
+        held[0].result(SECONDS)
+    assert lost.value.cause == "crash"
+    (tmp_path / "1.go").touch()
+    assert held[1].result(SECONDS).done.trials == 2
+    # A worker that has nothing to do is lost without anybody knowing; what is sent to it does not begin.
+    os.kill(other, signal.SIGKILL)
+    for _ in range(3):
+        try:
             ray.submit(job(tmp_path)).result(SECONDS)
-            continue
-        causes.append("unsent")
-    assert ray.submit(job(tmp_path)).result(SECONDS).done.trials == 2
+        except WorkerLost as error:
+            assert error.cause == "unsent"  # noqa: PT017
     until(lambda: ray.workers == 2)
 
 
@@ -298,3 +254,141 @@ def test_a_clusters_token_that_others_can_read_is_refused(monkeypatch, tmp_path)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
     with pytest.raises(ValueError, match=r"others can read this token .*run chmod 600"):
         executors.start("ray", None, work.Kept(), {"address": "127.0.0.1:1"})
+
+
+class Nodes:
+    """A cluster on this machine, to which nodes can be added."""
+
+    def __init__(self, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.tuning.ray_cluster"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._told()["address"]
+
+    def add(self):
+        """The process id of the raylet of a new node."""
+        self.process.stdin.write("add\n")
+        self.process.stdin.flush()
+        return self._told()["raylet"]
+
+    def _told(self):
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def joined(cache):  # noqa: F811
+    """(a cluster of one node with one worker, an executor that has joined it)."""
+    folder = surroundings.own_folder()
+    environment = surroundings.of_our_own(folder, os.environ)
+    nodes = Nodes(environment)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                if name.startswith("RAY_"):
+                    patch.setenv(name, value)
+            executor = executors.start("ray", None, work.Kept(), {"address": nodes.address})
+        with contextlib.closing(executor):
+            yield nodes, executor
+    finally:
+        nodes.process.stdin.close()
+        nodes.process.wait(SECONDS)
+        surroundings.remove(folder)
+
+
+@pytest.fixture
+def two_at_work(joined, tmp_path):
+    """(executor, raylet of a node that joined late, the job of its worker, that of the other, a function that lets them end)."""
+    nodes, executor = joined
+    until(lambda: executor.workers == 1)
+    raylet = nodes.add()
+    until(lambda: executor.workers == 2)
+    futures = {}
+    for i in range(2):
+        future = executor.submit(job(tmp_path, HOLD.format(tmp_path / str(i)), i))
+        pid = until(lambda i=i: read(tmp_path / f"{i}.begun"))
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        futures[parent == raylet] = future
+
+    def go():
+        for i in range(2):
+            (tmp_path / f"{i}.go").touch()
+
+    yield executor, raylet, futures[True], futures[False], go
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(raylet, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_node_that_is_lost_costs_what_it_had(two_at_work, number):
+    executor, raylet, its, other, go = two_at_work
+    began = time.monotonic()
+    os.kill(raylet, number)  # stopped, it is as a host that is gone: nothing is closed, nobody answers
+    lost = its.exception(SECONDS)
+    print(f"{number.name}: noticed after {time.monotonic() - began:.1f} s: {lost}")
+    assert isinstance(lost, WorkerLost)
+    assert lost.cause in ("host", "crash")
+    assert not other.done()
+    go()
+    assert other.result(SECONDS).done.trials == 2
+    until(lambda: executor.workers == 1)
+
+
+@pytest.mark.slow
+def test_a_node_that_is_told_to_go_ends_what_it_does_and_gets_nothing_more(two_at_work, tmp_path):
+    executor, raylet, its, other, go = two_at_work
+    os.kill(raylet, signal.SIGTERM)
+    go()
+    assert its.result(SECONDS).done.trials == 2
+    assert other.result(SECONDS).done.trials == 2
+    until(lambda: executor.workers == 1)
+    assert executor.submit(job(tmp_path)).result(SECONDS).done.trials == 2
+
+
+@pytest.mark.slow
+def test_it_needs_no_network_and_asks_for_none(tmp_path):
+    """In a network of its own that has loopback and nothing else, with every connection written down."""
+    if not (shutil.which("unshare") and shutil.which("strace") and os.geteuid() == 0):
+        pytest.skip("needs unshare, strace and their rights")
+    log = tmp_path / "strace"
+    command = [sys.executable, "-m", "shortlist.cli", *tune_command(tmp_path / "s"), "--json"]
+    traced = ["strace", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log)]
+    script = f"ip link set lo up && exec {shlex.join([*traced, *command])}"
+    done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"]  # nothing of Ray's is there
+    said = [line for line in log.read_text().splitlines() if "sin_addr" in line or "sin6_addr" in line]
+    assert said
+    outside = [line for line in said if "127.0.0.1" not in line and '"::1"' not in line]
+    assert outside == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_kill_leave_nothing_behind(tmp_path):
+    first = f'pathlib.Path("{tmp_path}/begun").touch()\ntime.sleep(600)'
+    mine = optimizer_file(tmp_path, "endless", textwrap.indent(first, 8 * " ").strip())
+    for number in (signal.SIGINT, signal.SIGKILL):
+        before = our_folders()
+        command = [sys.executable, "-m", "shortlist.cli", *tune_command(tmp_path / "s", mine)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        until((tmp_path / "begun").exists)
+        (folder,) = our_folders() - before
+        process.send_signal(number)
+        if number == signal.SIGINT:
+            process.send_signal(number)  # the first one waits for what has begun
+        assert process.wait(SECONDS) == (130 if number == signal.SIGINT else -9)
+        until(lambda folder=folder: not folder.exists())
+        until(lambda folder=folder: not processes_of(folder))
+        (tmp_path / "begun").unlink()
+
+
+def tune_command(folder, optimizer="sgd_optax"):
+    return [
+        "tune", WORKLOAD, "--strategy", "quasirandom", "--budget", "4", "--steps", "20", "--cohort-size", "2",
+        "--optimizer", optimizer, "--study", str(folder), "--executor", "ray", "--workers", "1",
+    ]  # fmt: skip

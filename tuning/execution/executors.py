@@ -78,7 +78,11 @@ EXECUTORS = {
         "several machines with a common folder, each with its 'shortlist worker FOLDER'",
         options=("folder", "device", "lease"),
     ),
-    "ray": Row(Ray, "the accelerators of one machine, or the machines of a Ray cluster", ("address",)),
+    "ray": Row(
+        Ray,
+        "the accelerators of one machine, or the machines of a Ray cluster",
+        options=("address", "device"),
+    ),
     "inline": Row(Inline, "one cohort after the other, in this very thread; for debuggers"),
 }
 

@@ -7,6 +7,6 @@
 | `_driver` | that process: a worker at every place, a job at a time |
 | `_worker` | what does a job, on one device |
 | `_places` | where workers can be, and what they reserve |
-| `_surroundings` | folder, network and token of a Ray of our own |
+| `surroundings` | folder, network and token of a Ray of our own |
 | `_messages` | how executor and driver talk |
 """

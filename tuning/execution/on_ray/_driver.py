@@ -39,8 +39,8 @@ from tuning.execution.on_ray._places import (
     vacant,
     variables,
 )
-from tuning.execution.on_ray._surroundings import remove
 from tuning.execution.on_ray._worker import Worker
+from tuning.execution.on_ray.surroundings import remove
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the nodes
 SECONDS_TO_START = 600.0  # that a worker is given

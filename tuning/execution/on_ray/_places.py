@@ -99,9 +99,14 @@ def variables(device: str, each: int) -> dict[str, str]:
     A worker that has no accelerator sees all of its host's nevertheless, and JAX would take most of one's memory.
 
     Example:
-      >>> variables("gpu", 2)
-      {'XLA_CLIENT_MEM_FRACTION': '0.450'}
+      >>> variables("gpu", 2)["XLA_CLIENT_MEM_FRACTION"]
+      '0.450'
     """
     if device == "cpu":
         return {"JAX_PLATFORMS": "cpu"}
-    return {"XLA_CLIENT_MEM_FRACTION": f"{_MEMORY_FOR_PROGRAMS / each:.3f}"} if device == "gpu" else {}
+    if device == "gpu":
+        return {
+            "XLA_CLIENT_MEM_FRACTION": f"{_MEMORY_FOR_PROGRAMS / each:.3f}",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "true",  # who coordinates does not, and hands that on
+        }
+    return {}

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from submissions import environment
-from tuning.execution.on_ray import _messages, _surroundings
+from tuning.execution.on_ray import _messages, surroundings
 
 _SECONDS_TO_END = 60.0  # that Ray is given to end its processes
 
@@ -31,12 +31,12 @@ class DriverProcess:
         """
         given = dict(os.environ) | environment.for_workers()
         if plan["address"] is None:
-            self._folder = _surroundings.own_folder()
-            around = _surroundings.of_our_own(self._folder, given)
+            self._folder = surroundings.own_folder()
+            around = surroundings.of_our_own(self._folder, given)
             own = {"folder": str(self._folder), "home": os.environ.get("HOME")}
         else:
             self._folder = None
-            around, own = _surroundings.of_a_cluster(given), {"folder": None, "home": None}
+            around, own = surroundings.of_a_cluster(given), {"folder": None, "home": None}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tuning.execution.on_ray._driver", json.dumps({**plan, **own})],
             env=around,
@@ -78,5 +78,5 @@ class DriverProcess:
             self._process.wait()
         self._answers.close()
         if self._folder is not None:
-            _surroundings.remove(self._folder)
+            surroundings.remove(self._folder)
         return self._process.returncode

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 
 from tuning.execution.jobs import Job, Refused, error_to_json
+from workloads.data.caches import cache_folder
 
 SECONDS_AFTER_REFUSAL = 1.0  # until the next job, so that another worker gets it
 
@@ -31,15 +33,16 @@ class Worker:
             mine = cores[number::of] or [cores[number % len(cores)]]
             os.sched_setaffinity(0, mine)
             os.environ["PJRT_NPROC"] = str(len(mine))
-        self._cache = cache
+        if cache and (caches := cache_folder()) is not None:
+            # One per host: a home is often on the network, and programs are made for a processor.
+            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / f"xla-{socket.gethostname()}"))
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
     def hello(self) -> str:
         """Loads everything that a job needs. Says, as JSON, who this is."""
         from submissions import environment
         from tuning.execution import work  # noqa: F401
 
-        if self._cache:
-            environment.use_compilation_cache()
         return json.dumps(
             {"host": environment.host(), "pid": os.getpid(), "device": environment.device_kind()}
         )

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import itertools
 import json
-import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError, wait
@@ -41,7 +40,8 @@ class Ray:
             core.
           kept: not used: what this process has compiled does not travel.
           options: `address` of the cluster to join, such as "auto" or "10.0.0.1:6379"; without one a Ray of our own is
-            started, which only this machine can reach.
+            started, which only this machine can reach. `device` of the workers, a kind as `environment.device_kind`
+            says it; by default the accelerators of a cluster that has any, and on this machine what JAX uses here.
 
         Raises:
           ValueError: Ray is not installed, others can read the cluster's token, no node has such a device, Ray does not
@@ -51,10 +51,8 @@ class Ray:
         if importlib.util.find_spec("ray") is None:
             raise ValueError("executor 'ray' needs Ray: pip install 'shortlist[ray]'")
         address = options.get("address")
-        platform = os.environ.get("JAX_PLATFORMS", "") if address else environment.device_kind()
-        device = {"cuda": "gpu", "rocm": "gpu"}.get(
-            name := platform.replace(",", " ").split(" ")[0], name
-        ) or None
+        asked = options.get("device") or ("" if address else environment.device_kind())
+        device = asked.partition(" ")[0] or None
         if device is not None and device not in RESOURCES:
             raise ValueError(f"executor 'ray' is for {', '.join(RESOURCES)}, not for {device}")
         if address is None and workers is None and device == "cpu":
