@@ -302,7 +302,7 @@ def joined(cache):  # noqa: F811
 
 @pytest.fixture
 def two_at_work(joined, tmp_path):
-    """(executor, raylet of a node that joined late, the job of its worker, that of the other, a function that lets them end)."""
+    """(executor, raylet of a node that joined late, the job of its worker, the other's, what lets them end)."""
     nodes, executor = joined
     until(lambda: executor.workers == 1)
     raylet = nodes.add()

@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-LOGS = "slurm"  # a folder beside the shared one's own
-_SECONDS_TO_END = 30.0  # that a worker is given, of the 90 that Slurm gives notice
+LOGS = "slurm"  # in the shared folder
+_SECONDS_TO_END = 30.0  # for the job that a worker has, of the 90 seconds that submitit has Slurm give notice
 
 
 class Worker:
@@ -21,11 +22,11 @@ class Worker:
 
     Example:
       >>> Worker("/shared/queue", ["--help"]).command[-4:]
-      ['shortlist', 'worker', '/shared/queue', '--help']
+      ['shortlist.cli', 'worker', '/shared/queue', '--help']
     """
 
     def __init__(self, folder: str, arguments: Sequence[str] = ()) -> None:
-        self.command = [sys.executable, "-m", "shortlist", "worker", folder, *arguments]
+        self.command = [sys.executable, "-m", "shortlist.cli", "worker", folder, *arguments]
 
     def __call__(self) -> None:
         """Works until the worker ends by itself.
@@ -35,15 +36,18 @@ class Worker:
         """
         global _process
         _process = subprocess.Popen(self.command)
-        if (status := _process.wait()) != 0:
+        while (status := _process.poll()) is None:  # `wait` would keep `checkpoint` from waiting
+            time.sleep(0.5)
+        if status != 0:
             raise RuntimeError(f"the worker ended with status {status}")
 
     def checkpoint(self) -> Any:
-        """Called by submitit when this machine is wanted back: lets the worker hand in its job, and queues it again."""
+        """Called by submitit when this machine is wanted back: the worker may end its job first, and begins again
+        where Slurm says."""
         from submitit.helpers import DelayedSubmission
 
         if _process is not None:
-            _process.send_signal(signal.SIGTERM)
+            _process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 _process.wait(_SECONDS_TO_END)
             _process.kill()
