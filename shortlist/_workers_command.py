@@ -42,7 +42,7 @@ def workers(
 ) -> None:
     """Start workers of a shared folder on a Slurm cluster. Those that are preempted or run out of time begin again.
 
-    Their logs are in PATH/slurm. Needs pip install 'shortlist[slurm]'.
+    Their logs are in PATH-slurm. Needs pip install 'shortlist[slurm]'.
 
     Example: shortlist workers /shared/jobs --slurm 8 --gpus 1 --time 4:00
     """
@@ -58,9 +58,8 @@ def workers(
         folder, slurm, minutes=_minutes(time), gpus=gpus, cores=cores, memory=memory, partition=partition,
         options=options, arguments=arguments,
     )  # fmt: skip
-    say(
-        f"asked for {len(started)} workers of {folder}, jobs {started[0]} to {started[-1]}; logs: {folder / on_slurm.LOGS}"
-    )
+    said = f"asked for {len(started)} workers of {folder}, jobs {started[0]} to {started[-1]}"
+    say(f"{said}; logs: {on_slurm.logs(folder)}")
 
 
 def _minutes(time: str) -> int:

@@ -1,4 +1,4 @@
-"""Workers of a shared folder that submitit starts: here as processes of this machine, which it treats as Slurm's jobs."""
+"""Workers of a shared folder that submitit starts: here processes of this machine, in place of Slurm's jobs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_worker_that_is_preempted_begins_again_and_trains(tmp_path):
     trials = tune(tmp_path / "s", study(tmp_path / "s", mine), executor="folder", options={"folder": folder})
     assert len(trials) == 6
     until(lambda: not Path(f"/proc/{job}").exists() or not children(job))
-    logs = "".join(file.read_text() for file in (folder / slurm.LOGS).glob("*.err"))
+    logs = "".join(file.read_text() for file in slurm.logs(folder).glob("*.err"))
     assert "is trained" in logs
 
 

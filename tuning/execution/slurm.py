@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-LOGS = "slurm"  # in the shared folder
 _SECONDS_TO_END = 30.0  # for the job that a worker has, of the 90 seconds that submitit has Slurm give notice
 
 
@@ -57,6 +56,17 @@ class Worker:
 _process: subprocess.Popen[bytes] | None = None  # of this job; not in `Worker`, which travels
 
 
+def logs(folder: Path) -> Path:
+    """Where the logs of a shared folder's workers are, beside it.
+
+    Example:
+      >>> logs(Path("/shared/jobs")).as_posix()
+      '/shared/jobs-slurm'
+    """
+    whole = folder.resolve()
+    return whole.with_name(f"{whole.name}-slurm")
+
+
 def start(
     folder: Path,
     workers: int,
@@ -95,9 +105,7 @@ def start(
         raise ValueError("there is no srun here; run this on a login node of the Slurm cluster")
     import submitit
 
-    executor = submitit.AutoExecutor(
-        folder.resolve() / LOGS, cluster=cluster, slurm_max_num_timeout=1_000_000
-    )
+    executor = submitit.AutoExecutor(logs(folder), cluster=cluster, slurm_max_num_timeout=1_000_000)
     asked: dict[str, Any] = {
         "name": "shortlist-worker",
         "timeout_min": minutes,
