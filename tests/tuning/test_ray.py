@@ -256,79 +256,76 @@ def test_a_clusters_token_that_others_can_read_is_refused(monkeypatch, tmp_path)
         executors.start("ray", None, work.Kept(), {"address": "127.0.0.1:1"})
 
 
-class Nodes:
-    """A cluster on this machine, to which nodes can be added."""
+class Node:
+    """A node of a cluster on this machine."""
 
-    def __init__(self, environment):
+    def __init__(self, environment, *address):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.tuning.ray_cluster"],
+            [sys.executable, "-m", "tests.tuning.ray_cluster", *address],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
-        self.address = self._told()["address"]
+        said = json.loads(self.process.stdout.readline())
+        self.address, self.raylet = said["address"], said["raylet"]
 
-    def add(self):
-        """The process id of the raylet of a new node."""
-        self.process.stdin.write("add\n")
-        self.process.stdin.flush()
-        return self._told()["raylet"]
-
-    def _told(self):
-        return json.loads(self.process.stdout.readline())
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(SECONDS)
+        with contextlib.suppress(ProcessLookupError):  # it is in a group of its own, and may be stopped
+            os.kill(self.raylet, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
 def joined(cache):  # noqa: F811
-    """(a cluster of one node with one worker, an executor that has joined it)."""
+    """(environment and address of a cluster of one node with one worker, an executor that has joined it)."""
     folder = surroundings.own_folder()
     environment = surroundings.of_our_own(folder, os.environ)
-    nodes = Nodes(environment)
+    first = Node(environment)
     try:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 if name.startswith("RAY_"):
                     patch.setenv(name, value)
-            executor = executors.start("ray", None, work.Kept(), {"address": nodes.address})
+            executor = executors.start("ray", None, work.Kept(), {"address": first.address})
         with contextlib.closing(executor):
-            yield nodes, executor
+            yield environment, first.address, executor
     finally:
-        nodes.process.stdin.close()
-        nodes.process.wait(SECONDS)
+        first.end()
         surroundings.remove(folder)
 
 
 @pytest.fixture
 def two_at_work(joined, tmp_path):
-    """(executor, raylet of a node that joined late, the job of its worker, the other's, what lets them end)."""
-    nodes, executor = joined
+    """(executor, a node that joined late, the job of its worker, that of the other, what lets them end)."""
+    environment, address, executor = joined
     until(lambda: executor.workers == 1)
-    raylet = nodes.add()
-    until(lambda: executor.workers == 2)
-    futures = {}
-    for i in range(2):
-        future = executor.submit(job(tmp_path, HOLD.format(tmp_path / str(i)), i))
-        pid = until(lambda i=i: read(tmp_path / f"{i}.begun"))
-        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        futures[parent == raylet] = future
-
-    def go():
+    late = Node(environment, address)
+    try:
+        until(lambda: executor.workers == 2)
+        futures = {}
         for i in range(2):
-            (tmp_path / f"{i}.go").touch()
+            future = executor.submit(job(tmp_path, HOLD.format(tmp_path / str(i)), i))
+            pid = until(lambda i=i: read(tmp_path / f"{i}.begun"))
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            futures[parent == late.raylet] = future
 
-    yield executor, raylet, futures[True], futures[False], go
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(raylet, signal.SIGKILL)
+        def go():
+            for i in range(2):
+                (tmp_path / f"{i}.go").touch()
+
+        yield executor, late, futures[True], futures[False], go
+    finally:
+        late.end()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_node_that_is_lost_costs_what_it_had(two_at_work, number):
-    executor, raylet, its, other, go = two_at_work
+    executor, node, its, other, go = two_at_work
     began = time.monotonic()
-    os.kill(raylet, number)  # stopped, it is as a host that is gone: nothing is closed, nobody answers
+    os.kill(node.raylet, number)  # stopped, it is as a host that is gone: nothing is closed, nobody answers
     lost = its.exception(SECONDS)
     print(f"{number.name}: noticed after {time.monotonic() - began:.1f} s: {lost}")
     assert isinstance(lost, WorkerLost)
@@ -341,12 +338,12 @@ def test_a_node_that_is_lost_costs_what_it_had(two_at_work, number):
 
 @pytest.mark.slow
 def test_a_node_that_is_told_to_go_ends_what_it_does_and_gets_nothing_more(two_at_work, tmp_path):
-    executor, raylet, its, other, go = two_at_work
-    os.kill(raylet, signal.SIGTERM)
+    executor, node, its, other, go = two_at_work
+    node.process.send_signal(signal.SIGTERM)
+    until(lambda: executor.workers == 1)
     go()
     assert its.result(SECONDS).done.trials == 2
     assert other.result(SECONDS).done.trials == 2
-    until(lambda: executor.workers == 1)
     assert executor.submit(job(tmp_path)).result(SECONDS).done.trials == 2
 
 

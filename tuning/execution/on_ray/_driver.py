@@ -18,6 +18,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,6 +45,7 @@ from tuning.execution.on_ray.surroundings import remove
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the nodes
 SECONDS_TO_START = 600.0  # that a worker is given
+SECONDS_WITHOUT_HEAD = 60.0  # after which Ray's nodes give up too
 LONGEST_PAUSE = 60.0  # between attempts to start a worker
 _OBJECT_STORE = 100 << 20  # bytes; only answers go through it
 
@@ -136,16 +138,24 @@ class Driver:
 
     async def _watch(self) -> None:
         """Follows the cluster: nodes that come get workers, those of nodes that go are given up."""
+        heard = time.monotonic()
         while True:
-            nodes = await asyncio.to_thread(ray.nodes)
-            leaving = await asyncio.to_thread(_leaving)
+            try:
+                nodes, leaving = await asyncio.to_thread(lambda: (ray.nodes(), _leaving()))
+                heard = time.monotonic()
+            except Exception:  # the head is away: what has begun goes on, and it may come back
+                if time.monotonic() - heard > SECONDS_WITHOUT_HEAD:
+                    raise
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+                continue
             here = places(nodes, self._device, self._each)
             known = {node["NodeID"] for node in nodes if node["Alive"]}
             for place in list(self._serving):
                 if place.node not in known:
                     self._gone[place].set()
-                if place.node not in known or place.node in leaving:
+                if (place.node not in known or place.node in leaving) and not self._leaving[place].is_set():
                     self._leaving[place].set()
+                    self._say_who_is_ready()
                 if self._serving[place].done():
                     self._serving.pop(place).result()
             free = [place for place in here if place.node not in leaving]
@@ -230,12 +240,18 @@ class Driver:
         except exceptions.RayTaskError as error:  # not of the job, whose errors are answers
             self._answer(call, {"lost": f"{who}: {_line(error)}", "cause": "crash", "worker": who})
         except (exceptions.RayError, Gone) as error:
-            cause = _cause(error) if began else "unsent"
+            cause = await asyncio.to_thread(_cause, error, place.node) if began else "unsent"
             self._answer(call, {"lost": f"{who}: {_line(error)}", "cause": cause, "worker": who})
             raise Gone(str(error)) from error
 
     def _say_who_is_ready(self) -> None:
-        self._say({"workers": [self._ready[place] for place in sorted(self._ready)]})
+        self._say(
+            {
+                "workers": [
+                    self._ready[place] for place in sorted(self._ready) if not self._leaving[place].is_set()
+                ]
+            }
+        )
 
 
 async def _unless(
@@ -277,13 +293,18 @@ def _leaving() -> set[str]:
     return set(ray_state.state.get_draining_nodes())
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, node: str) -> str:
     """Why a worker was lost that had begun with a job: one of `jobs.CAUSES`, or "memory"."""
     if isinstance(error, exceptions.OutOfMemoryError):
         return "memory"
     if isinstance(error, exceptions.ActorDiedError) and error.preempted:
         return "preempted"
-    return "crash" if isinstance(error, exceptions.ActorDiedError) else "host"
+    with contextlib.suppress(Exception):  # a head that is away
+        if isinstance(error, exceptions.ActorDiedError) and node in {
+            one["NodeID"] for one in ray.nodes() if one["Alive"]
+        }:
+            return "crash"
+    return "host"
 
 
 def _line(error: BaseException) -> str:
