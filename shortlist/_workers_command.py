@@ -48,9 +48,12 @@ def workers(
     """
     from tuning.execution import slurm as on_slurm
 
-    options = dict(one.partition("=")[::2] for one in sbatch or ())
-    if "" in options.values() or "" in options:
-        raise typer.BadParameter("must be KEY=VALUE", param_hint="--sbatch")
+    options: dict[str, str] = {}
+    for one in sbatch or ():
+        key, _, value = one.partition("=")
+        if not (key and value):
+            raise typer.BadParameter(f"{one!r} must be KEY=VALUE", param_hint="--sbatch")
+        options[key] = value
     arguments = [] if stay else ["--once"]
     if data_dir is not None:
         arguments += ["--data-dir", str(data_dir.resolve())]

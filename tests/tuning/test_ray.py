@@ -113,13 +113,12 @@ def own(cache):  # noqa: F811
     assert not processes_of(folder)
 
 
-@pytest.fixture(scope="module")
-def tried(own):
-    """The executor of `own`, for all tests of the contract."""
-    with pytest.MonkeyPatch.context() as patch:
-        row = executors.Row(lambda workers, kept, options: Lent(own[0]), "tests")
-        patch.setitem(executors.EXECUTORS, "ray", row)
-        yield Row(start=None), {"executor": "ray"}
+@pytest.fixture
+def tried(own, monkeypatch):
+    """The executor of `own`, for the tests of the contract."""
+    row = executors.Row(lambda workers, kept, options: Lent(own[0]), "tests")
+    monkeypatch.setitem(executors.EXECUTORS, "ray", row)
+    return Row(start=None), {"executor": "ray"}
 
 
 @pytest.fixture
@@ -353,10 +352,12 @@ def test_it_needs_no_network_and_asks_for_none(tmp_path):
     if not (shutil.which("unshare") and shutil.which("strace") and os.geteuid() == 0):
         pytest.skip("needs unshare, strace and their rights")
     log = tmp_path / "strace"
-    command = [sys.executable, "-m", "shortlist.cli", *tune_command(tmp_path / "s"), "--json"]
+    page = Path(__file__).parents[2] / "docs" / "cluster.md"
+    (written,) = [line for line in page.read_text().splitlines() if line.endswith(" --executor ray")]
+    command = [sys.executable, "-m", "shortlist.cli", *shlex.split(written)[1:], "--json"]
     traced = ["strace", "-f", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log)]
     script = f"ip link set lo up && exec {shlex.join([*traced, *command])}"
-    done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True)
+    done = subprocess.run(["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trials"]  # nothing of Ray's is there
     said = [line for line in log.read_text().splitlines() if "sin_addr" in line or "sin6_addr" in line]
@@ -371,7 +372,10 @@ def test_ctrl_c_and_kill_leave_nothing_behind(tmp_path):
     mine = optimizer_file(tmp_path, "endless", textwrap.indent(first, 8 * " ").strip())
     for number in (signal.SIGINT, signal.SIGKILL):
         before = our_folders()
-        command = [sys.executable, "-m", "shortlist.cli", *tune_command(tmp_path / "s", mine)]
+        command = [
+            sys.executable, "-m", "shortlist.cli", "tune", WORKLOAD, "--strategy", "quasirandom", "--budget", "4",
+            "--steps", "20", "--optimizer", mine, "--study", str(tmp_path / "s"), "--executor", "ray", "--workers", "1",
+        ]  # fmt: skip
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         until((tmp_path / "begun").exists)
         (folder,) = our_folders() - before
@@ -382,10 +386,3 @@ def test_ctrl_c_and_kill_leave_nothing_behind(tmp_path):
         until(lambda folder=folder: not folder.exists())
         until(lambda folder=folder: not processes_of(folder))
         (tmp_path / "begun").unlink()
-
-
-def tune_command(folder, optimizer="sgd_optax"):
-    return [
-        "tune", WORKLOAD, "--strategy", "quasirandom", "--budget", "4", "--steps", "20", "--cohort-size", "2",
-        "--optimizer", optimizer, "--study", str(folder), "--executor", "ray", "--workers", "1",
-    ]  # fmt: skip

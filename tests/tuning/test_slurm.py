@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -71,9 +72,11 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    command = ["workers", str(tmp_path / "jobs"), "--slurm", "3", "--gpus", "1", "--time", "4:30"]
+    page = Path(__file__).parents[2] / "docs" / "cluster.md"
+    (written,) = [line for line in page.read_text().splitlines() if line.startswith("    shortlist workers ")]
+    command = shlex.split(written.replace("/shared", str(tmp_path)))[1:]
     said = CliRunner().invoke(app, [*command, "--memory", "32GB", "--sbatch", "account=me"])
     assert said.exit_code == 0, said.output
     lines = asked.read_text()
-    for line in ("array=0-2%3", "gpus-per-node=1", "time=270", "mem=32GB", "account=me", "signal=USR2@90"):
+    for line in ("array=0-7%8", "gpus-per-node=1", "time=240", "mem=32GB", "account=me", "signal=USR2@90"):
         assert f"#SBATCH --{line}\n" in lines

@@ -48,6 +48,13 @@ SECONDS_TO_START = 600.0  # that a worker is given
 SECONDS_WITHOUT_HEAD = 60.0  # after which Ray's nodes give up too
 LONGEST_PAUSE = 60.0  # between attempts to start a worker
 _OBJECT_STORE = 100 << 20  # bytes; only answers go through it
+_LOST = {
+    "crash": "its process ended",
+    "host": "nothing is heard of it",
+    "preempted": "its machine was told to go",
+    "memory": "Ray ended it, for its machine ran out of memory",
+    "unsent": "it was gone before the job began",
+}
 
 T = TypeVar("T")
 
@@ -186,7 +193,8 @@ class Driver:
                     pause = min(LONGEST_PAUSE, 2.0 ** next(failures))
                     await _happens(self._leaving[place], pause)
             finally:
-                ray.kill(worker)
+                with contextlib.suppress(Exception):  # such as a head that is away
+                    ray.kill(worker)
                 if self._ready.pop(place, None) is not None:
                     self._say_who_is_ready()
 
@@ -241,7 +249,7 @@ class Driver:
             self._answer(call, {"lost": f"{who}: {_line(error)}", "cause": "crash", "worker": who})
         except (exceptions.RayError, Gone) as error:
             cause = await asyncio.to_thread(_cause, error, place.node) if began else "unsent"
-            self._answer(call, {"lost": f"{who}: {_line(error)}", "cause": cause, "worker": who})
+            self._answer(call, {"lost": f"{who}: {_LOST[cause]}", "cause": cause, "worker": who})
             raise Gone(str(error)) from error
 
     def _say_who_is_ready(self) -> None:
