@@ -376,13 +376,18 @@ def test_ctrl_c_and_kill_leave_nothing_behind(tmp_path):
             sys.executable, "-m", "shortlist.cli", "tune", WORKLOAD, "--strategy", "quasirandom", "--budget", "4",
             "--steps", "20", "--optimizer", mine, "--study", str(tmp_path / "s"), "--executor", "ray", "--workers", "1",
         ]  # fmt: skip
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until((tmp_path / "begun").exists)
-        (folder,) = our_folders() - before
-        process.send_signal(number)
-        if number == signal.SIGINT:
-            process.send_signal(number)  # the first one waits for what has begun
-        assert process.wait(SECONDS) == (130 if number == signal.SIGINT else -9)
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            try:
+                until((tmp_path / "begun").exists)
+                (folder,) = our_folders() - before
+                process.send_signal(number)
+                if number == signal.SIGINT:  # the first one waits for what has begun
+                    while b"Ctrl-C again" not in process.stderr.readline():
+                        pass
+                    process.send_signal(number)
+                assert process.wait(SECONDS) == (130 if number == signal.SIGINT else -9)
+            finally:
+                process.kill()
         until(lambda folder=folder: not folder.exists())
         until(lambda folder=folder: not processes_of(folder))
         (tmp_path / "begun").unlink()
