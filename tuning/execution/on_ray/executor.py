@@ -19,9 +19,7 @@ from tuning.execution.on_ray._process import DriverProcess
 from tuning.execution.work import Kept
 
 SECONDS_TO_START = 900.0  # until the first worker is there
-_MOST_STARTS = (
-    3  # in a row, without a worker: Ray gives its daemons 30 s, which a busy machine does not always
-)
+_MOST_STARTS = 5  # in a row: Ray gives its daemons 30 s, which a busy machine does not always
 
 
 class Ray:
