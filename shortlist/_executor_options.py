@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ ExecutorName = Annotated[
     typer.Option(
         "--executor",
         metavar="NAME",
-        help="threads; processes: one per core; folder: 'shortlist worker' on any machine; it changes no number.",
+        help="threads; processes: one per core; folder: 'shortlist worker' on any machine; ray: all accelerators of a "
+        "machine, or a cluster. It changes no number.",
     ),
 ]
 Workers = Annotated[
@@ -30,7 +32,16 @@ Device = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="What the workers of --executor folder train on, such as 'gpu NVIDIA H200', where it is not what is here.",
+        help="What the workers of --executor folder or ray train on, such as 'gpu NVIDIA H200', where it is not what "
+        "is here.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of the cluster that --executor ray joins, such as auto or 10.0.0.1:6379; default: a Ray of its own, "
+        "which only this machine can reach.",
     ),
 ]
 Deadline = Annotated[
@@ -58,6 +69,10 @@ def who_trains(
       display: shows what the workers do, where they are not threads of this process.
       options: of the executor.
     """
+    if (
+        executor == "ray"
+    ):  # workers of this machine need all of an accelerator, of which JAX would take most here
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     watch: Callable[..., None] | None = None if executor in ("threads", "inline") else display.watch
     return {
         "executor": executor, "workers": workers, "deadline": deadline, "options": options, "watch": watch,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shortlist._executor_options import Deadline, Device, ExecutorName, Folder, Workers, who_trains
+from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
 from shortlist._progress import progress_display
@@ -85,6 +85,7 @@ def reproduce(
     workers: Workers = None,
     folder: Folder = None,
     device: Device = None,
+    address: Address = None,
     deadline: Deadline = None,
 ) -> None:
     """Run a paper's protocol and write its tables and figures, ours beside the published. Run again to go on.
@@ -109,7 +110,7 @@ def reproduce(
     use_compilation_cache()
     stop = Stop()
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
-        who = who_trains(executor, workers, deadline, progress, folder=folder, device=device)
+        who = who_trains(executor, workers, deadline, progress, folder=folder, device=device, address=address)
         how = {"seed": seed, "data_dir": data_dir, "progress": progress, "stop": stop, "who": who}
         if protocol in TASK_PROTOCOLS:
             from shortlist.reproduce_metz import reproduce_metz

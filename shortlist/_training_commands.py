@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._arithmetic import MicroBatches, Precision
-from shortlist._executor_options import Deadline, Device, ExecutorName, Folder, Workers, who_trains
+from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points, read_warm_start
 from shortlist._names import (
@@ -140,6 +140,7 @@ def tune(
     workers: Workers = None,
     folder: Folder = None,
     device: Device = None,
+    address: Address = None,
     deadline: Deadline = None,
     own_batches: Annotated[
         bool, typer.Option("--own-batches", help="Every trial draws its own batches; slower, independent.")
@@ -193,7 +194,9 @@ def tune(
                 progress=progress,
                 stop=stop,
                 service=service,
-                **who_trains(executor, workers, deadline, progress, folder=folder, device=device),
+                **who_trains(
+                    executor, workers, deadline, progress, folder=folder, device=device, address=address
+                ),
             )
     runs = studies.read_runs(study)
     if len(runs) == before:
@@ -283,6 +286,7 @@ def demo(
     workers: Workers = None,
     folder: Folder = None,
     device: Device = None,
+    address: Address = None,
     deadline: Deadline = None,
 ) -> None:
     """Tune six workloads, build a list, prove it on workloads it has not seen, and write the report.
@@ -303,7 +307,9 @@ def demo(
             vizier=vizier,
             progress=progress,
             stop=stop,
-            who=who_trains(executor, workers, deadline, progress, folder=folder, device=device),
+            who=who_trains(
+                executor, workers, deadline, progress, folder=folder, device=device, address=address
+            ),
         )
     typer.echo(f"report: {page}")
 

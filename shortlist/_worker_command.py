@@ -34,7 +34,7 @@ def worker(
         ),
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End when nothing is left to do, once there was something.")
+        bool, typer.Option("--once", help="End when whoever asks is served, once there was something to do.")
     ] = False,
     lease: Annotated[
         float | None,

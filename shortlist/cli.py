@@ -36,6 +36,7 @@ from shortlist import (  # noqa: E402
     _training_commands,
     _validate_commands,
     _worker_command,
+    _workers_command,
     _workload_commands,
 )
 from shortlist._errors import flush_results, say, told, wants_traceback  # noqa: E402
@@ -76,6 +77,7 @@ _optimizer_commands.add_to(app)
 _training_commands.add_to(app)
 _service_command.add_to(app)
 _worker_command.add_to(app)
+_workers_command.add_to(app)
 _reproduce_commands.add_to(app)
 _run_commands.add_to(app)
 _list_commands.add_to(app)

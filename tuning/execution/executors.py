@@ -14,6 +14,7 @@ from tuning.execution.jobs import Job, Result
 from tuning.execution.jobs import OutOfMemory as OutOfMemory
 from tuning.execution.jobs import Refused as Refused
 from tuning.execution.jobs import WorkerLost as WorkerLost
+from tuning.execution.on_ray.executor import Ray
 from tuning.execution.work import Kept
 from workloads.spelling import did_you_mean
 
@@ -76,6 +77,11 @@ EXECUTORS = {
         Folder,
         "several machines with a common folder, each with its 'shortlist worker FOLDER'",
         options=("folder", "device", "lease"),
+    ),
+    "ray": Row(
+        Ray,
+        "the accelerators of one machine, or the machines of a Ray cluster",
+        options=("address", "device"),
     ),
     "inline": Row(Inline, "one cohort after the other, in this very thread; for debuggers"),
 }

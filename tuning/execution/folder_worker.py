@@ -44,7 +44,7 @@ def serve(
       folder: that a coordinator has, or will have.
       data_dir: where real data sets lie on this machine, in the place of where the coordinator has them.
       workers: jobs at a time, each in a process pinned to its share of the cores.
-      once: end as soon as there is nothing left to do, once there was something.
+      once: end as soon as nobody is there who asks, once there was something to do.
       lease: seconds; of a folder that is made now.
       stop: set, from any thread, to end once what has begun has ended.
       say: called with lines for a person.
@@ -113,7 +113,7 @@ class _Place:
         while not self.stop.is_set() and not self.folder.is_stopped():
             taken = self._take()
             if taken is None:
-                if self.once and self.done:
+                if self.once and self.done and not self._is_asked():
                     return
                 self.stop.wait(pause)
                 pause = min(LONGEST_PAUSE, pause * 1.5)
@@ -122,6 +122,12 @@ class _Place:
             name, job = taken
             with self.stop.under_way(str(job)):
                 self._do(name, job, here)
+
+    def _is_asked(self) -> bool:
+        """Whether there is a coordinator, who may have more to do in a moment."""
+        now = self.folder.touch("workers", self.name)
+        asking = self.folder.names("coordinators")
+        return any(self.folder.is_alive("coordinators", name, now) for name in asking)
 
     def _take(self) -> tuple[str, Job] | None:
         """A job, leased."""
