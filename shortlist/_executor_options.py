@@ -69,9 +69,8 @@ def who_trains(
       display: shows what the workers do, where they are not threads of this process.
       options: of the executor.
     """
-    if (
-        executor == "ray"
-    ):  # workers of this machine need all of an accelerator, of which JAX would take most here
+    if executor == "ray":
+        # Workers of this machine need all of an accelerator, of which JAX would take most here.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     watch: Callable[..., None] | None = None if executor in ("threads", "inline") else display.watch
     return {

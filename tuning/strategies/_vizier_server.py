@@ -73,9 +73,8 @@ def main(folder: Path, port: int) -> None:
     from vizier import pyvizier as vz
     from vizier.service import servers
 
-    one_at_a_time = (
-        threading.Lock()
-    )  # the model's caches are a process's, and so is the clock of what it costs
+    # The model's caches are a process's, and so is the clock of what it costs.
+    one_at_a_time = threading.Lock()
 
     class Policy(pythia.Policy):
         def __init__(self, supporter: pythia.PolicySupporter) -> None:
