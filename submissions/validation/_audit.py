@@ -78,6 +78,8 @@ class Audit:
         self._trusted += (*rooms, *trusted)
         prefixes = {os.path.realpath(one) for one in (sys.prefix, sys.base_prefix)}
         self._roots = tuple({*library, *standard, *prefixes, *rooms, *trusted})
+        # Where imports look, and look again when somebody has changed something there.
+        self._searched = {os.path.realpath(one) for one in sys.path}
         self._kinds: dict[str, str] = {}
         sys.addaudithook(self._hook)
 
@@ -199,6 +201,8 @@ class Audit:
             return None
         if not writes:
             if opener == "import" and self._is_under(name, (*self._roots, *self._own, os.getcwd())):
+                return None
+            if opener == "import" and what == "os.listdir" and name in self._searched:
                 return None
             if nearest == "trusted" and self._is_under(name, SYSTEM):
                 return None

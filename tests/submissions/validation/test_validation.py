@@ -115,6 +115,17 @@ def test_a_dry_run_of_a_healthy_submission_finds_nothing(folder):
     assert all(0 < one.step_seconds < one.first_step_seconds for one in checked.figures)
 
 
+def test_an_import_may_look_through_folders_that_have_changed(folder, tmp_path, monkeypatch):
+    searched = tmp_path / "searched"
+    searched.mkdir()
+    monkeypatch.syspath_prepend(searched)
+    monkeypatch.delitem(sys.modules, "stringprep", raising=False)
+    # What nobody has looked at, or has changed since, is listed anew.
+    at_once = f"import sys; sys.path_importer_cache.pop({str(searched)!r}, None); import stringprep"
+    in_step(at_once)(folder)
+    assert dry(folder) == []
+
+
 def test_a_submission_logs_scalars_in_a_dry_run_as_wherever_algoperf_writes_logs(folder):
     # AlgoPerf attaches a logger between the first call and the first step.
     at_start = code(
