@@ -140,8 +140,8 @@ def tune(
             "executor": started, "claims": claims, "stop": stop, "rules": Rules(deadline=deadline), "watch": watch,
         }  # fmt: skip
         minimize = {workload.name: workload.metric.minimize for workload in loaded}
-        asked = None if service is None else Service(service, minimize)
-        done = _complete_all(folder, spec, job, spent, progress, asked, **how)
+        served = None if service is None else Service(service, minimize)
+        done = _complete_all(folder, spec, job, spent, progress, served, **how)
     if done.trials:
         studies.write_run(
             folder,
