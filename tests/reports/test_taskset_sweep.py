@@ -39,11 +39,19 @@ def test_a_list_learnt_on_one_half_beats_random_search_on_the_other(costs):
         assert low > 0
 
 
-def test_what_a_list_is_worth_on_104_tasks_is_what_the_page_says():
-    (costs,) = lists.task_costs(results.read_curves(SWEEPS / "nadamw_104_tasks.parquet"))
-    assert costs.costs.shape == (192, 104)
+@pytest.mark.parametrize(
+    ("file", "grid", "points", "told"),
+    [
+        ("nadamw_104_tasks", "nadamw_grid", 192, [(1, 5, 4, 6), (10, 58, 43, 77)]),
+        ("adam8p_104_tasks", "adam8p_wide_grid", 160, [(1, 5, 4, 6), (10, 52, 41, 67)]),
+    ],
+)
+def test_what_a_list_is_worth_on_104_tasks_is_what_the_page_says(file, grid, points, told):
+    (costs,) = lists.task_costs(results.read_curves(SWEEPS / f"{file}.parquet"))
+    assert costs.costs.shape == (points, 104)
     worth = worth_of_lists([costs], sizes=(1, 10)).select("trials", "equal", "low", "high").rows()
-    assert worth == [(1, 5, 4, 6), (10, 58, 43, 77)]
+    assert worth == told
     page = (SWEEPS.parent / "reproduce_metz2020.md").read_text(encoding="utf-8")
-    assert "| 104 tasks, 40 steps, `nadamw_grid` | 192 | 1 | 5 | 4 to 6 |" in page
-    assert "| | | 10 | 58 | 43 to 77 |" in page
+    (_, one, low, high), (_, ten, at_least, at_most) = told
+    assert f"| 104 tasks, 40 steps, `{grid}` | {points} | 1 | {one} | {low} to {high} |" in page
+    assert f"| | | 10 | {ten} | {at_least} to {at_most} |" in page
