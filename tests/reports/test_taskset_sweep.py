@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lists
@@ -55,3 +57,16 @@ def test_what_a_list_is_worth_on_104_tasks_is_what_the_page_says(file, grid, poi
     (_, one, low, high), (_, ten, at_least, at_most) = told
     assert f"| 104 tasks, 40 steps, `{grid}` | {points} | 1 | {one} | {low} to {high} |" in page
     assert f"| | | 10 | {ten} | {at_least} to {at_most} |" in page
+
+
+@pytest.mark.parametrize("study", ["learnt", "published", "adam"])
+def test_what_came_of_the_transfer_is_what_the_page_says(study):
+    reached = lists.held_out_fractions(
+        results.read_packed(SWEEPS / "transfer_mini.parquet").of_submissions([study])
+    )
+    needed = [reached[name] for name in sorted(reached)]
+    cells = [f"{x:.2f}".removeprefix("0") if math.isfinite(x) else "–" for x in needed]
+    cost = f"{lists.cost(np.array([needed]), 2.0):.2f}".removeprefix("0")
+    page = (SWEEPS.parent / "reproduce_metz2020.md").read_text(encoding="utf-8")
+    row = " | ".join([study, *cells, str(sum(map(math.isfinite, needed))), cost])
+    assert f"| {row} |" in page
