@@ -203,6 +203,15 @@ def test_a_refusal_is_final_once_every_worker_has_refused(tmp_path, refusing, en
         assert complete(jobs(tmp_path, 1), executor, Held(), lambda _: None, Stop()).trials == 1
 
 
+def test_what_this_process_refuses_is_not_tried_again_in_it(tmp_path):
+    def answer(cluster, job, future):
+        assert len(cluster.futures) == 1
+        future.set_exception(Refused("the data are others"))
+
+    with pytest.raises(Refused, match="the data are others"):
+        complete(jobs(tmp_path, 1), Scripted(2, answer), Held(), lambda _: None, Stop())
+
+
 def test_an_error_of_the_users_ends_it_at_once(tmp_path):
     def answer(cluster, job, future):
         future.set_exception(ValueError("no such schedule"))

@@ -355,7 +355,8 @@ class _Coordinator:
                     said = f"lost its worker {trouble.lost} times"
             case Refused():
                 trouble.refused.add(error.worker)
-                if len(trouble.refused) >= self.executor.workers:
+                # This process has no other version of itself.
+                if not error.worker or len(trouble.refused) >= self.executor.workers:
                     raise error
             case OutOfMemory() | TimeoutError():
                 trouble.again += 1
