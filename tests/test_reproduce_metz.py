@@ -63,6 +63,7 @@ def test_the_report_has_the_figures_the_numbers_and_the_transfer(out):
     told = json.loads((out / "report" / "report.json").read_text())
     page = (out / "report" / "index.html").read_text()
     assert "a list of 2 equals random search of" in page
+    assert "Data of the tasks: 2 synthetic." in page
     tables = {path.stem for path in (out / "report" / "tables").glob("*.csv")}
     assert {"published_and_ours", "worth", "list", "transfer_fractions", "transfer_trained"} <= tables
     assert told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -79,14 +79,19 @@ def provenance(facts: Studies) -> dict[str, str]:
 
 def data_in_words(facts: Studies) -> str:
     """How real the data are, in a sentence."""
-    sentences = provenance(facts)
-    kinds = Counter(_kind(text) for text in sentences.values())
+    return f"Data of the workloads: {kinds_in_words(provenance(facts).values())}."
+
+
+def kinds_in_words(sentences: Iterable[str]) -> str:
+    """How many of such sentences are of which kind of data, and how many stand in for others."""
+    sentences = list(sentences)
+    kinds = Counter(_kind(text) for text in sentences)
     parts = ", ".join(f"{kinds[kind]} {kind}" for kind in (*KINDS, "not stated") if kinds[kind])
-    stand_ins = sum(REPLACES in text for text in sentences.values())
+    stand_ins = sum(REPLACES in text for text in sentences)
     if stand_ins:
         larger = "stands in for a larger data set" if stand_ins == 1 else "stand in for larger data sets"
         parts += f"; {stand_ins} of them {larger}"
-    return f"Data of the workloads: {parts}."
+    return parts
 
 
 def devices(facts: Studies) -> str:

@@ -15,6 +15,7 @@ from lists import TaskCosts, choose_set, task_costs
 from reports._words import capital, count
 from reports.figures.drawing import NARROW
 from reports.page import Block, Column, Note, Picture, Prose, Report, Section, Table, draw_picture
+from reports.study._record import kinds_in_words
 from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PARTS_OF_TRAINING = (1 / 50, 1 / 20, 1 / 10, 1 / 4, 1 / 2)  # the paper's shortest is 200 of 10,000 steps
 SHOWN_ROWS = 10
+TRAINED_ON = "; data: "  # before the data, in what curves of our studies say of where they come from
 WORTH = "How many trials of random search is a list worth?"
 
 
@@ -302,6 +304,11 @@ def _detail(context: _Context, experiment: lists.SplitExperiment) -> tuple[str, 
         said.append(
             "No test losses were kept: lists are chosen and judged on valid_outer, on different tasks."
         )
+    # Of curves that were trained here; released ones say that they are.
+    of_task = dict(context.curves.facts.select("task", "provenance").iter_rows())
+    texts = [str(of_task.get(task) or "").rpartition(TRAINED_ON)[2] for task in costs.tasks]
+    if any(TRAINED_ON in str(text) for text in of_task.values()):
+        said.append(f"Data of the tasks: {kinds_in_words(texts)}.")
     return tuple(said)
 
 
