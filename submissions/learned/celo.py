@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
-from submissions.learned.fused_mlp import Accumulators, gradient_added, initial_bank, mlp_step, no_gradients
+from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, mlp_step, no_gradients
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, repeated_start
 from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
@@ -76,6 +76,7 @@ def scheduled_rate(weights: Any, schedule: Schedule, loss: jax.Array) -> tuple[j
 def celo(
     weights: Any,
     *,
+    apply_schedule: bool = True,
     weight_decay: float = 0.0,
     longest_horizon: int | None = None,
     skip_nonfinite: bool = False,
@@ -91,6 +92,7 @@ def celo(
 
     Args:
       weights: "lstm_init_state", "rnn_params" and "ff_mod_stack", as in the released file.
+      apply_schedule: False: the rate is 1, as while the network was trained, before the schedule was.
       weight_decay, longest_horizon, skip_nonfinite: see `submissions.learned.wrapped`.
     """
 
@@ -105,11 +107,12 @@ def celo(
         shapes = by_shape.of(params)
         p, g = stacked_float32(shapes, params), clipped(stacked_float32(shapes, grads))
         rate, schedule = scheduled_rate(weights, Schedule(*state[:-1]), seen.loss)
-        mlp = {name: w[0] for name, w in weights["ff_mod_stack"]["~"].items()}
+        network = flat_networks(weights["ff_mod_stack"]["~"])[0]
 
         def of_tensor(p, g, old):
             new = gradient_added(old, g)
-            return -rate * mlp_step(mlp, p, g, new), as_kept(new, old)
+            step = mlp_step(network, p, g, new)
+            return -rate * step if apply_schedule else -step, as_kept(new, old)
 
         steps, tensors = zip(*shapes.map(of_tensor, p, g, state.tensors), strict=True)
         return cast_like(shapes.unstacked(steps), params), CeloState(*schedule, tensors)
@@ -137,7 +140,7 @@ ROWS = (
         celo,
         initial_celo,
         "Moudgil et al. 2025, arXiv:2501.12670; algoperf/submissions/celo of github.com/amoudgl/celo",
-        switches={"weight_decay": 0.0, "longest_horizon": None, "skip_nonfinite": False},
+        switches={"apply_schedule": True, "weight_decay": 0.0, "longest_horizon": None, "skip_nonfinite": False},
         sizes={"lstm": 64},
     ),
 )

@@ -10,15 +10,16 @@ References: Metz et al. 2022, arXiv:2211.09760, and arXiv:2203.11860 for the fea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from submissions.learned.features import (
     Factored,
     accumulator_features,
     added,
     added_to_factored,
-    by_size,
     zero_factored,
     zero_moments,
 )
@@ -29,7 +30,8 @@ RMS_DECAY = 0.999
 FACTORED_DECAYS = (0.9, 0.99, 0.999)
 # Channels of the features w0__0, w0__1, ..., in the order of `mlp_features`.
 CHANNELS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
-HIDDEN, OUTPUTS = 4, 3
+HIDDEN, OUTPUTS, USED_OUTPUTS = 4, 3, 2
+P_CHANNEL = 2  # p among the channels
 EXP_MULT, STEP_MULT = 0.001, 0.001
 
 
@@ -73,60 +75,61 @@ def mlp_features(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> tupl
     )  # fmt: skip
 
 
-def mlp_step(mlp: Mapping[str, Any], p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
-    """[*S]: 0.001 d exp(0.001 s) sqrt(mean(p^2) + 1e-9), to be subtracted; d, s are outputs 0 and 1 of the network.
-
-    Output 2 is not used.
+def flat_networks(bank: Mapping[str, jax.Array]) -> jax.Array:
+    """[network, 154]: the weights that are used, in the order in which `mlp_step` reads them.
 
     Args:
-      mlp: weights of this tensor: b0, b1, b2; w0__0, ..., w0__13, one per feature; w1, w2.
+      bank: name -> [network, ...]: b0, b1, b2; w0__0, ..., w0__13, one per feature; w1, w2. Output 2 is not used.
+    """
+    used = [*(bank[f"w0__{i}"] for i in range(len(CHANNELS))), bank["b0"], bank["w1"], bank["b1"]]
+    used += [bank["w2"][..., :USED_OUTPUTS], bank["b2"][..., :USED_OUTPUTS]]
+    return jnp.concatenate([jnp.reshape(w, (len(w), -1)) for w in used], -1)
+
+
+def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
+    """[*S]: 0.001 d exp(0.001 s) sqrt(mean(p^2) + 1e-9), to be subtracted; d and s are what the network says.
+
+    Every feature is divided by sqrt(1e-5 + mean of its square), which is done by dividing its weights.
+
+    Args:
+      network: [154], of this tensor, see `flat_networks`.
       p: the parameter before the step.
       g: its gradient, clipped.
       accumulators: which have seen g.
     """
     features = mlp_features(p, g, accumulators)
-    x = [jax.nn.relu(unit) for unit in first_units(features, [mlp[f"w0__{i}"] for i in range(len(features))], mlp["b0"])]
-    x = [jax.nn.relu(unit) for unit in units(x, mlp["w1"], mlp["b1"])]
-    direction, magnitude = units(x, mlp["w2"][:, :2], mlp["b2"][:2])
-    scale = STEP_MULT * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)
+    squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
+    channels = sum(CHANNELS)
+    first = jnp.reshape(network[: channels * HIDDEN], (channels, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
+    # Single numbers, taken out once: XLA compiles every use of an array's element anew.
+    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[channels * HIDDEN :]])))
+    x = _spread_late([channel for feature in features for channel in feature], numbers)
+    x = _layer([jax.nn.relu(unit) for unit in x], HIDDEN, numbers)
+    direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], USED_OUTPUTS, numbers)
+    scale = STEP_MULT * jnp.sqrt(squares[P_CHANNEL] + 1e-9)
     return direction * jnp.exp(EXP_MULT * magnitude) * scale
 
 
-def units(inputs: Sequence[jax.Array], w: jax.Array, b: jax.Array) -> list[jax.Array]:
-    """A linear layer on single arrays: output j is b_j + sum over i of w_ij * input i."""
-    return [sum((x * w[i, j] for i, x in enumerate(inputs)), b[j]) for j in range(len(b))]
+def _layer(inputs: Sequence[jax.Array], outputs: int, numbers: Iterator[jax.Array]) -> list[jax.Array]:
+    """A linear layer on single arrays; weights [input, output] and then the biases are the next of the numbers."""
+    w = [[next(numbers) for _ in range(outputs)] for _ in inputs]
+    return [sum((x * of[j] for x, of in zip(inputs, w, strict=True)), next(numbers)) for j in range(outputs)]
 
 
-def first_units(features: Sequence[jax.Array], weights: Sequence[jax.Array], b: jax.Array) -> list[jax.Array]:
-    """The first layer, on features divided by their size: dividing a feature divides its weights instead.
-
-    Args:
-      features: each [channel, *B].
-      weights: for each feature [channel, unit].
-      b: [unit].
-    """
-    scaled = [w * by_size(x)[:, None] for x, w in zip(features, weights, strict=True)]
-    of_shape: dict[tuple[int, ...], list[tuple[jax.Array, jax.Array]]] = {}
-    for feature, w in zip(features, scaled, strict=True):
-        of_shape.setdefault(feature.shape[1:], []).extend(zip(feature, w, strict=True))
-    full = max(of_shape, key=lambda shape: features_size(shape))
-    sums = [[b[j]] for j in range(len(b))]
-    for shape, terms in of_shape.items():
-        parts = [sum(x * w[j] for x, w in terms) for j in range(len(b))]
-        if shape != full:
-            # What varies along one axis alone is computed once, not in the loop over all elements.
-            parts = jax.lax.optimization_barrier(parts)
+def _spread_late(channels: Sequence[jax.Array], numbers: Iterator[jax.Array]) -> list[jax.Array]:
+    """The first layer: what varies along one axis alone is summed before it meets what fills the tensor."""
+    w = [[next(numbers) for _ in range(HIDDEN)] for _ in channels]
+    sums = [[next(numbers)] for _ in range(HIDDEN)]
+    of_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, channel in enumerate(channels):
+        of_shape.setdefault(channel.shape, []).append(i)
+    for shape, which in sorted(of_shape.items(), key=lambda item: np.prod(item[0])):
+        parts = [sum(channels[i] * w[i][j] for i in which) for j in range(HIDDEN)]
+        if shape != channels[0].shape:
+            parts = jax.lax.optimization_barrier(parts)  # or XLA moves them into the loop over all elements
         for of_unit, part in zip(sums, parts, strict=True):
             of_unit.append(part)
     return [sum(of_unit[1:], of_unit[0]) for of_unit in sums]
-
-
-def features_size(shape: Sequence[int]) -> int:
-    """Elements of an array."""
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:

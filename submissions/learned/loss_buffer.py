@@ -20,12 +20,14 @@ class LossBuffer(NamedTuple):
 
     Attributes:
       means: [10], from 0.
+      corrected: [10], means / (1 - decays^count), 0 before the first loss.
       running_min: [10], least bias-corrected mean so far.
       count: losses so far, int32.
       decays: [10], of the means.
     """
 
     means: jax.Array
+    corrected: jax.Array
     running_min: jax.Array
     count: jax.Array
     decays: jax.Array
@@ -38,9 +40,8 @@ def empty_loss_buffer(horizon: Any) -> LossBuffer:
     """
     exponents = jnp.linspace(1.0, jnp.log10(jnp.asarray(horizon, jnp.float32)), LOSS_SCALES)
     decays = jnp.exp(-1.0 / 10.0**exponents)
-    return LossBuffer(
-        jnp.zeros(LOSS_SCALES), jnp.full(LOSS_SCALES, BEFORE_ANY_LOSS), jnp.zeros((), jnp.int32), decays
-    )
+    nothing = jnp.zeros(LOSS_SCALES)
+    return LossBuffer(nothing, nothing, jnp.full(LOSS_SCALES, BEFORE_ANY_LOSS), jnp.zeros((), jnp.int32), decays)
 
 
 def loss_added(buffer: LossBuffer, loss: Any) -> LossBuffer:
@@ -50,13 +51,12 @@ def loss_added(buffer: LossBuffer, loss: Any) -> LossBuffer:
     largest = jnp.where(buffer.count == 0, loss, jnp.max(buffer.means / correction))
     capped = jnp.minimum(2 * jnp.abs(largest), loss)
     means = buffer.decays * buffer.means + (1 - buffer.decays) * capped
-    return LossBuffer(means, jnp.minimum(buffer.running_min, means / correction), count, buffer.decays)
+    corrected = means / correction
+    return LossBuffer(means, corrected, jnp.minimum(buffer.running_min, corrected), count, buffer.decays)
 
 
 def loss_features(buffer: LossBuffer) -> jax.Array:
     """[9], between -1 and 1: how far each mean is above its least, against the next slower mean, minus 1."""
-    # Before the first loss the means are 0 / 0; nobody reads that.
-    means = buffer.means / (1 - buffer.decays ** jnp.maximum(buffer.count, 1))
-    least = buffer.running_min[:-1]
+    means, least = buffer.corrected, buffer.running_min[:-1]
     ratio = (means[:-1] - least) / jnp.maximum(1e-8, means[1:] - least)
     return jnp.where(buffer.count <= FIRST_LOSSES, 0.0, jnp.clip(ratio - 1, -1, 1))

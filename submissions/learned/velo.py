@@ -15,7 +15,7 @@ import numpy as np
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
 from submissions.learned.features import clipped_log
-from submissions.learned.fused_mlp import Accumulators, gradient_added, initial_bank, mlp_step, no_gradients
+from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, mlp_step, no_gradients
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, linear, repeated_start
 from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
@@ -91,19 +91,18 @@ def velo(
         p, g = stacked_float32(shapes, params), clipped(stacked_float32(shapes, grads))
         losses = loss_added(state.losses, seen.loss)
         shared = jnp.concatenate([fraction_left(state.step, state.horizon), loss_features(losses)])
-        statistics = shapes.joined(
-            shapes.map(lambda p, old: tensor_features(p, old, var_rms_uses_mean_m), p, state.tensors)
-        )
-        x = jnp.concatenate([jnp.broadcast_to(shared, (len(statistics), SHARED_INPUTS)), statistics], -1)
+        statistics = shapes.joined(shapes.map(tensor_statistics, p, state.tensors))
+        own = tensor_features(statistics, shapes.shapes, var_rms_uses_mean_m)
+        x = jnp.concatenate([jnp.broadcast_to(shared, (len(own), SHARED_INPUTS)), own], -1)
         lstm = scheduled(weights["rnn_params"], x, state.lstm)
-        mlps = mixed(weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden))
+        networks = mixed(weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden))
         lr_mult = step_size(weights["rnn_params"], lstm.hidden)
 
-        def of_tensor(p, g, old, mlp, lr_mult):
+        def of_tensor(p, g, old, network, lr_mult):
             new = gradient_added(old, g)
-            return -lr_mult * mlp_step(mlp, p, g, new), as_kept(new, old)
+            return -lr_mult * mlp_step(network, p, g, new), as_kept(new, old)
 
-        made = shapes.map(of_tensor, p, g, state.tensors, parted_tree(shapes, mlps), shapes.parted(lr_mult))
+        made = shapes.map(of_tensor, p, g, state.tensors, shapes.parted(networks), shapes.parted(lr_mult))
         steps, tensors = zip(*made, strict=True)
         state = VeloState(
             state.step + 1,
@@ -122,52 +121,44 @@ def velo(
     )
 
 
-def tensor_features(p: jax.Array, accumulators: Accumulators, var_rms_uses_mean_m: bool) -> jax.Array:
-    """[12], of one tensor before the step: mean of rms; rank, one-hot; variances of m; variances of rms.
-
-    All in units of the tensor's root mean square, rms too, although it is a square.
-    """
+def tensor_statistics(p: jax.Array, accumulators: Accumulators) -> jax.Array:
+    """[9], of one tensor before the step: mean of p^2; means and variances of m; mean and variance of rms."""
     axes = tuple(range(1, p.ndim + 1))
     m, rms = (x.astype(jnp.float32) for x in accumulators[:2])
-    per_size = jax.lax.rsqrt(jnp.maximum(1e-9, jnp.mean(jnp.square(p))))
-    mean_m, var_m = jnp.mean(m, axes), jnp.var(m, axes)
-    mean_rms, var_rms = jnp.mean(rms, axes), jnp.var(rms, axes)
+    moments = [statistic(x, axes) for x in (m, rms) for statistic in (jnp.mean, jnp.var)]
+    return jnp.concatenate([jnp.mean(jnp.square(p))[None], *moments])
+
+
+def tensor_features(
+    statistics: jax.Array, shapes: Sequence[tuple[int, ...]], var_rms_uses_mean_m: bool
+) -> jax.Array:
+    """[tensor, 12], inputs of the LSTM: mean of rms; rank, one-hot; variances of m; variances of rms.
+
+    All in units of the tensor's root mean square, rms too, although it is a square.
+
+    Args:
+      statistics: [tensor, 9], see `tensor_statistics`.
+      shapes: of the tensors.
+      var_rms_uses_mean_m: see `velo`.
+    """
+    square_p, mean_m, var_m, mean_rms, var_rms = jnp.split(statistics, (1, 4, 7, 8), -1)
+    per_size = jax.lax.rsqrt(jnp.maximum(1e-9, square_p))
     if var_rms_uses_mean_m:
         # mean((rms - a)^2) is the variance and the distance of the means: one pass for three a.
         var_rms = var_rms + jnp.square(mean_rms - mean_m)
-    rank = sum(n > 1 for n in p.shape)
     squared = jnp.square(per_size)
-    values = (mean_rms * per_size, var_m * squared, jnp.broadcast_to(var_rms, (3,)) * squared)
-    mean_rms, var_m, var_rms = (0.5 * clipped_log(10 * x) for x in values)
-    one_hot = jnp.asarray(np.arange(RANKS) == rank, jnp.float32)
-    return jnp.concatenate([mean_rms, one_hot, var_m, var_rms])
+    values = jnp.concatenate(
+        [mean_rms * per_size, var_m * squared, jnp.broadcast_to(var_rms, mean_m.shape) * squared], -1
+    )
+    logs = 0.5 * clipped_log(10 * values)
+    ranks = np.array([sum(n > 1 for n in shape) for shape in shapes])
+    one_hot = jnp.asarray(ranks[:, None] == np.arange(RANKS), jnp.float32)
+    return jnp.concatenate([logs[:, :1], one_hot, logs[:, 1:]], -1)
 
 
-def mixed(bank: Mapping[str, jax.Array], controls: jax.Array) -> dict[str, jax.Array]:
-    """Per tensor, 100 times the mean over the bank of controls times weights: one product for all of them.
-
-    Args:
-      bank: name -> [network, ...].
-      controls: [tensor, network].
-
-    Returns:
-      name -> [tensor, ...].
-    """
-    count = controls.shape[-1]
-    flat = jnp.concatenate([jnp.reshape(w, (count, -1)) for w in bank.values()], -1)
-    rows = controls @ flat * (BANK_MULT / count)
-    ends = np.cumsum([w.size // count for w in bank.values()])
-    parts = jnp.split(rows, ends[:-1], -1)
-    return {
-        name: jnp.reshape(part, (len(controls), *w.shape[1:])) for (name, w), part in zip(bank.items(), parts, strict=True)
-    }
-
-
-def parted_tree(shapes: by_shape.Shapes, rows: Any) -> list[Any]:
-    """A tree of [tensor, ...] as one tree of [stack, ...] per group."""
-    leaves, structure = jax.tree.flatten(rows)
-    parted = zip(*(shapes.parted(leaf) for leaf in leaves), strict=True)
-    return [jax.tree.unflatten(structure, of_group) for of_group in parted]
+def mixed(bank: Mapping[str, jax.Array], controls: jax.Array) -> jax.Array:
+    """[tensor, 154]: 100 times the mean over the bank of controls [tensor, network] times networks, in one product."""
+    return controls @ flat_networks(bank) * (BANK_MULT / controls.shape[-1])
 
 
 def stacked_float32(shapes: by_shape.Shapes, tree: Any) -> list[jax.Array]:
