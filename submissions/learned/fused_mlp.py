@@ -10,6 +10,7 @@ References: Metz et al. 2022, arXiv:2211.09760, and arXiv:2203.11860 for the fea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ FACTORED_DECAYS = (0.9, 0.99, 0.999)
 CHANNELS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
 HIDDEN, OUTPUTS, USED_OUTPUTS = 4, 3, 2
 P_CHANNEL = 2  # p among the channels
+SMALL, FREE_PADDING = 4096, 4096  # elements, see `padded_together`
 EXP_MULT, STEP_MULT = 0.001, 0.001
 
 
@@ -86,6 +88,64 @@ def flat_networks(bank: Mapping[str, jax.Array]) -> jax.Array:
     return jnp.concatenate([jnp.reshape(w, (len(w), -1)) for w in used], -1)
 
 
+def steps(
+    networks: Sequence[jax.Array], p: Sequence[jax.Array], g: Sequence[jax.Array], seen: Sequence[Accumulators]
+) -> list[jax.Array]:
+    """What is to be subtracted from the tensors of each group of one shape, [stack, *S].
+
+    Small tensors of different shapes are padded to one length and done together: a program for every shape takes longer
+    to compile than such tensors are worth.
+
+    Args:
+      networks: of each group [stack, 154], see `flat_networks`.
+      p: parameters before the step, of each group [stack, *S].
+      g: their gradients, clipped.
+      seen: accumulators, which have seen g.
+    """
+    made: list[Any] = [None] * len(p)
+    for groups in padded_together([x.shape for x in p]):
+        if len(groups) == 1:
+            (i,) = groups
+            made[i] = jax.vmap(mlp_step)(networks[i], p[i], g[i], seen[i])
+            continue
+        channels = [jax.vmap(flat_channels)(p[i], g[i], seen[i]) for i in groups]
+        counts = [x.shape[-1] for x in channels]
+        padded = [jnp.pad(x, ((0, 0), (0, 0), (0, max(counts) - n))) for x, n in zip(channels, counts, strict=True)]
+        sizes = np.repeat(np.float32(counts), [len(x) for x in channels])
+        together = jax.vmap(_padded_step)(
+            jnp.concatenate([networks[i] for i in groups]), jnp.concatenate(padded), sizes
+        )
+        ends = np.cumsum([len(x) for x in channels])
+        for i, rows in zip(groups, jnp.split(together, ends[:-1]), strict=True):
+            made[i] = jnp.reshape(rows[:, : p[i][0].size], p[i].shape)
+    return made
+
+
+def padded_together(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """Which groups of tensors [stack, *S] are padded to the length of the longest among them: numbers of groups.
+
+    Only such of at most `SMALL` elements, and never more padding than elements and `FREE_PADDING`.
+
+    Example:
+      >>> padded_together([(1, 192, 32), (1, 32), (1, 32, 10), (1, 10)])
+      [[0], [2, 1, 3]]
+    """
+    size = {i: math.prod(shape[1:]) for i, shape in enumerate(shapes)}
+    small = sorted((i for i in size if size[i] <= SMALL), key=lambda i: -size[i])
+    classes = [[i] for i in size if size[i] > SMALL]
+    elements, padding = 0, 0
+    for number, i in enumerate(small):
+        elements += shapes[i][0] * size[i]
+        more = shapes[i][0] * (size[classes[-1][0]] - size[i]) if number else 0
+        if number and padding + more <= elements + FREE_PADDING:
+            classes[-1].append(i)
+            padding += more
+        else:
+            classes.append([i])
+            elements, padding = shapes[i][0] * size[i], 0
+    return classes
+
+
 def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
     """[*S]: 0.001 d exp(0.001 s) sqrt(mean(p^2) + 1e-9), to be subtracted; d and s are what the network says.
 
@@ -99,11 +159,26 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
     """
     features = mlp_features(p, g, accumulators)
     squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
-    channels = sum(CHANNELS)
-    first = jnp.reshape(network[: channels * HIDDEN], (channels, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
+    return _network_step(network, squares, [channel for feature in features for channel in feature])
+
+
+def flat_channels(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
+    """[30, elements of S]: the features, written out."""
+    features = mlp_features(p, g, accumulators)
+    return jnp.concatenate([jnp.reshape(jnp.broadcast_to(x, (len(x), *p.shape)), (len(x), p.size)) for x in features])
+
+
+def _padded_step(network: jax.Array, channels: jax.Array, size: jax.Array) -> jax.Array:
+    """`mlp_step` of channels [30, longest], zero after the tensor's size."""
+    return _network_step(network, jnp.sum(jnp.square(channels), -1) / size, list(channels))
+
+
+def _network_step(network: jax.Array, squares: jax.Array, channels: Sequence[jax.Array]) -> jax.Array:
+    count = len(channels)
+    first = jnp.reshape(network[: count * HIDDEN], (count, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
     # Single numbers, taken out once: XLA compiles every use of an array's element anew.
-    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[channels * HIDDEN :]])))
-    x = _spread_late([channel for feature in features for channel in feature], numbers)
+    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[count * HIDDEN :]])))
+    x = _spread_late(channels, numbers)
     x = _layer([jax.nn.relu(unit) for unit in x], HIDDEN, numbers)
     direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], USED_OUTPUTS, numbers)
     scale = STEP_MULT * jnp.sqrt(squares[P_CHANNEL] + 1e-9)

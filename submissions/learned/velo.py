@@ -15,7 +15,7 @@ import numpy as np
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
 from submissions.learned.features import clipped_log
-from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, mlp_step, no_gradients
+from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, no_gradients, steps
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, linear, repeated_start
 from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
@@ -98,20 +98,17 @@ def velo(
         networks = mixed(weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden))
         lr_mult = step_size(weights["rnn_params"], lstm.hidden)
 
-        def of_tensor(p, g, old, network, lr_mult):
-            new = gradient_added(old, g)
-            return -lr_mult * mlp_step(network, p, g, new), as_kept(new, old)
-
-        made = shapes.map(of_tensor, p, g, state.tensors, shapes.parted(networks), shapes.parted(lr_mult))
-        steps, tensors = zip(*made, strict=True)
+        accumulators = shapes.map(gradient_added, state.tensors, g)
+        made = steps(shapes.parted(networks), p, g, accumulators)
+        moved = [-over_stack(rate, step) * step for rate, step in zip(shapes.parted(lr_mult), made, strict=True)]
         state = VeloState(
             state.step + 1,
             state.horizon,
             losses,
             state.lstm if use_bugged_next_lstm_state else lstm,
-            tensors,
+            as_kept(tuple(accumulators), state.tensors),
         )
-        return cast_like(shapes.unstacked(steps), params), state
+        return cast_like(shapes.unstacked(moved), params), state
 
     return wrapped(
         Rule(init, update, weights=weights),
@@ -169,6 +166,11 @@ def stacked_float32(shapes: by_shape.Shapes, tree: Any) -> list[jax.Array]:
 def clipped(stacks: Sequence[jax.Array]) -> list[jax.Array]:
     """Gradients, each element between -1000 and 1000."""
     return [jnp.clip(g, -LARGEST_GRADIENT, LARGEST_GRADIENT) for g in stacks]
+
+
+def over_stack(rates: jax.Array, stack: jax.Array) -> jax.Array:
+    """[stack] -> [stack, 1, ..., 1], to meet [stack, *S]."""
+    return jnp.reshape(rates, (-1, *[1] * (stack.ndim - 1)))
 
 
 def as_kept(new: Any, old: Any) -> Any:

@@ -16,24 +16,25 @@ from tests.submissions.learned.velo_in_numpy import InNumpy
 
 ROWS = {module.ROWS[0].name: module.ROWS[0] for module in (velo, celo, celo_adam)}
 SMALL = {"velo": {"lstm": 8, "bank": 4}, "celo": {"lstm": 8}, "celo_adam": {"lstm": 8}}
-SHAPES = {
-    "a_scalar": (), "b_vector": (5,), "c_matrix": (4, 3), "d_square": (3, 3), "e_convolution": (2, 2, 3, 4),
-    "f_row": (1, 6), "g_matrix": (4, 3), "h_torch": (4, 4, 2, 2), "i_five": (3, 2, 3, 1, 3), "j_scalar": (),
-}  # fmt: skip
+# Equal sizes in the two largest axes, whose order decides; two tensors of one shape, apart.
+SHAPES = {"a_scalar": (), "b_matrix": (4, 3), "c_torch": (4, 4, 2, 2), "d_five": (3, 2, 3, 1, 3), "e_matrix": (4, 3)}
 
 
-def of_structure(row, seed=0, scale=0.3):
+def of_structure(row, seed=0, scale=0.15):
     """Random weights of a small size: large enough that every part of the optimizer matters."""
     shapes = jax.eval_shape(lambda key: row.initial(key, **SMALL[row.name]), jax.random.key(0))
     random = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: (random.standard_normal(x.shape) * scale).astype(np.float32), shapes)
+    weights = jax.tree.map(lambda x: (random.standard_normal(x.shape) * scale).astype(np.float32), shapes)
+    if row.name != "velo":
+        weights["rnn_params"]["step_size"]["b"] += 4  # or steps are too small to tell
+    return weights
 
 
-def quadratic(seed=0):
-    """(start, gradients and loss at p): a noiseless quadratic whose tensors differ in size by four orders."""
-    random = np.random.default_rng(seed)
-    start = {name: random.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
-    size = {name: 10.0 ** random.uniform(-3, 1) for name in SHAPES}
+def quadratic(names=tuple(SHAPES)):
+    """(start, gradients at p): a quadratic whose tensors differ in size by four orders."""
+    random = np.random.default_rng(0)
+    start = {name: random.standard_normal(SHAPES[name]).astype(np.float32) for name in names}
+    size = {name: 10.0 ** random.uniform(-3, 1) for name in names}
 
     def gradients(p):
         return {name: (size[name] * np.asarray(x, np.float64)).astype(np.float32) for name, x in p.items()}
@@ -107,7 +108,7 @@ def test_it_agrees_with_numpy(name, switches, theirs):
     row = ROWS[name]
     weights = of_structure(row)
     rule = row.make(weights, **switches)
-    start, gradients = quadratic()
+    start, gradients = quadratic(["a_scalar", "b_matrix"] if switches else SHAPES)  # fewer are compiled sooner
     reference = InNumpy(name, weights, start, 40, **theirs)
     p, state = dict(start), rule.init(weights, {}, start, None, 40)
     random = np.random.default_rng(1)
@@ -116,24 +117,9 @@ def test_it_agrees_with_numpy(name, switches, theirs):
         g = {n: np.float32(x + 0.1 * random.standard_normal(x.shape)) for n, x in gradients(p).items()}
         reference.step(g, np.float32(loss))
         p, state = step(rule, weights, state, p, g, loss)
-    for n in SHAPES:
+    for n in start:
         moved = np.abs(reference.p[n] - start[n]).max()
         assert moved > 1e-4
         np.testing.assert_allclose(p[n], reference.p[n], rtol=0, atol=1e-5, err_msg=n)
 
 
-def test_the_switches_differ():
-    made = {}
-    row = ROWS["velo"]
-    weights = of_structure(row)
-    for switches in ({}, *(switches for _, switches, _ in CASES if switches)):
-        rule = row.make(weights, **switches)
-        start, gradients = quadratic()
-        state, p = rule.init(weights, {}, start, None, 1000), dict(start)
-        for t in range(5):
-            p, state = step(rule, weights, state, p, gradients(p), 3.0 - t)
-        made[tuple(switches)] = np.asarray(state.lstm.hidden if not switches.get("x") else 0)
-    values = list(made.values())
-    for i, one in enumerate(values):
-        for other in values[:i]:
-            assert np.abs(one - other).max() > 1e-6
