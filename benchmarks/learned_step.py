@@ -125,20 +125,26 @@ def perceptrons(reference: Path | None, sides: list[int], steps: int, turns: int
             compiled = run.lower(start).compile()
             took = time.process_time() - begun[0], time.perf_counter() - begun[1]
             programs[name] = compiled, start, took
-        best, ends = dict.fromkeys(programs, np.inf), {}
+        best, busy, ends = dict.fromkeys(programs, np.inf), dict.fromkeys(programs, np.inf), {}
         for _ in range(turns):
             for name, (run, start, _) in programs.items():
-                begun = time.perf_counter()
+                begun = time.perf_counter(), time.process_time()
                 ends[name] = np.asarray(jax.block_until_ready(run(start))[1])
-                best[name] = min(best[name], time.perf_counter() - begun)
+                best[name] = min(best[name], time.perf_counter() - begun[0])
+                busy[name] = min(busy[name], time.process_time() - begun[1])
         for name, (_, _, (cpu, wall)) in programs.items():
             print(
-                f"{side:2d}x{side:<2d} {name:6s} {steps / best[name]:8.1f} steps/s, compiled in {wall:5.1f} s "
+                f"{side:2d}x{side:<2d} {name:6s} {steps / best[name]:8.1f} steps/s, {busy[name] / steps * 1e3:6.2f} ms of CPU "
+                f"per step, compiled in {wall:5.1f} s "
                 f"({cpu:5.1f} s of CPU), loss {ends[name][0]:.4f} -> {ends[name][-1]:.6f}",
                 flush=True,
             )
         if reference:
-            print(f"      ratio  {best['theirs'] / best['ours']:8.1f} times as many steps/s", flush=True)
+            print(
+                f"      ratio  {best['theirs'] / best['ours']:8.1f} times as many steps/s; CPU per step "
+                f"{busy['theirs'] / busy['ours']:.1f}, to compile {programs['theirs'][2][0] / programs['ours'][2][0]:.1f}",
+                flush=True,
+            )
 
 
 def main() -> None:

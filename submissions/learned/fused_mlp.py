@@ -11,7 +11,7 @@ References: Metz et al. 2022, arXiv:2211.09760, and arXiv:2203.11860 for the fea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,42 +169,60 @@ def flat_channels(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax
 
 
 def _padded_step(network: jax.Array, channels: jax.Array, size: jax.Array) -> jax.Array:
-    """`mlp_step` of channels [30, longest], zero after the tensor's size."""
-    return _network_step(network, jnp.sum(jnp.square(channels), -1) / size, list(channels))
+    """`mlp_step` of channels [30, longest], zero after the tensor's size: by products of small matrices."""
+    squares = jnp.sum(jnp.square(channels), -1) / size
+    b0, w1, b1, w2, b2 = _parts(network)
+    x = jax.nn.relu(_by_size(network, squares).T @ channels + b0[:, None])
+    x = jax.nn.relu(w1.T @ x + b1[:, None])
+    direction, magnitude = w2.T @ x + b2[:, None]
+    return _stepped(direction, magnitude, squares)
 
 
 def _network_step(network: jax.Array, squares: jax.Array, channels: Sequence[jax.Array]) -> jax.Array:
-    count = len(channels)
-    first = jnp.reshape(network[: count * HIDDEN], (count, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
-    # Single numbers, taken out once: XLA compiles every use of an array's element anew.
-    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[count * HIDDEN :]])))
-    x = _spread_late(channels, numbers)
-    x = _layer([jax.nn.relu(unit) for unit in x], HIDDEN, numbers)
-    direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], USED_OUTPUTS, numbers)
+    first = _by_size(network, squares)
+    # What varies along one axis alone is summed before it meets what fills the tensor: by a product, which XLA does not
+    # move into the loop over all elements.
+    of_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, channel in enumerate(channels):
+        of_shape.setdefault(channel.shape, []).append(i)
+    full = of_shape.pop(channels[0].shape)
+    spread = [
+        jnp.tensordot(first[np.array(which)], jnp.stack([channels[i] for i in which]), ((0,), (0,)))
+        for which in of_shape.values()
+    ]
+    b0, w1, b1, w2, b2 = _parts(network)
+    x = _layer([channels[i] for i in full], first[np.array(full)], b0)
+    x = [sum((part[j] for part in spread), unit) for j, unit in enumerate(x)]
+    x = _layer([jax.nn.relu(unit) for unit in x], w1, b1)
+    direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], w2, b2)
+    return _stepped(direction, magnitude, squares)
+
+
+def _stepped(direction: jax.Array, magnitude: jax.Array, squares: jax.Array) -> jax.Array:
     scale = STEP_MULT * jnp.sqrt(squares[P_CHANNEL] + 1e-9)
     return direction * jnp.exp(EXP_MULT * magnitude) * scale
 
 
-def _layer(inputs: Sequence[jax.Array], outputs: int, numbers: Iterator[jax.Array]) -> list[jax.Array]:
-    """A linear layer on single arrays; weights [input, output] and then the biases are the next of the numbers."""
-    w = [[next(numbers) for _ in range(outputs)] for _ in inputs]
-    return [sum((x * of[j] for x, of in zip(inputs, w, strict=True)), next(numbers)) for j in range(outputs)]
+def _by_size(network: jax.Array, squares: jax.Array) -> jax.Array:
+    """[30, 4]: the first layer's weights for features that are not divided by their size."""
+    count = len(squares)
+    return jnp.reshape(network[: count * HIDDEN], (count, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
 
 
-def _spread_late(channels: Sequence[jax.Array], numbers: Iterator[jax.Array]) -> list[jax.Array]:
-    """The first layer: what varies along one axis alone is summed before it meets what fills the tensor."""
-    w = [[next(numbers) for _ in range(HIDDEN)] for _ in channels]
-    sums = [[next(numbers)] for _ in range(HIDDEN)]
-    of_shape: dict[tuple[int, ...], list[int]] = {}
-    for i, channel in enumerate(channels):
-        of_shape.setdefault(channel.shape, []).append(i)
-    for shape, which in sorted(of_shape.items(), key=lambda item: np.prod(item[0])):
-        parts = [sum(channels[i] * w[i][j] for i in which) for j in range(HIDDEN)]
-        if shape != channels[0].shape:
-            parts = jax.lax.optimization_barrier(parts)  # or XLA moves them into the loop over all elements
-        for of_unit, part in zip(sums, parts, strict=True):
-            of_unit.append(part)
-    return [sum(of_unit[1:], of_unit[0]) for of_unit in sums]
+def _parts(network: jax.Array) -> tuple[jax.Array, ...]:
+    """b0, w1, b1, w2, b2 of a flat network."""
+    shapes = ((HIDDEN,), (HIDDEN, HIDDEN), (HIDDEN,), (HIDDEN, USED_OUTPUTS), (USED_OUTPUTS,))
+    parts, start = [], sum(CHANNELS) * HIDDEN
+    for shape in shapes:
+        parts.append(jnp.reshape(network[start : start + math.prod(shape)], shape))
+        start += math.prod(shape)
+    return tuple(parts)
+
+
+def _layer(inputs: Sequence[jax.Array], w: jax.Array, b: jax.Array) -> list[jax.Array]:
+    """A linear layer as sums of products of single arrays; w is [input, output]."""
+    of_output = zip(jnp.unstack(w.T), jnp.unstack(b), strict=True)
+    return [sum((x * k for x, k in zip(inputs, jnp.unstack(of), strict=True)), bias) for of, bias in of_output]
 
 
 def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
