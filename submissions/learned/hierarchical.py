@@ -6,6 +6,7 @@ validation losses where it is given them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -190,7 +191,7 @@ def initial(key: Any, lstm_size: int = 64, mlp_size: int = 32) -> dict[str, Any]
     return {
         "ffmod_params": {
             f"mlp/~/linear_{i}": layer(f"linear_{i}", *pair)
-            for i, pair in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            for i, pair in enumerate(itertools.pairwise(widths))
         },
         "initial_from_lstm": vector("initial_from_lstm", FROM_LSTM),
         "initial_from_mlp": vector("initial_from_mlp", FROM_MLP),

@@ -20,9 +20,9 @@ class InNumpy:
         self.m = {name: np.zeros((*x.shape, 5)) for name, x in self.p.items()}
         self.r = {name: np.zeros((*x.shape, 5)) for name, x in self.p.items()}
         of = self.weights
-        self.h = {name: of["lstm_init_state", "hidden"][0] for name in self.p}
-        self.c = {name: of["lstm_init_state", "cell"][0] for name in self.p}
-        self.up = {name: of["initial_from_mlp",] for name in self.p}
+        self.h = dict.fromkeys(self.p, of["lstm_init_state", "hidden"][0])
+        self.c = dict.fromkeys(self.p, of["lstm_init_state", "cell"][0])
+        self.up = dict.fromkeys(self.p, of["initial_from_mlp",])
         self.common = of["initial_from_lstm",]
         self.time, self.k, self.a = 0, 1.0, 0.01
         self.train, self.valid = [0.0, 0.0, 0], [0.0, 0.0, 0]
