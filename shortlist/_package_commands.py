@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, optimizer_names
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, Weights, optimizer_names, weighted
 
 
 def add_to(app: typer.Typer) -> None:

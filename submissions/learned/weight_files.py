@@ -68,7 +68,7 @@ def read(path: Path | str, *more: Path | str) -> WeightFile:
     """
     files = [Path(one) for one in (path, *more)]
     if len(files) == 1:
-        return parse(_content(files[0]), str(files[0]))
+        return read_content(files[0])[0]
     named: dict[str, np.ndarray] = {}
     contents = [_content(file) for file in files]
     for file, content in zip(files, contents, strict=True):
@@ -100,6 +100,12 @@ def parse(content: bytes, where: str = "weights") -> WeightFile:
     return _made(weights, "flax", digest, len(content), around, where)
 
 
+def read_content(file: Path) -> tuple[WeightFile, bytes]:
+    """What one file holds, and its bytes, which are those that were read."""
+    content = _content(file)
+    return parse(content, str(file)), content
+
+
 def for_optimizer(learned: Learned, file: WeightFile, where: str) -> Tree:
     """The weights of a file, for an optimizer.
 
@@ -112,6 +118,29 @@ def for_optimizer(learned: Learned, file: WeightFile, where: str) -> Tree:
     raise ValueError(
         f"{where}: not weights of {learned.name}: {_shapes.why_not(learned, file.weights)}{looks}"
     )
+
+
+def named(file: Path | str, optimizer: str | None = None) -> str:
+    """NAME@FILE, by which `submissions.optimizer` finds an optimizer with these weights.
+
+    Args:
+      file: of the weights.
+      optimizer: a name of `LEARNED`; None: the one whose weights they are.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: the optimizer is not a learned one, or the weights fit several.
+    """
+    if optimizer is None:
+        fitting = list(read(file).optimizers)
+        if len(fitting) > 1:
+            raise ValueError(f"{file}: can be the weights of {' or '.join(fitting)}; say of which")
+        optimizer = fitting[0]
+    if optimizer not in LEARNED:
+        raise ValueError(
+            f"weights {file} go with a learned optimizer, and {optimizer} is none; those are {', '.join(LEARNED)}"
+        )
+    return f"{optimizer}@{file}"
 
 
 def flax_bytes(weights: Tree, around: Mapping[str, Any] | None = None) -> bytes:
