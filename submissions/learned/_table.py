@@ -3,8 +3,8 @@ listed."""
 
 from __future__ import annotations
 
-from submissions.learned import hierarchical
+from submissions.learned import celo, celo_adam, hierarchical, velo
 
-_FILES = (hierarchical,)
+_FILES = (velo, celo, celo_adam, hierarchical)
 
 LEARNED = {row.name: row for file in _FILES for row in file.ROWS}

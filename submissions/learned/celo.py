@@ -14,7 +14,13 @@ from submissions.learned._declaration import Learned
 from submissions.learned.fused_mlp import Accumulators, gradient_added, initial_bank, mlp_step, no_gradients
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, repeated_start
-from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
+from submissions.learned.scheduler import (
+    SHARED_INPUTS,
+    fraction_left,
+    initial_scheduler,
+    scheduled,
+    step_size,
+)
 from submissions.learned.velo import as_kept, cast_like, clipped, stacked_float32
 from submissions.learned.wrapped import wrapped
 from submissions.optimizers._late import jax, jnp

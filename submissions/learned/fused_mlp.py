@@ -85,7 +85,10 @@ def mlp_step(mlp: Mapping[str, Any], p: jax.Array, g: jax.Array, accumulators: A
       accumulators: which have seen g.
     """
     features = mlp_features(p, g, accumulators)
-    x = [jax.nn.relu(unit) for unit in first_units(features, [mlp[f"w0__{i}"] for i in range(len(features))], mlp["b0"])]
+    x = [
+        jax.nn.relu(unit)
+        for unit in first_units(features, [mlp[f"w0__{i}"] for i in range(len(features))], mlp["b0"])
+    ]
     x = [jax.nn.relu(unit) for unit in units(x, mlp["w1"], mlp["b1"])]
     direction, magnitude = units(x, mlp["w2"][:, :2], mlp["b2"][:2])
     scale = STEP_MULT * jnp.sqrt(jnp.mean(jnp.square(p)) + 1e-9)
@@ -136,7 +139,8 @@ def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     inputs = {name: HIDDEN for name in ("w1", "w2")}
     keys = jax.random.split(key, len(shapes))
     bank = {
-        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape)) / inputs.get(name, sum(CHANNELS)) ** 0.5
+        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))
+        / inputs.get(name, sum(CHANNELS)) ** 0.5
         for (name, shape), k in zip(shapes.items(), keys, strict=True)
     }
     biases = {"b0": HIDDEN, "b1": HIDDEN, "b2": OUTPUTS}

@@ -18,7 +18,13 @@ from submissions.learned.features import clipped_log
 from submissions.learned.fused_mlp import Accumulators, gradient_added, initial_bank, mlp_step, no_gradients
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, linear, repeated_start
-from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
+from submissions.learned.scheduler import (
+    SHARED_INPUTS,
+    fraction_left,
+    initial_scheduler,
+    scheduled,
+    step_size,
+)
 from submissions.learned.wrapped import wrapped
 from submissions.optimizers._late import jax, jnp
 from submissions.optimizers._rule import Rule, Seen
@@ -96,7 +102,9 @@ def velo(
         )
         x = jnp.concatenate([jnp.broadcast_to(shared, (len(statistics), SHARED_INPUTS)), statistics], -1)
         lstm = scheduled(weights["rnn_params"], x, state.lstm)
-        mlps = mixed(weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden))
+        mlps = mixed(
+            weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden)
+        )
         lr_mult = step_size(weights["rnn_params"], lstm.hidden)
 
         def of_tensor(p, g, old, mlp, lr_mult):
@@ -159,7 +167,8 @@ def mixed(bank: Mapping[str, jax.Array], controls: jax.Array) -> dict[str, jax.A
     ends = np.cumsum([w.size // count for w in bank.values()])
     parts = jnp.split(rows, ends[:-1], -1)
     return {
-        name: jnp.reshape(part, (len(controls), *w.shape[1:])) for (name, w), part in zip(bank.items(), parts, strict=True)
+        name: jnp.reshape(part, (len(controls), *w.shape[1:]))
+        for (name, w), part in zip(bank.items(), parts, strict=True)
     }
 
 
