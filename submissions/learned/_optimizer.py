@@ -22,8 +22,8 @@ HORIZON_FACTOR = Hyperparameter("horizon_factor", POSITIVE, 1.0)
 SPACE = {"horizon_factor": {"min": 0.25, "max": 4.0, "scaling": "log"}}
 UNTUNED: Mapping[str, float] = {"horizon_factor": 1.0}
 SOURCE = (
-    "The rule's weights were trained; they are in a file beside it. Its one hyperparameter is the factor by which the "
-    "number of steps that it is told differs from the step hint."
+    "A learned optimizer: the rule's weights were trained, and come in a file. Its one hyperparameter is the factor by "
+    "which the number of steps that it is told differs from the step hint."
 )
 
 
@@ -57,6 +57,7 @@ class LearnedOptimizer(Optimizer):
 
 def scaled(rule: Rule) -> Rule:
     """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given."""
+    import jax
     import jax.numpy as jnp
 
     def init(weights, hyperparameters, params, key, horizon):
@@ -64,7 +65,9 @@ def scaled(rule: Rule) -> Rule:
         if "horizon_factor" in hyperparameters:
             steps = jnp.round(horizon * hyperparameters["horizon_factor"])
             told = jnp.maximum(steps, 1).astype(jnp.int32)
-        return rule.init(weights, hyperparameters, params, key, told)
+        state = rule.init(weights, hyperparameters, params, key, told)
+        # With the types that an update keeps: one that a number of Python's brought compiles the second step again.
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
 
     return dataclasses.replace(rule, init=init)
 
@@ -105,7 +108,7 @@ def with_weights(name: str) -> LearnedOptimizer:
         hyperparameters=(HORIZON_FACTOR,),
         reference=learned.reference,
         source=SOURCE,
-        schedule="It makes its own, from its number of steps.",
+        schedule="It has no schedule beside the rule.",
         whole_warmup_steps=False,
         search_space=SPACE,
         learned=learned,
