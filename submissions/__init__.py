@@ -56,6 +56,7 @@ __all__ = [
     "portable_name",
     "recorded_name",
     "register",
+    "same_but_for_place",
 ]
 
 
@@ -103,6 +104,16 @@ def moved(name: str, file: Path | str) -> str:
     if is_file_form(name):
         return f"{file}:{own_files.parts(name)[1]}"
     return f"{learned.parts(name)[0].name}@{file}" if learned.is_learned_form(name) else name
+
+
+def same_but_for_place(one: str, other: str) -> bool:
+    """Whether two names mean the same wherever their files lie; what is in the files is compared by others.
+
+    Example:
+      >>> same_but_for_place("a/mine.py:clipped", "b/mine.py:clipped"), same_but_for_place("celo@w", "velo@w")
+      (True, False)
+    """
+    return moved(one, "") == moved(other, "")
 
 
 def recorded_name(name: str) -> str:

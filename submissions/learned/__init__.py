@@ -17,6 +17,7 @@ from submissions.learned._optimizer import (
     is_learned_form,
     missing_weights,
     parts,
+    scaled,
     with_weights,
 )
 from submissions.learned._table import LEARNED
@@ -30,5 +31,6 @@ __all__ = [
     "is_learned_form",
     "missing_weights",
     "parts",
+    "scaled",
     "with_weights",
 ]

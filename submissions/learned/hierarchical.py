@@ -165,13 +165,13 @@ def hierarchical(
     return Rule(init, update, observe, weights=weights, validation_period=validation_period)
 
 
-def initial(key: Any, lstm_size: int = 64, mlp_size: int = 32) -> dict[str, Any]:
+def initial(key: Any, lstm: int = 64, mlp: int = 32) -> dict[str, Any]:
     """Weights before any training, as Haiku draws them: normal ones cut at two deviations.
 
     Args:
       key: of JAX.
-      lstm_size: width of the LSTM.
-      mlp_size: width of the MLP's two hidden layers.
+      lstm: width of the LSTM.
+      mlp: width of the MLP's two hidden layers.
     """
 
     def drawn(name: str, shape: tuple[int, ...], deviation: float) -> Any:
@@ -187,7 +187,7 @@ def initial(key: Any, lstm_size: int = 64, mlp_size: int = 32) -> dict[str, Any]
     def vector(name: str, size: int) -> Any:
         return drawn(name, (size,), 1 / math.sqrt(size) / 0.87962566)  # the deviation that cutting leaves
 
-    widths = (PARAMETER_FEATURES + TO_MLP, mlp_size, mlp_size, 2 + FROM_MLP)
+    widths = (PARAMETER_FEATURES + TO_MLP, mlp, mlp, 2 + FROM_MLP)
     return {
         "ffmod_params": {
             f"mlp/~/linear_{i}": layer(f"linear_{i}", *pair)
@@ -196,14 +196,12 @@ def initial(key: Any, lstm_size: int = 64, mlp_size: int = 32) -> dict[str, Any]
         "initial_from_lstm": vector("initial_from_lstm", FROM_LSTM),
         "initial_from_mlp": vector("initial_from_mlp", FROM_MLP),
         "lstm_init_state": {
-            "cell": jnp.zeros((1, lstm_size), jnp.float32),
-            "hidden": jnp.zeros((1, lstm_size), jnp.float32),
+            "cell": jnp.zeros((1, lstm), jnp.float32),
+            "hidden": jnp.zeros((1, lstm), jnp.float32),
         },
-        "rnn_params": {
-            "rnn/linear": layer("rnn", TENSOR_FEATURES + FROM_LSTM + FROM_MLP + lstm_size, 4 * lstm_size)
-        },
-        "rnn_to_ff_params": {"rnn_to_ff": layer("rnn_to_ff", lstm_size, TO_MLP)},
-        "rnn_to_in_params": {"rnn_to_in": layer("rnn_to_in", lstm_size, FROM_LSTM)},
+        "rnn_params": {"rnn/linear": layer("rnn", TENSOR_FEATURES + FROM_LSTM + FROM_MLP + lstm, 4 * lstm)},
+        "rnn_to_ff_params": {"rnn_to_ff": layer("rnn_to_ff", lstm, TO_MLP)},
+        "rnn_to_in_params": {"rnn_to_in": layer("rnn_to_in", lstm, FROM_LSTM)},
     }
 
 
@@ -308,6 +306,6 @@ ROWS = (
         initial,
         "Metz et al. 2020, arXiv:2009.11243; RNNMLPLOpt",
         switches={"validation_period": 10, "validation_advances_time": True},
-        sizes={"lstm_size": 64, "mlp_size": 32},
+        sizes={"lstm": 64, "mlp": 32},
     ),
 )

@@ -91,7 +91,7 @@ def test_it_is_the_numpy_version_whatever_the_shapes_and_sizes():
     rng = np.random.default_rng(5)
     start = {"a": rng.standard_normal((4, 6)), "b": rng.standard_normal(3), "c": np.float64(0.3)}
     start = {name: np.asarray(x, np.float32) for name, x in start.items()}
-    weights = jax.tree.map(lambda x: x + 0.1, ROW.initial(jax.random.key(0), lstm_size=5, mlp_size=7))
+    weights = jax.tree.map(lambda x: x + 0.1, ROW.initial(jax.random.key(0), lstm=5, mlp=7))
     rule = ROW.make(weights)
     assert rule.observe is not None
     params, state, reference = start, rule.init(weights, {}, start, None, 9), InNumpy(weights, start)
@@ -111,7 +111,7 @@ def test_it_is_the_numpy_version_whatever_the_shapes_and_sizes():
 
 
 def test_it_hears_only_the_losses_that_it_asked_for():
-    weights = ROW.initial(jax.random.key(0), lstm_size=2, mlp_size=2)
+    weights = ROW.initial(jax.random.key(0), lstm=2, mlp=2)
     rule = ROW.make(weights)
     assert rule.observe is not None
     assert rule.validation_period == 10

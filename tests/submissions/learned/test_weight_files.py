@@ -45,7 +45,7 @@ def velo_like(lstm: int, bank: int, inputs: int = 30, seed: int = 0):
 
 
 def small_hierarchical(**sizes):
-    made = HIERARCHICAL.initial(jax.random.key(1), **({"lstm_size": 3, "mlp_size": 2} | sizes))
+    made = HIERARCHICAL.initial(jax.random.key(1), **({"lstm": 3, "mlp": 2} | sizes))
     return jax.tree.map(np.asarray, made)
 
 
@@ -79,7 +79,7 @@ def test_what_was_written_is_read(tmp_path, around):
     read = weight_files.read(tmp_path / "w")
     assert_same(read.weights, weights)
     assert read.around == (around or {})
-    assert read.optimizers == {"hierarchical": {"lstm_size": 3, "mlp_size": 2}}
+    assert read.optimizers == {"hierarchical": {"lstm": 3, "mlp": 2}}
     assert read.sha256 == hashlib.sha256((tmp_path / "w").read_bytes()).hexdigest()
     assert weight_files.for_optimizer(HIERARCHICAL, read, "w") is read.weights
 
