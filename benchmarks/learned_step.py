@@ -77,7 +77,9 @@ def theirs(weights: Any, params: Any, loss: Callable, batch: Any, steps: int) ->
 
     def step(state, t):
         value, grads = jax.value_and_grad(loss)(optimizer.get_params(state), batch)
-        return optimizer.update(state, grads, loss=value, key=jax.random.fold_in(jax.random.PRNGKey(0), t)), value
+        return optimizer.update(
+            state, grads, loss=value, key=jax.random.fold_in(jax.random.PRNGKey(0), t)
+        ), value
 
     run = jax.jit(lambda state: jax.lax.scan(step, state, jnp.arange(steps)))
     return run, optimizer.init(params, num_steps=HORIZON, key=jax.random.PRNGKey(0))
@@ -148,13 +150,19 @@ def perceptrons(reference: Path | None, sides: list[int], steps: int, turns: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("perceptrons")
-    one.add_argument("--reference", type=Path, metavar="FOLDER", help="of learned_optimization (default: ours alone)")
+    one.add_argument(
+        "--reference", type=Path, metavar="FOLDER", help="of learned_optimization (default: ours alone)"
+    )
     one.add_argument("--sides", default="8,16,32", metavar="N,...", help="of the images (default: 8,16,32)")
     one.add_argument("--steps", type=int, default=20, metavar="N", help="of a scan (default: 20)")
-    one.add_argument("--turns", type=int, default=10, metavar="N", help="of which the best counts (default: 10)")
+    one.add_argument(
+        "--turns", type=int, default=10, metavar="N", help="of which the best counts (default: 10)"
+    )
     a = parser.parse_args()
     if a.command == "perceptrons":
         perceptrons(a.reference, [int(n) for n in a.sides.split(",")], a.steps, a.turns)

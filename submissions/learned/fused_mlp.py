@@ -89,7 +89,10 @@ def flat_networks(bank: Mapping[str, jax.Array]) -> jax.Array:
 
 
 def steps(
-    networks: Sequence[jax.Array], p: Sequence[jax.Array], g: Sequence[jax.Array], seen: Sequence[Accumulators]
+    networks: Sequence[jax.Array],
+    p: Sequence[jax.Array],
+    g: Sequence[jax.Array],
+    seen: Sequence[Accumulators],
 ) -> list[jax.Array]:
     """What is to be subtracted from the tensors of each group of one shape, [stack, *S].
 
@@ -110,7 +113,9 @@ def steps(
             continue
         channels = [jax.vmap(flat_channels)(p[i], g[i], seen[i]) for i in groups]
         counts = [x.shape[-1] for x in channels]
-        padded = [jnp.pad(x, ((0, 0), (0, 0), (0, max(counts) - n))) for x, n in zip(channels, counts, strict=True)]
+        padded = [
+            jnp.pad(x, ((0, 0), (0, 0), (0, max(counts) - n))) for x, n in zip(channels, counts, strict=True)
+        ]
         sizes = np.repeat(np.float32(counts), [len(x) for x in channels])
         together = jax.vmap(_padded_step)(
             jnp.concatenate([networks[i] for i in groups]), jnp.concatenate(padded), sizes
@@ -165,7 +170,9 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
 def flat_channels(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
     """[30, elements of S]: the features, written out."""
     features = mlp_features(p, g, accumulators)
-    return jnp.concatenate([jnp.reshape(jnp.broadcast_to(x, (len(x), *p.shape)), (len(x), p.size)) for x in features])
+    return jnp.concatenate(
+        [jnp.reshape(jnp.broadcast_to(x, (len(x), *p.shape)), (len(x), p.size)) for x in features]
+    )
 
 
 def _padded_step(network: jax.Array, channels: jax.Array, size: jax.Array) -> jax.Array:
@@ -222,7 +229,9 @@ def _parts(network: jax.Array) -> tuple[jax.Array, ...]:
 def _layer(inputs: Sequence[jax.Array], w: jax.Array, b: jax.Array) -> list[jax.Array]:
     """A linear layer as sums of products of single arrays; w is [input, output]."""
     of_output = zip(jnp.unstack(w.T), jnp.unstack(b), strict=True)
-    return [sum((x * k for x, k in zip(inputs, jnp.unstack(of), strict=True)), bias) for of, bias in of_output]
+    return [
+        sum((x * k for x, k in zip(inputs, jnp.unstack(of), strict=True)), bias) for of, bias in of_output
+    ]
 
 
 def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
@@ -232,7 +241,8 @@ def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     inputs = {name: HIDDEN for name in ("w1", "w2")}
     keys = jax.random.split(key, len(shapes))
     bank = {
-        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape)) / inputs.get(name, sum(CHANNELS)) ** 0.5
+        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))
+        / inputs.get(name, sum(CHANNELS)) ** 0.5
         for (name, shape), k in zip(shapes.items(), keys, strict=True)
     }
     biases = {"b0": HIDDEN, "b1": HIDDEN, "b2": OUTPUTS}

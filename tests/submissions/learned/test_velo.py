@@ -17,7 +17,13 @@ from tests.submissions.learned.velo_in_numpy import InNumpy
 ROWS = {module.ROWS[0].name: module.ROWS[0] for module in (velo, celo, celo_adam)}
 SMALL = {"velo": {"lstm": 8, "bank": 4}, "celo": {"lstm": 8}, "celo_adam": {"lstm": 8}}
 # Equal sizes in the two largest axes, whose order decides; two tensors of one shape, apart.
-SHAPES = {"a_scalar": (), "b_matrix": (4, 3), "c_torch": (4, 4, 2, 2), "d_five": (3, 2, 3, 1, 3), "e_matrix": (4, 3)}
+SHAPES = {
+    "a_scalar": (),
+    "b_matrix": (4, 3),
+    "c_torch": (4, 4, 2, 2),
+    "d_five": (3, 2, 3, 1, 3),
+    "e_matrix": (4, 3),
+}
 
 
 def of_structure(row, seed=0, scale=0.15):
@@ -68,7 +74,9 @@ def golden_weights():
         "linear": (30, 8), "linear_1": (30, 8), "linear_2": (30, 8), "rnn/linear": (16, 32),
         "rnn_to_controls": (8, 4), "step_size": (8, 1),
     }  # fmt: skip
-    rnn = {name: {"b": drawn(outputs), "w": drawn(inputs, outputs)} for name, (inputs, outputs) in layers.items()}
+    rnn = {
+        name: {"b": drawn(outputs), "w": drawn(inputs, outputs)} for name, (inputs, outputs) in layers.items()
+    }
     return {"ff_mod_stack": {"~": bank}, "lstm_init_state": first, "rnn_params": rnn}
 
 
@@ -108,7 +116,9 @@ def test_it_agrees_with_numpy(name, switches, theirs):
     row = ROWS[name]
     weights = of_structure(row)
     rule = row.make(weights, **switches)
-    start, gradients = quadratic(["a_scalar", "b_matrix"] if switches else SHAPES)  # fewer are compiled sooner
+    start, gradients = quadratic(
+        ["a_scalar", "b_matrix"] if switches else SHAPES
+    )  # fewer are compiled sooner
     reference = InNumpy(name, weights, start, 40, **theirs)
     p, state = dict(start), rule.init(weights, {}, start, None, 40)
     random = np.random.default_rng(1)
@@ -121,5 +131,3 @@ def test_it_agrees_with_numpy(name, switches, theirs):
         moved = np.abs(reference.p[n] - start[n]).max()
         assert moved > 1e-4
         np.testing.assert_allclose(p[n], reference.p[n], rtol=0, atol=1e-5, err_msg=n)
-
-

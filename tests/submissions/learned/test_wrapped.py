@@ -18,11 +18,15 @@ def recorder():
 
     def init(weights, hyperparameters, params, key, horizon):
         del weights, hyperparameters, params, key
-        return State(jnp.asarray(horizon, jnp.int32), jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+        return State(
+            jnp.asarray(horizon, jnp.int32), jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        )
 
     def update(weights, hyperparameters, grads, state, params, seen):
         del weights, hyperparameters, params
-        told = State(state.horizon, jnp.asarray(seen.loss, jnp.float32), jnp.int32(seen.step), state.updates + 1)
+        told = State(
+            state.horizon, jnp.asarray(seen.loss, jnp.float32), jnp.int32(seen.step), state.updates + 1
+        )
         return jax.tree.map(lambda g: -0.1 * g, grads), told
 
     def observe(state, metrics):
@@ -43,7 +47,9 @@ def trained(rule, gradients, losses, horizon, hyperparameters=None, start=1.0):
     state = rule.init((), hyperparameters or {}, p, None, horizon)
     path = []
     for t, (g, loss) in enumerate(zip(gradients, losses, strict=True)):
-        updates, state = rule.update((), hyperparameters or {}, {"x": jnp.full((2,), g)}, state, p, Seen(loss, t, None))
+        updates, state = rule.update(
+            (), hyperparameters or {}, {"x": jnp.full((2,), g)}, state, p, Seen(loss, t, None)
+        )
         p = jax.tree.map(jnp.add, p, updates)
         path.append(float(p["x"][0]))
     return path, state
