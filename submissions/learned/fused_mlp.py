@@ -238,7 +238,7 @@ def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     """So many networks before any training, stacked: deviation 1/sqrt(inputs), no bias, as the original."""
     shapes = {f"w0__{i}": (n, HIDDEN) for i, n in enumerate(CHANNELS)}
     shapes |= {"w1": (HIDDEN, HIDDEN), "w2": (HIDDEN, OUTPUTS)}
-    inputs = {name: HIDDEN for name in ("w1", "w2")}
+    inputs = dict.fromkeys(("w1", "w2"), HIDDEN)
     keys = jax.random.split(key, len(shapes))
     bank = {
         name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))

@@ -82,8 +82,8 @@ def velo(
       weights: "lstm_init_state", "rnn_params" and "ff_mod_stack", as in the released file.
       use_bugged_loss_features: all losses' decays are those of a horizon of 10; for some early weights.
       use_bugged_next_lstm_state: the LSTM starts anew at every step; for some early weights.
-      var_rms_uses_mean_m: the spread of rms is that about the three means of m, as in the original, and not about its own
-        mean (which then fills three inputs).
+      var_rms_uses_mean_m: the spread of rms is that about the three means of m, as in the original, and not about its
+        own mean (which then fills three inputs).
       weight_decay, longest_horizon, skip_nonfinite: see `submissions.learned.wrapped`.
     """
 
