@@ -116,7 +116,7 @@ def steps(
         padded = [
             jnp.pad(x, ((0, 0), (0, 0), (0, max(counts) - n))) for x, n in zip(channels, counts, strict=True)
         ]
-        sizes = np.repeat(np.float32(counts), [len(x) for x in channels])
+        sizes = jnp.asarray(np.repeat(counts, [len(x) for x in channels]), jnp.float32)
         together = jax.vmap(_padded_step)(
             jnp.concatenate([networks[i] for i in groups]), jnp.concatenate(padded), sizes
         )
@@ -238,11 +238,10 @@ def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     """So many networks before any training, stacked: deviation 1/sqrt(inputs), no bias, as the original."""
     shapes = {f"w0__{i}": (n, HIDDEN) for i, n in enumerate(CHANNELS)}
     shapes |= {"w1": (HIDDEN, HIDDEN), "w2": (HIDDEN, OUTPUTS)}
-    inputs = dict.fromkeys(("w1", "w2"), HIDDEN)
     keys = jax.random.split(key, len(shapes))
     bank = {
         name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))
-        / inputs.get(name, sum(CHANNELS)) ** 0.5
+        / (sum(CHANNELS) if name.startswith("w0") else HIDDEN) ** 0.5
         for (name, shape), k in zip(shapes.items(), keys, strict=True)
     }
     biases = {"b0": HIDDEN, "b1": HIDDEN, "b2": OUTPUTS}

@@ -158,7 +158,7 @@ def regression():
     return {name: jnp.asarray(value, jnp.float32) for name, value in p.items()}, loss
 
 
-@pytest.mark.parametrize(("name", "fraction"), [("celo", 1e-2), ("celo_adam", 1e-1)])
+@pytest.mark.parametrize(("name", "fraction"), [("celo", 2e-3), ("celo_adam", 1e-2)])
 def test_real_weights_train_as_in_numpy(name, fraction, shared):
     weights = weight_files.read(shared / f"data/learned_optimizer_weights/{name}.theta.state").weights
     rule = ROWS[name].make(weights)
@@ -176,7 +176,6 @@ def test_real_weights_train_as_in_numpy(name, fraction, shared):
         return jax.lax.scan(one, (start, rule.init(weights, {}, start, None, 200)), jnp.arange(200))[1]
 
     losses, gradients, path = jax.device_get(run(start))
-    print(losses[0], losses[-1])
     assert losses[-1] < fraction * losses[0]
     reference = InNumpy(name, weights, start, 200)
     for t in range(60):
