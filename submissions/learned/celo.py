@@ -11,10 +11,23 @@ from typing import Any, NamedTuple
 
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
-from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, mlp_step, no_gradients
+from submissions.learned.fused_mlp import (
+    Accumulators,
+    flat_networks,
+    gradient_added,
+    initial_bank,
+    mlp_step,
+    no_gradients,
+)
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, repeated_start
-from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
+from submissions.learned.scheduler import (
+    SHARED_INPUTS,
+    fraction_left,
+    initial_scheduler,
+    scheduled,
+    step_size,
+)
 from submissions.learned.velo import as_kept, cast_like, clipped, stacked_float32
 from submissions.learned.wrapped import wrapped
 from submissions.optimizers._late import jax, jnp
@@ -140,7 +153,12 @@ ROWS = (
         celo,
         initial_celo,
         "Moudgil et al. 2025, arXiv:2501.12670; algoperf/submissions/celo of github.com/amoudgl/celo",
-        switches={"apply_schedule": True, "weight_decay": 0.0, "longest_horizon": None, "skip_nonfinite": False},
+        switches={
+            "apply_schedule": True,
+            "weight_decay": 0.0,
+            "longest_horizon": None,
+            "skip_nonfinite": False,
+        },
         sizes={"lstm": 64},
     ),
 )

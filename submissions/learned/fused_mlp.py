@@ -100,7 +100,9 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
     features = mlp_features(p, g, accumulators)
     squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
     channels = sum(CHANNELS)
-    first = jnp.reshape(network[: channels * HIDDEN], (channels, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
+    first = (
+        jnp.reshape(network[: channels * HIDDEN], (channels, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
+    )
     # Single numbers, taken out once: XLA compiles every use of an array's element anew.
     numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[channels * HIDDEN :]])))
     x = _spread_late([channel for feature in features for channel in feature], numbers)
@@ -139,7 +141,8 @@ def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     inputs = {name: HIDDEN for name in ("w1", "w2")}
     keys = jax.random.split(key, len(shapes))
     bank = {
-        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape)) / inputs.get(name, sum(CHANNELS)) ** 0.5
+        name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))
+        / inputs.get(name, sum(CHANNELS)) ** 0.5
         for (name, shape), k in zip(shapes.items(), keys, strict=True)
     }
     biases = {"b0": HIDDEN, "b1": HIDDEN, "b2": OUTPUTS}

@@ -41,7 +41,9 @@ def empty_loss_buffer(horizon: Any) -> LossBuffer:
     exponents = jnp.linspace(1.0, jnp.log10(jnp.asarray(horizon, jnp.float32)), LOSS_SCALES)
     decays = jnp.exp(-1.0 / 10.0**exponents)
     nothing = jnp.zeros(LOSS_SCALES)
-    return LossBuffer(nothing, nothing, jnp.full(LOSS_SCALES, BEFORE_ANY_LOSS), jnp.zeros((), jnp.int32), decays)
+    return LossBuffer(
+        nothing, nothing, jnp.full(LOSS_SCALES, BEFORE_ANY_LOSS), jnp.zeros((), jnp.int32), decays
+    )
 
 
 def loss_added(buffer: LossBuffer, loss: Any) -> LossBuffer:

@@ -53,7 +53,9 @@ def initial_scheduler(key: jax.Array, inputs: int, width: int, controls: int) ->
     }
     keys = jax.random.split(key, len(layers))
     rnn = {
-        name: initial_linear(k, *shape) for (name, shape), k in zip(layers.items(), keys, strict=True) if shape[1]
+        name: initial_linear(k, *shape)
+        for (name, shape), k in zip(layers.items(), keys, strict=True)
+        if shape[1]
     }
     return {
         "lstm_init_state": {"hidden": jnp.zeros((1, width)), "cell": jnp.zeros((1, width))},

@@ -15,10 +15,23 @@ import numpy as np
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
 from submissions.learned.features import clipped_log
-from submissions.learned.fused_mlp import Accumulators, flat_networks, gradient_added, initial_bank, mlp_step, no_gradients
+from submissions.learned.fused_mlp import (
+    Accumulators,
+    flat_networks,
+    gradient_added,
+    initial_bank,
+    mlp_step,
+    no_gradients,
+)
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, linear, repeated_start
-from submissions.learned.scheduler import SHARED_INPUTS, fraction_left, initial_scheduler, scheduled, step_size
+from submissions.learned.scheduler import (
+    SHARED_INPUTS,
+    fraction_left,
+    initial_scheduler,
+    scheduled,
+    step_size,
+)
 from submissions.learned.wrapped import wrapped
 from submissions.optimizers._late import jax, jnp
 from submissions.optimizers._rule import Rule, Seen
@@ -95,7 +108,9 @@ def velo(
         own = tensor_features(statistics, shapes.shapes, var_rms_uses_mean_m)
         x = jnp.concatenate([jnp.broadcast_to(shared, (len(own), SHARED_INPUTS)), own], -1)
         lstm = scheduled(weights["rnn_params"], x, state.lstm)
-        networks = mixed(weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden))
+        networks = mixed(
+            weights["ff_mod_stack"]["~"], linear(weights["rnn_params"]["rnn_to_controls"], lstm.hidden)
+        )
         lr_mult = step_size(weights["rnn_params"], lstm.hidden)
 
         def of_tensor(p, g, old, network, lr_mult):

@@ -81,7 +81,9 @@ def averaged(rule: Rule, longest_horizon: int = LONGEST_HORIZON) -> Rule:
 
     def init(weights, hyperparameters, params, key, horizon):
         factor = gradients_per_update(jnp.asarray(horizon, jnp.int32), longest_horizon)
-        inner_horizon = horizon // (gradients_per_update(horizon, longest_horizon) if rule.static_horizon else factor)
+        inner_horizon = horizon // (
+            gradients_per_update(horizon, longest_horizon) if rule.static_horizon else factor
+        )
         inner = rule.init(weights, hyperparameters, params, key, inner_horizon)
         nothing = jax.tree.map(jnp.zeros_like, params)
         return AveragedState(inner, nothing, jnp.zeros(()), jnp.zeros((), jnp.int32), factor)
@@ -95,7 +97,9 @@ def averaged(rule: Rule, longest_horizon: int = LONGEST_HORIZON) -> Rule:
             told = Seen(loss / state.factor, seen.step // state.factor, seen.key)
             updates, inner = rule.update(weights, hyperparameters, mean, state.inner, params, told)
             nothing = jax.tree.map(jnp.zeros_like, summed)
-            return updates, AveragedState(inner, nothing, jnp.zeros_like(loss), jnp.zeros_like(waiting), state.factor)
+            return updates, AveragedState(
+                inner, nothing, jnp.zeros_like(loss), jnp.zeros_like(waiting), state.factor
+            )
 
         def wait():
             still = jax.tree.map(jnp.zeros_like, params)

@@ -67,7 +67,9 @@ def golden_weights():
         "linear": (30, 8), "linear_1": (30, 8), "linear_2": (30, 8), "rnn/linear": (16, 32),
         "rnn_to_controls": (8, 4), "step_size": (8, 1),
     }  # fmt: skip
-    rnn = {name: {"b": drawn(outputs), "w": drawn(inputs, outputs)} for name, (inputs, outputs) in layers.items()}
+    rnn = {
+        name: {"b": drawn(outputs), "w": drawn(inputs, outputs)} for name, (inputs, outputs) in layers.items()
+    }
     return {"ff_mod_stack": {"~": bank}, "lstm_init_state": first, "rnn_params": rnn}
 
 

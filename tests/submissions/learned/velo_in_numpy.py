@@ -128,7 +128,9 @@ class _Tensor:
 class InNumpy:
     """An optimizer that holds parameters by name; `kind` is velo, celo or celo_adam."""
 
-    def __init__(self, kind, weights, params, horizon, var_rms_uses_mean_m=True, loss_horizon=None, forgets=False):
+    def __init__(
+        self, kind, weights, params, horizon, var_rms_uses_mean_m=True, loss_horizon=None, forgets=False
+    ):
         self.kind, self.horizon, self.t = kind, horizon, 0
         self.uses_mean_m, self.forgets = var_rms_uses_mean_m, forgets
         self.tensors = {name: _Tensor(p) for name, p in params.items()}
@@ -166,7 +168,10 @@ class InNumpy:
                 continue
             if self.kind == "velo":
                 controls = self.lstm.layer("rnn_to_controls", h)[k]
-                w = {n: 100 * np.mean(controls.reshape(-1, *[1] * (x.ndim - 1)) * x, 0) for n, x in self.bank.items()}
+                w = {
+                    n: 100 * np.mean(controls.reshape(-1, *[1] * (x.ndim - 1)) * x, 0)
+                    for n, x in self.bank.items()
+                }
             else:
                 w = {n: x[0] for n, x in self.bank.items()}
             tensor.p = tensor.p - rates[k] * tensor.network(w, g)
