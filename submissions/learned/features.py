@@ -1,4 +1,4 @@
-"""What learned optimizers see of one tensor, and the small network that reads it.
+"""What learned optimizers see of one tensor.
 
 Every function here is of one tensor of any shape S, and may be mapped over a stack of tensors of one shape
 (`submissions.learned.by_shape`) and over trials. Features are arrays [channel, *B]: B is S, or S with ones in place of
@@ -6,8 +6,8 @@ axes along which the feature does not vary, such as the rows of a factored momen
 speed with them:
 
 - the mean over the tensor of a feature's square is that over B, as every element is repeated equally often;
-- the first layer multiplies what is small before it is spread over the tensor, and the [element, feature] matrix of the
-  originals is never made: dividing a feature by its size divides its weights instead.
+- a network's first layer multiplies what is small before it is spread over the tensor, see
+  `submissions.learned.network`.
 
 Scalars need no axis of their own here; a scalar and a vector of one element have the same features.
 
@@ -35,7 +35,7 @@ WIDEST_UNROLLED = (
 
 def time_features(step: Any) -> jax.Array:
     """[11]: tanh(t / tau - 1) for tau of `TIMES`."""
-    return jnp.tanh(jnp.asarray(step, jnp.float32) / jnp.asarray(TIMES, jnp.float32) - 1.0)
+    return jnp.tanh(step / jnp.asarray(TIMES, float) - 1.0)
 
 
 def clipped_log(x: Any) -> jax.Array:
@@ -180,36 +180,5 @@ def accumulator_features(
 
 def by_size(features: jax.Array) -> jax.Array:
     """[channel]: rsqrt(1e-5 + mean over the tensor of the square) of each channel [channel, *B]."""
-    return jax.lax.rsqrt(1e-5 + jnp.mean(jnp.square(features), tuple(range(1, features.ndim))))
-
-
-def first_layer(
-    features: Sequence[jax.Array], weights: Sequence[jax.Array], bias: jax.Array, shape: Sequence[int]
-) -> jax.Array:
-    """[width, *S] = bias + sum over features of weight * feature / its size; before any relu.
-
-    Args:
-      features: each [channel, *B].
-      weights: for each feature [channel, width].
-      bias: [width]; features that are the same all over the tensor, such as time, are added to it before.
-      shape: S.
-    """
-    out = over_tensor(bias, len(shape))
-    scaled = [w * by_size(x)[:, None] for x, w in zip(features, weights, strict=True)]
-    # What does not fill the tensor first, so that it is added while it is small.
-    for x, w in sorted(zip(features, scaled, strict=True), key=lambda pair: pair[0].size // len(pair[0])):
-        out = out + product(x, w)
-    return jnp.broadcast_to(out, (len(bias), *shape))
-
-
-def layer(x: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
-    """[width, *S] = bias + weights^T x, of x [inputs, *S]."""
-    return product(x, weights) + over_tensor(bias, x.ndim - 1)
-
-
-def product(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """weights^T x: [inputs, *B], [inputs, width] -> [width, *B]."""
-    if weights.shape[1] > WIDEST_UNROLLED:
-        return jnp.tensordot(weights, x, ((0,), (0,)))
-    units = [sum(x[k] * weights[k, j] for k in range(len(weights))) for j in range(weights.shape[1])]
-    return jnp.stack(units)
+    x = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+    return jax.lax.rsqrt(1e-5 + jnp.mean(jnp.square(x), tuple(range(1, x.ndim))))
