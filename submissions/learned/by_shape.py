@@ -20,7 +20,7 @@ class Shapes:
     Attributes:
       structure: of the tree.
       shapes: of its leaves, in their order.
-      groups: leaves of one shape by their number, in order of first appearance. Scalars are with vectors of one element.
+      groups: leaves of one shape by their number, in order of first appearance; scalars count as vectors of one.
     """
 
     structure: Any
