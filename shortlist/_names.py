@@ -16,8 +16,8 @@ OWN_WORKLOAD = "NAME|FILE.py:NAME"
 OWN_OPTIMIZER = "NAME|FILE.py:FUNCTION"
 # Below the options, whose columns are too narrow for the longest of them in a terminal of 80.
 OPTIMIZER_NAMES = (
-    f"Optimizers: {', '.join(OPTIMIZERS)}; learned, with --weights: {', '.join(LEARNED)}. 'shortlist optimizers' tells "
-    "more."
+    f"Optimizers: {', '.join(OPTIMIZERS)}. Learned ones, with --weights: {', '.join(LEARNED)}. 'shortlist optimizers' "
+    "tells more."
 )
 STRATEGY_NAMES = f"Strategies: {', '.join(STRATEGIES)}."
 Weights = Annotated[

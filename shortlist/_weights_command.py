@@ -62,7 +62,7 @@ def weights(
             weight_files.write(out, read.weights, around)
             written = [out]
     if json:
-        print_json(_described(read) | {"written": [str(file) for file in written]})
+        print_json(_described(read) | {"written": list(map(str, written))})
         return
     for name, sizes in read.optimizers.items():
         called = ", ".join(f"{size}={value}" for size, value in sizes.items())

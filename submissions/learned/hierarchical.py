@@ -123,8 +123,8 @@ def hierarchical(
         values = [v.astype(jnp.float32) for v in leaves]
         features = jnp.stack(
             [
-                jnp.concatenate([state.from_lstm, told, tensor_features(*of_one, train_loss, valid_loss)])
-                for told, *of_one in zip(state.from_mlp, moments, squares, gradients, values, strict=True)
+                jnp.concatenate([state.from_lstm, told, tensor_features(m, r, g, v, train_loss, valid_loss)])
+                for told, m, r, g, v in zip(state.from_mlp, moments, squares, gradients, values, strict=True)
             ]
         )
         hidden, cell = lstm(weights["rnn_params"]["rnn/linear"], features, state.hidden, state.cell)
