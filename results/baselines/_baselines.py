@@ -187,8 +187,8 @@ def _lag(evaluations: int, decay: float) -> str | None:
     if window < 2 or window <= MOST_AVERAGED * evaluations:
         return None
     return (
-        f"the moving average of {window:.3g} evaluations lags behind curves of {evaluations}: the baseline looks slower "
-        "than it is, and every score better; evaluate more often, or take --decay 0"
+        f"the moving average of {window:.3g} evaluations lags behind curves of {evaluations}: the baseline looks "
+        "slower than it is, and every score better; evaluate more often, or take --decay 0"
     )
 
 

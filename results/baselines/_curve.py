@@ -40,7 +40,7 @@ class BaselineCurve:
         steps, losses = np.array(self.steps, np.float64), np.array(self.losses, np.float64)
         if steps.ndim != 1 or steps.shape != losses.shape or len(steps) < 2:
             raise ValueError(
-                f"steps has shape {steps.shape} and losses {losses.shape}; must be one loss for each of two or more steps"
+                f"steps has shape {steps.shape} and losses {losses.shape}; must be a loss for each of two or more steps"
             )
         if not (np.isfinite(steps).all() and steps[0] >= 0 and (np.diff(steps) > 0).all()):
             raise ValueError("steps must ascend from 0 or later")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from submissions.points import Point
-from tuning.strategies._strategy import Asked, Defaults, Option, Parallel, Row, check_whole
+from tuning.strategies._strategy import Defaults, Option, Parallel, Row, check_whole
 
 OPTIMIZER = "adam_velodrome"
 # Name -> hyperparameters of that optimizer beside the rate.
