@@ -14,8 +14,18 @@ Decay = Annotated[
     float,
     typer.Option(metavar="X", help="Of the moving average over a baseline's evaluations; 0: none."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Of the baselines' trainings only this study's or submission's; repeat for more.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+MOST_SHOWN = 15  # pairs in a terminal
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +51,7 @@ def baseline(
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .parquet.")],
     points: Annotated[int, typer.Option(metavar="N", min=2, help="Of each curve.")] = 512,
+    only: Only = None,
     decay: Decay = 0.95,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -51,7 +62,7 @@ def baseline(
     """
     from results import baselines
 
-    found = baselines.read_baselines(trainings, decay=decay, points=points)
+    found = baselines.read_baselines(trainings, decay=decay, points=points, only=only or ())
     baselines.write_baselines(out, found, overwrite)
     if json:
         workloads = [
@@ -108,6 +119,10 @@ def score(
             help="Only the first K points of each, of drawn ones random search of K; repeat for more. Default: all.",
         ),
     ] = None,
+    only: Only = None,
+    a: Annotated[
+        str | None, typer.Option("--a", metavar="NAME", help="Compare this contender with the others.")
+    ] = None,
     decay: Decay = 0.95,
     penalty: Annotated[
         float,
@@ -132,8 +147,8 @@ def score(
     from reports.page import write_report
 
     found = speedup.speedups(
-        sources, against, steps=steps, budgets=budget or (), decay=decay, penalty=penalty, confidence=confidence,
-        resamples=resamples, seed=seed,
+        sources, against, steps=steps, budgets=budget or (), only=only or (), a=a, decay=decay, penalty=penalty,
+        confidence=confidence, resamples=resamples, seed=seed,
     )  # fmt: skip
     page = write_report(speedup.speedup_report(found), out, overwrite=overwrite) if out else None
     if json:
@@ -146,8 +161,14 @@ def score(
     )
     print_table("over workloads", shown.columns, shown.iter_rows())
     if found.comparison is not None:
-        for title, part in zip(_titles(penalty, confidence), found.comparison.tables(), strict=True):
-            print_table(title, part[1].columns, part[1].iter_rows())
+        parts = list(zip(_titles(penalty, confidence), found.comparison.tables(), strict=True))
+        pairs = len(found.comparison.pairs)
+        for title, (_, part) in parts if pairs <= MOST_SHOWN else parts[:1]:
+            print_table(title, part.columns, part.iter_rows())
+        if pairs > MOST_SHOWN:
+            echo(
+                f"{pairs} pairs are in the report (--out) and in --json; --a NAME shows those of one contender"
+            )
         for note in found.comparison.notes:
             echo(f"note: {note}")
     for note in found.notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import polars as pl
 
 from reports import statistics
 from reports._words import count
-from reports.comparison import SourceComparison, held_against
+from reports.comparison import MOST_PAIRS, SourceComparison, held_against
 from reports.figures import figure_speedups
 from reports.figures.drawing import NARROW
 from reports.page import Block, Column, Note, Prose, Report, Section, Table, draw_picture
@@ -67,6 +68,8 @@ def speedups(
     *,
     steps: int | None = None,
     budgets: Sequence[int] = (),
+    only: Sequence[str] = (),
+    a: str | None = None,
     decay: float = DECAY,
     penalty: float = PENALTY,
     confidence: float = statistics.CONFIDENCE,
@@ -79,7 +82,8 @@ def speedups(
       sources: studies, curves, packed results or logs, see `results.baselines.training_losses`.
       baselines: see `results.baselines.read_baselines`.
       steps, budgets: see `score_speedups`.
-      decay: of the moving average of baselines that are made here.
+      only, decay: which trainings of the baselines count, and the moving average over their evaluations.
+      a: only pairs with this contender; None takes all, or none where they are more than can be tested.
       penalty: what a share 1 / score counts at most in the comparison.
       confidence, resamples, seed: of its intervals and tests.
 
@@ -90,13 +94,14 @@ def speedups(
         raise ValueError("no source is given; name a study")
     read = [training_losses(Path(path)) for path in sources]
     losses = _named_apart(read, [str(path) for path in sources])
-    found = read_baselines(baselines, decay=decay)
+    found = read_baselines(baselines, decay=decay, only=only)
     scores = score_speedups(losses, found, steps=steps, budgets=budgets)
     comparison = None
     common = set.intersection(*(set(one.fractions) for one in scores.measured))
-    if len(scores.measured) > 1 and common:
+    contenders = len(scores.measured)
+    if a is not None or (contenders > 1 and common and math.comb(contenders, 2) <= MOST_PAIRS):
         comparison = held_against(
-            scores.measured, sources=[str(path) for path in sources], penalty=penalty, confidence=confidence,
+            scores.measured, sources=[str(path) for path in sources], a=a, penalty=penalty, confidence=confidence,
             resamples=resamples, seed=seed,
         )  # fmt: skip
     return Speedups(
@@ -228,8 +233,8 @@ def _notes(scores: SpeedupScores, baselines: Baselines, losses: TrainingLosses) 
     limited = table.filter(pl.col("last") >= pl.col("limit"))
     if len(limited):
         said.append(
-            f"{count(len(limited), 'score')} of {len(table)} stand at their limit: the baseline never reaches that "
-            "loss, and the true score may be any greater one."
+            f"{len(limited)} of {len(table)} scores stand at their limit: the baseline never reaches that loss, and the "
+            "true score may be any greater one."
         )
     names = table["workload"].unique(maintain_order=True).to_list()
     lags: dict[str, list[str]] = {}

@@ -19,6 +19,7 @@ from results.baselines._curve import DECAY, POINTS, BaselineCurve, lower_envelop
 from results.baselines._losses import training_losses
 from workloads.data import reading
 from workloads.data.files import write_atomically
+from workloads.spelling import did_you_mean
 
 SCHEMA: Mapping[str, Any] = {
     "workload": pl.String,
@@ -57,7 +58,9 @@ class Baselines:
         return next((self.curves[n] for n in (workload, short, f"taskset/{short}") if n in self.curves), None)
 
 
-def read_baselines(paths: Sequence[Path], *, decay: float = DECAY, points: int = POINTS) -> Baselines:
+def read_baselines(
+    paths: Sequence[Path], *, decay: float = DECAY, points: int = POINTS, only: Sequence[str] = ()
+) -> Baselines:
     """Baselines from studies, from files of `write_baselines`, or from VeLOdrome's released files.
 
     Several are one baseline: on a workload that more than one has, the best of them at every step. Trainings that were
@@ -73,6 +76,7 @@ def read_baselines(paths: Sequence[Path], *, decay: float = DECAY, points: int =
     Args:
       paths: at least one.
       decay, points: of curves that are made here, see `tuned_curve`.
+      only: of trainings only these contenders', names of studies or submissions; () takes all.
 
     Raises:
       FileNotFoundError: nothing there.
@@ -97,6 +101,14 @@ def read_baselines(paths: Sequence[Path], *, decay: float = DECAY, points: int =
         found = training_losses(path)
         left_out += found.left_out
         trainings.append(found.table)
+    if only:
+        there = {name for table in trainings for name in table["contender"].unique()}
+        if absent := [name for name in only if name not in there]:
+            near = did_you_mean(absent[0], there)
+            raise ValueError(
+                f"no trainings of {absent[0]!r}{near}; there are: {', '.join(sorted(there)) or 'none'}"
+            )
+        trainings = [table.filter(pl.col("contender").is_in(list(only))) for table in trainings]
     if trainings:
         for one in _of_trainings(pl.concat(trainings), decay, points, left_out):
             made.setdefault(one.workload, []).append((one.curve, one.words))
