@@ -6,9 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from results.curves import CurveArchive, archives_to_table, write_table
 from shortlist import cli
 from submissions import environment
 
@@ -100,3 +103,25 @@ def test_compare_prints_what_the_page_names(table):
     assert set(said["contenders"][0]) == keys(of_contender)
     assert set(said["pairs"][0]) == keys(of_pair)
     assert set(said["power"][0]) == keys(of_power)
+
+
+def test_speedup_prints_what_the_page_names(tmp_path):
+    ys = np.broadcast_to(np.array([2.0, 1.0], np.float32)[None, None, :, None], (1, 1, 2, 4))
+    tables = [
+        archives_to_table([CurveArchive("t", n, ("a",), np.array([0, 10]), ys)], "made") for n in ("x", "y")
+    ]
+    write_table(tmp_path / "curves.parquet", pl.concat(tables))
+    of_all, of_score = section("speedup").split("| key of a score")
+    by_command = dict(re.findall(r"^\| `(baseline|score)` \|(.*)\|$", of_all, re.MULTILINE))
+    kept = tmp_path / "kept.parquet"
+    said = printed("speedup", "baseline", tmp_path / "curves.parquet", "--out", kept)
+    assert {*said, *said["workloads"][0]} == set(re.findall(r"`(\w+)`", by_command["baseline"])) - {
+        "path",
+        "reason",
+    }
+    said = printed("speedup", "score", tmp_path / "curves.parquet", "--baseline", kept, "--resamples", 10)
+    named = set(re.findall(r"`(\w+)`", by_command["score"]))
+    assert set(said) == named - {"null"}
+    assert set(said["scores"][0]) == keys(of_score)
+    assert all(f"`{key}`" in of_score for key in said["summary"][0] if "%" not in key)
+    assert said["comparison"]["pairs"]

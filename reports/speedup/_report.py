@@ -233,8 +233,8 @@ def _notes(scores: SpeedupScores, baselines: Baselines, losses: TrainingLosses) 
     limited = table.filter(pl.col("last") >= pl.col("limit"))
     if len(limited):
         said.append(
-            f"{len(limited)} of {len(table)} scores stand at their limit: the baseline never reaches that loss, and the "
-            "true score may be any greater one."
+            f"{len(limited)} of {len(table)} scores stand at their limit: the baseline never reaches that loss, and "
+            "the true score may be any greater one."
         )
     names = table["workload"].unique(maintain_order=True).to_list()
     lags: dict[str, list[str]] = {}
