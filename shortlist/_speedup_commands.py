@@ -79,10 +79,12 @@ def baseline(
         print_json({"file": str(out), "workloads": workloads, "left_out": left_out})
         return
     rows = [
-        (name, curve.last_step, float(curve.losses[0]), float(curve.losses[-1]), found.made_of.get(name))
+        (name, curve.last_step, f"{curve.losses[0]:.4g}", f"{curve.losses[-1]:.4g}", found.made_of.get(name))
         for name, curve in sorted(found.curves.items())
     ]
-    print_table(f"{len(rows)} baseline curves", ("workload", "steps", "from", "to", "made of"), rows)
+    print_table(
+        f"{len(rows)} baseline curves", ("workload", "steps", "first loss", "last loss", "made of"), rows
+    )
     for note in dict.fromkeys(found.notes.values()):
         echo(f"note: {note}")
     echo_left_out(found.left_out)
@@ -154,7 +156,7 @@ def score(
     if json:
         print_json(found.to_json() | {"report": None if page is None else str(page)})
         return
-    table = found.scores.table.drop("limit")
+    table = found.scores.table.drop("limit", "loss")
     print_table("scores: steps that the baseline needs, over those taken", table.columns, table.iter_rows())
     shown = found.summary().select(
         "contender", "workloads", "mean", "5 %", "25 %", "50 %", "75 %", "95 %", "faster", "at_limit", "none"

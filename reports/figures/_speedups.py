@@ -63,7 +63,9 @@ def figure_speedups(
     axes.set_ylim(foot / 1.3, high)
     powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
     powers = powers[:: max(1, -(-len(powers) // 8))]
-    axes.set_yticks([foot, *(2.0**p for p in powers)], ["0", *(f"{2.0**p:g}" for p in powers)])
+    axes.set_yticks(
+        [foot, *(2.0**p for p in powers)], ["0", *(f"1/{2**-p}" if p < 0 else f"{2**p}" for p in powers)]
+    )
     axes.yaxis.set_minor_locator(_none())
     axes.axhline(1.0, color=draw.MUTED, linewidth=0.9, zorder=2)
     most = max(df.group_by("contender").len()["len"])

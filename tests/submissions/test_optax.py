@@ -118,7 +118,6 @@ def prodigy(hp, t, g, x, memory):
     }
 
 
-
 def radam(hp, t, g, x, memory):
     b2, most = hp["beta2"], 2 / (1 - hp["beta2"]) - 1
     m = mean(memory, "m", hp["beta1"], g) / (1 - hp["beta1"] ** t)
