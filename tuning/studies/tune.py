@@ -114,7 +114,10 @@ def tune(
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
     _decided(folder, asked, loaded, source, own)  # whatever is wrong is said before anything is started
-    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, options)) as started:
+    given = dict(options or {})
+    if "cost_classes" in executors.executor(executor).options:
+        given["cost_classes"] = sorted({workload.cost_class for workload in loaded})
+    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, given)) as started:
         began = time.perf_counter()
         device = started.device
         spec = _decided(folder, asked, loaded, source, own, device=device)

@@ -1,4 +1,4 @@
-"""Workers of several commands on one machine, and its cores."""
+"""Where workers are: cores of one machine, for several commands, and parts of accelerators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 import subprocess
 import sys
 
-from tuning.execution.on_ray import cores
+import pytest
+
+from tuning.engine import _spread
+from tuning.execution.on_ray import cores, executor
+from tuning.execution.work import Kept
 
 
 class Machine:
@@ -53,3 +57,42 @@ def test_a_core_is_held_until_its_worker_is_gone():
         assert not cores.take(mine)
         holder.kill()
     assert cores.take(mine)
+
+
+TABLE = {
+    "workers_per_device": {"gpu": {"mlp": 4, "other": 1}, "NVIDIA H200": {"mlp": 3, "rnn": 2, "other": 1}}
+}
+
+
+@pytest.mark.parametrize(
+    ("cost_classes", "device", "workers"),
+    [
+        (["mlp"], "gpu Abacus", 4),  # its platform's row
+        (["mlp"], "gpu NVIDIA H200", 3),
+        (["mlp", "rnn"], "gpu NVIDIA H200", 2),  # of several the least
+        (["mlp", "conv"], "gpu NVIDIA H200", 1),
+        ([], "gpu", 1),
+        (["mlp"], "tpu v5", 1),  # which nobody has measured
+    ],
+)
+def test_workers_share_an_accelerator_as_the_table_says(monkeypatch, cost_classes, device, workers):
+    monkeypatch.setattr(_spread, "_tables", lambda: TABLE)
+    assert _spread.workers_per_device(cost_classes, device) == workers
+
+
+@pytest.mark.parametrize(("address", "each"), [("127.0.0.1:1", 4), (None, 3)])
+def test_ray_is_told_what_the_table_says(monkeypatch, address, each):
+    """Of a cluster the kind of its devices is not known yet, of this machine it is."""
+
+    class Told(Exception):
+        pass
+
+    def start(plan):
+        raise Told(plan)
+
+    monkeypatch.setattr(_spread, "_tables", lambda: TABLE)
+    monkeypatch.setattr(executor, "DriverProcess", start)
+    monkeypatch.setattr(executor.environment, "device_kind", lambda: "gpu NVIDIA H200")
+    with pytest.raises(Told) as told:
+        executor.Ray(None, Kept(), {"address": address, "cost_classes": ["mlp"]})
+    assert told.value.args[0]["each"]["gpu"] == each
