@@ -382,8 +382,9 @@ def _ask_and_train(
         do([job(name, cohort) for cohort in cohorts])
         if stop.is_set():  # what was asked for may not be there
             break
+        trials = studies.read_cohorts(folder, spec, name, range(number, number + len(cohorts)))
+        told += _told(trials, points)
         number += len(cohorts)
-        told += _told(studies.read_trials(folder, name), points)
 
 
 def _points(folder: Path, workload: str) -> dict[str, Point]:
