@@ -140,7 +140,7 @@ def test_workers_that_slurm_starts(shell, tmp_path):
         "export SLURM_ARRAY_JOB_ID=7 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0",
         "export SLURM_NTASKS=1 SLURM_PROCID=0 SLURM_LOCALID=0",
         "for task in 0 1; do",
-        f'  SLURM_ARRAY_TASK_ID=$task SLURM_JOB_ID=7$task bash "$1" & echo $! >> {pids}',
+        f'  SLURM_ARRAY_TASK_ID=$task SLURM_JOB_ID=7$task bash "$1" >> {tmp_path}/said 2>&1 & echo $! >> {pids}',
         "done",
         "echo Submitted batch job 7",
     )
