@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -303,17 +304,19 @@ def test_a_changed_optimizer_is_refused_once_a_trial_is_there(tried, tmp_path, w
 
 def test_of_late_and_duplicate_results_the_first_stays(tried, tmp_path):
     row, how = tried
-    one = job(tmp_path / "s", optimizer_file(tmp_path, "slow", HOLDS if row.waits else "pass"))
+    # A thread that was given up goes on and answers late; a process is ended, as in the test of those that hang.
+    goes_on = row.waits and not row.process
+    one = job(tmp_path / "s", optimizer_file(tmp_path, "slow", HOLDS if goes_on else "pass"))
     path = studies.cohort_path(tmp_path / "s", WORKLOAD, 0)
     with closing(
         executors.start(how["executor"], how.get("workers"), work.Kept(), how.get("options"))
     ) as executor:
-        if row.waits:
+        if goes_on:
             late = executor.submit(one)
             until(lambda: (tmp_path / "held").exists() and late.running())
             executor.abandon(late)
             assert isinstance(late.exception(SECONDS), WorkerLost)
-            (tmp_path / "go").touch()  # a thread goes on, and answers late; a process was ended
+            (tmp_path / "go").touch()
         results = [future.result(SECONDS) for future in [executor.submit(one) for _ in range(2)]]
         assert coordinate.commit(one, results[0])
         first = path.read_bytes()
@@ -326,6 +329,7 @@ def test_of_late_and_duplicate_results_the_first_stays(tried, tmp_path):
     assert_frame_equal(*(frame.drop(TOLD_APART) for frame in frames), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_worker_that_joins_late_trains_what_waits(tried, tmp_path, whole, calm):
     row, how = tried
     if row.late is None:
@@ -344,7 +348,20 @@ def test_a_worker_that_joins_late_trains_what_waits(tried, tmp_path, whole, calm
 
 
 def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, calm):
-    _, how = tried
+    row, how = tried
+    if not row.process:
+        pytest.skip("the next one is for these; test_kill kills one of threads by default too")
+    assert_same_numbers(killed_and_resumed(tmp_path, calm, how), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, row in CONTRACT.items() if not row.process])
+def test_a_killed_coordinator_that_trains_itself_goes_on_where_it_was(name, tmp_path, whole, calm):
+    assert_same_numbers(killed_and_resumed(tmp_path, calm, {"executor": name}), whole)
+
+
+def killed_and_resumed(tmp_path, optimizer, how):
+    """The trials of a study whose process is killed after the first cohort, and which this one ends."""
     folder = tmp_path / "s"
     (tmp_path / "how.json").write_text(json.dumps(how, default=str))
     program = (
@@ -352,9 +369,9 @@ def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, calm)
         "from tuning.studies.tune import tune; folder = Path(sys.argv[1]); how = json.load(open(sys.argv[2])); "
         "tune(folder, study(folder, sys.argv[3]), **how)"
     )
-    doomed = subprocess.Popen([sys.executable, "-c", program, folder, tmp_path / "how.json", calm])
+    doomed = subprocess.Popen([sys.executable, "-c", program, folder, tmp_path / "how.json", optimizer])
     while not list((folder / "trials").rglob("[0-9]*.parquet")) and doomed.poll() is None:
         time.sleep(0.005)
     doomed.kill()
-    doomed.wait()
-    assert_same_numbers(tune(folder, study(folder, calm), **how), whole)
+    assert doomed.wait() == -signal.SIGKILL
+    return tune(folder, study(folder, optimizer), **how)
