@@ -16,8 +16,8 @@ from submissions.learned.fused_mlp import (
     flat_networks,
     gradient_added,
     initial_bank,
-    mlp_step,
     no_gradients,
+    steps,
 )
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, repeated_start
@@ -120,15 +120,12 @@ def celo(
         shapes = by_shape.of(params)
         p, g = stacked_float32(shapes, params), clipped(stacked_float32(shapes, grads))
         rate, schedule = scheduled_rate(weights, Schedule(*state[:-1]), seen.loss)
-        network = flat_networks(weights["ff_mod_stack"]["~"])[0]
-
-        def of_tensor(p, g, old):
-            new = gradient_added(old, g)
-            step = mlp_step(network, p, g, new)
-            return -rate * step if apply_schedule else -step, as_kept(new, old)
-
-        steps, tensors = zip(*shapes.map(of_tensor, p, g, state.tensors), strict=True)
-        return cast_like(shapes.unstacked(steps), params), CeloState(*schedule, tensors)
+        network = flat_networks(weights["ff_mod_stack"]["~"])
+        accumulators = shapes.map(gradient_added, state.tensors, g)
+        made = steps([jnp.repeat(network, len(stack), 0) for stack in p], p, g, accumulators)
+        moved = [-rate * step if apply_schedule else -step for step in made]
+        tensors = as_kept(tuple(accumulators), state.tensors)
+        return cast_like(shapes.unstacked(moved), params), CeloState(*schedule, tensors)
 
     return wrapped(
         Rule(init, update, weights=weights),

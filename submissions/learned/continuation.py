@@ -23,7 +23,7 @@ def naive(state: Any) -> Any:
     return state
 
 
-def more_steps(state: Any, horizon: int) -> Any:
+def more_steps(state: Any, horizon: Any) -> Any:
     """The state with another horizon, counted from the start of training.
 
     Only the time that is left changes: the decays of the losses' means stay those of the first horizon, and so does the

@@ -10,7 +10,8 @@ References: Metz et al. 2022, arXiv:2211.09760, and arXiv:2203.11860 for the fea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ FACTORED_DECAYS = (0.9, 0.99, 0.999)
 CHANNELS = (1, 1, 1, 3, 1, 3, 1, 3, 1, 3, 3, 3, 3, 3)
 HIDDEN, OUTPUTS, USED_OUTPUTS = 4, 3, 2
 P_CHANNEL = 2  # p among the channels
+SMALL, FREE_PADDING = 4096, 4096  # elements, see `padded_together`
 EXP_MULT, STEP_MULT = 0.001, 0.001
 
 
@@ -86,6 +88,69 @@ def flat_networks(bank: Mapping[str, jax.Array]) -> jax.Array:
     return jnp.concatenate([jnp.reshape(w, (len(w), -1)) for w in used], -1)
 
 
+def steps(
+    networks: Sequence[jax.Array],
+    p: Sequence[jax.Array],
+    g: Sequence[jax.Array],
+    seen: Sequence[Accumulators],
+) -> list[jax.Array]:
+    """What is to be subtracted from the tensors of each group of one shape, [stack, *S].
+
+    Small tensors of different shapes are padded to one length and done together: a program for every shape takes longer
+    to compile than such tensors are worth.
+
+    Args:
+      networks: of each group [stack, 154], see `flat_networks`.
+      p: parameters before the step, of each group [stack, *S].
+      g: their gradients, clipped.
+      seen: accumulators, which have seen g.
+    """
+    made: list[Any] = [None] * len(p)
+    for groups in padded_together([x.shape for x in p]):
+        if len(groups) == 1:
+            (i,) = groups
+            made[i] = jax.vmap(mlp_step)(networks[i], p[i], g[i], seen[i])
+            continue
+        channels = [jax.vmap(flat_channels)(p[i], g[i], seen[i]) for i in groups]
+        counts = [x.shape[-1] for x in channels]
+        padded = [
+            jnp.pad(x, ((0, 0), (0, 0), (0, max(counts) - n))) for x, n in zip(channels, counts, strict=True)
+        ]
+        sizes = jnp.asarray(np.repeat(counts, [len(x) for x in channels]), jnp.float32)
+        together = jax.vmap(_padded_step)(
+            jnp.concatenate([networks[i] for i in groups]), jnp.concatenate(padded), sizes
+        )
+        ends = np.cumsum([len(x) for x in channels])
+        for i, rows in zip(groups, jnp.split(together, ends[:-1]), strict=True):
+            made[i] = jnp.reshape(rows[:, : p[i][0].size], p[i].shape)
+    return made
+
+
+def padded_together(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """Which groups of tensors [stack, *S] are padded to the length of the longest among them: numbers of groups.
+
+    Only such of at most `SMALL` elements, and never more padding than elements and `FREE_PADDING`.
+
+    Example:
+      >>> padded_together([(1, 192, 32), (1, 32), (1, 32, 10), (1, 10)])
+      [[0], [2, 1, 3]]
+    """
+    size = {i: math.prod(shape[1:]) for i, shape in enumerate(shapes)}
+    small = sorted((i for i in size if size[i] <= SMALL), key=lambda i: -size[i])
+    classes = [[i] for i in size if size[i] > SMALL]
+    elements, padding = 0, 0
+    for number, i in enumerate(small):
+        elements += shapes[i][0] * size[i]
+        more = shapes[i][0] * (size[classes[-1][0]] - size[i]) if number else 0
+        if number and padding + more <= elements + FREE_PADDING:
+            classes[-1].append(i)
+            padding += more
+        else:
+            classes.append([i])
+            elements, padding = shapes[i][0] * size[i], 0
+    return classes
+
+
 def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
     """[*S]: 0.001 d exp(0.001 s) sqrt(mean(p^2) + 1e-9), to be subtracted; d and s are what the network says.
 
@@ -99,50 +164,84 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
     """
     features = mlp_features(p, g, accumulators)
     squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
-    channels = sum(CHANNELS)
-    first = (
-        jnp.reshape(network[: channels * HIDDEN], (channels, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
+    return _network_step(network, squares, [channel for feature in features for channel in feature])
+
+
+def flat_channels(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:
+    """[30, elements of S]: the features, written out."""
+    features = mlp_features(p, g, accumulators)
+    return jnp.concatenate(
+        [jnp.reshape(jnp.broadcast_to(x, (len(x), *p.shape)), (len(x), p.size)) for x in features]
     )
-    # Single numbers, taken out once: XLA compiles every use of an array's element anew.
-    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(first), network[channels * HIDDEN :]])))
-    x = _spread_late([channel for feature in features for channel in feature], numbers)
-    x = _layer([jax.nn.relu(unit) for unit in x], HIDDEN, numbers)
-    direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], USED_OUTPUTS, numbers)
+
+
+def _padded_step(network: jax.Array, channels: jax.Array, size: jax.Array) -> jax.Array:
+    """`mlp_step` of channels [30, longest], zero after the tensor's size: by products of small matrices."""
+    squares = jnp.sum(jnp.square(channels), -1) / size
+    b0, w1, b1, w2, b2 = _parts(network)
+    x = jax.nn.relu(_by_size(network, squares).T @ channels + b0[:, None])
+    x = jax.nn.relu(w1.T @ x + b1[:, None])
+    direction, magnitude = w2.T @ x + b2[:, None]
+    return _stepped(direction, magnitude, squares)
+
+
+def _network_step(network: jax.Array, squares: jax.Array, channels: Sequence[jax.Array]) -> jax.Array:
+    first = _by_size(network, squares)
+    # What varies along one axis alone is summed before it meets what fills the tensor: by a product, which XLA does not
+    # move into the loop over all elements.
+    of_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, channel in enumerate(channels):
+        of_shape.setdefault(channel.shape, []).append(i)
+    full = of_shape.pop(channels[0].shape)
+    spread = [
+        jnp.tensordot(first[np.array(which)], jnp.stack([channels[i] for i in which]), ((0,), (0,)))
+        for which in of_shape.values()
+    ]
+    b0, w1, b1, w2, b2 = _parts(network)
+    x = _layer([channels[i] for i in full], first[np.array(full)], b0)
+    x = [sum((part[j] for part in spread), unit) for j, unit in enumerate(x)]
+    x = _layer([jax.nn.relu(unit) for unit in x], w1, b1)
+    direction, magnitude = _layer([jax.nn.relu(unit) for unit in x], w2, b2)
+    return _stepped(direction, magnitude, squares)
+
+
+def _stepped(direction: jax.Array, magnitude: jax.Array, squares: jax.Array) -> jax.Array:
     scale = STEP_MULT * jnp.sqrt(squares[P_CHANNEL] + 1e-9)
     return direction * jnp.exp(EXP_MULT * magnitude) * scale
 
 
-def _layer(inputs: Sequence[jax.Array], outputs: int, numbers: Iterator[jax.Array]) -> list[jax.Array]:
-    """A linear layer on single arrays; weights [input, output] and then the biases are the next of the numbers."""
-    w = [[next(numbers) for _ in range(outputs)] for _ in inputs]
-    return [sum((x * of[j] for x, of in zip(inputs, w, strict=True)), next(numbers)) for j in range(outputs)]
+def _by_size(network: jax.Array, squares: jax.Array) -> jax.Array:
+    """[30, 4]: the first layer's weights for features that are not divided by their size."""
+    count = len(squares)
+    return jnp.reshape(network[: count * HIDDEN], (count, HIDDEN)) * jax.lax.rsqrt(1e-5 + squares)[:, None]
 
 
-def _spread_late(channels: Sequence[jax.Array], numbers: Iterator[jax.Array]) -> list[jax.Array]:
-    """The first layer: what varies along one axis alone is summed before it meets what fills the tensor."""
-    w = [[next(numbers) for _ in range(HIDDEN)] for _ in channels]
-    sums = [[next(numbers)] for _ in range(HIDDEN)]
-    of_shape: dict[tuple[int, ...], list[int]] = {}
-    for i, channel in enumerate(channels):
-        of_shape.setdefault(channel.shape, []).append(i)
-    for shape, which in sorted(of_shape.items(), key=lambda item: np.prod(item[0])):
-        parts = [sum(channels[i] * w[i][j] for i in which) for j in range(HIDDEN)]
-        if shape != channels[0].shape:
-            parts = jax.lax.optimization_barrier(parts)  # or XLA moves them into the loop over all elements
-        for of_unit, part in zip(sums, parts, strict=True):
-            of_unit.append(part)
-    return [sum(of_unit[1:], of_unit[0]) for of_unit in sums]
+def _parts(network: jax.Array) -> tuple[jax.Array, ...]:
+    """b0, w1, b1, w2, b2 of a flat network."""
+    shapes = ((HIDDEN,), (HIDDEN, HIDDEN), (HIDDEN,), (HIDDEN, USED_OUTPUTS), (USED_OUTPUTS,))
+    parts, start = [], sum(CHANNELS) * HIDDEN
+    for shape in shapes:
+        parts.append(jnp.reshape(network[start : start + math.prod(shape)], shape))
+        start += math.prod(shape)
+    return tuple(parts)
+
+
+def _layer(inputs: Sequence[jax.Array], w: jax.Array, b: jax.Array) -> list[jax.Array]:
+    """A linear layer as sums of products of single arrays; w is [input, output]."""
+    of_output = zip(jnp.unstack(w.T), jnp.unstack(b), strict=True)
+    return [
+        sum((x * k for x, k in zip(inputs, jnp.unstack(of), strict=True)), bias) for of, bias in of_output
+    ]
 
 
 def initial_bank(key: jax.Array, count: int) -> dict[str, Any]:
     """So many networks before any training, stacked: deviation 1/sqrt(inputs), no bias, as the original."""
     shapes = {f"w0__{i}": (n, HIDDEN) for i, n in enumerate(CHANNELS)}
     shapes |= {"w1": (HIDDEN, HIDDEN), "w2": (HIDDEN, OUTPUTS)}
-    inputs = {name: HIDDEN for name in ("w1", "w2")}
     keys = jax.random.split(key, len(shapes))
     bank = {
         name: jax.random.truncated_normal(k, -2.0, 2.0, (count, *shape))
-        / inputs.get(name, sum(CHANNELS)) ** 0.5
+        / (sum(CHANNELS) if name.startswith("w0") else HIDDEN) ** 0.5
         for (name, shape), k in zip(shapes.items(), keys, strict=True)
     }
     biases = {"b0": HIDDEN, "b1": HIDDEN, "b2": OUTPUTS}

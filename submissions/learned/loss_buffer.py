@@ -47,7 +47,7 @@ def empty_loss_buffer(horizon: Any) -> LossBuffer:
 
 
 def loss_added(buffer: LossBuffer, loss: Any) -> LossBuffer:
-    """One loss later. It counts for at most twice the largest mean, so that an infinite one does no harm but as first."""
+    """One loss later. It counts for at most twice the largest mean: an infinite one does no harm, but as the first."""
     count = buffer.count + 1
     correction = 1 - buffer.decays**count
     largest = jnp.where(buffer.count == 0, loss, jnp.max(buffer.means / correction))

@@ -20,8 +20,8 @@ from submissions.learned.fused_mlp import (
     flat_networks,
     gradient_added,
     initial_bank,
-    mlp_step,
     no_gradients,
+    steps,
 )
 from submissions.learned.loss_buffer import LossBuffer, empty_loss_buffer, loss_added, loss_features
 from submissions.learned.lstm import LstmState, linear, repeated_start
@@ -82,8 +82,8 @@ def velo(
       weights: "lstm_init_state", "rnn_params" and "ff_mod_stack", as in the released file.
       use_bugged_loss_features: all losses' decays are those of a horizon of 10; for some early weights.
       use_bugged_next_lstm_state: the LSTM starts anew at every step; for some early weights.
-      var_rms_uses_mean_m: the spread of rms is that about the three means of m, as in the original, and not about its own
-        mean (which then fills three inputs).
+      var_rms_uses_mean_m: the spread of rms is that about the three means of m, as in the original, and not about its
+        own mean (which then fills three inputs).
       weight_decay, longest_horizon, skip_nonfinite: see `submissions.learned.wrapped`.
     """
 
@@ -113,20 +113,19 @@ def velo(
         )
         lr_mult = step_size(weights["rnn_params"], lstm.hidden)
 
-        def of_tensor(p, g, old, network, lr_mult):
-            new = gradient_added(old, g)
-            return -lr_mult * mlp_step(network, p, g, new), as_kept(new, old)
-
-        made = shapes.map(of_tensor, p, g, state.tensors, shapes.parted(networks), shapes.parted(lr_mult))
-        steps, tensors = zip(*made, strict=True)
+        accumulators = shapes.map(gradient_added, state.tensors, g)
+        made = steps(shapes.parted(networks), p, g, accumulators)
+        moved = [
+            -over_stack(rate, step) * step for rate, step in zip(shapes.parted(lr_mult), made, strict=True)
+        ]
         state = VeloState(
             state.step + 1,
             state.horizon,
             losses,
             state.lstm if use_bugged_next_lstm_state else lstm,
-            tensors,
+            as_kept(tuple(accumulators), state.tensors),
         )
-        return cast_like(shapes.unstacked(steps), params), state
+        return cast_like(shapes.unstacked(moved), params), state
 
     return wrapped(
         Rule(init, update, weights=weights),
@@ -184,6 +183,11 @@ def stacked_float32(shapes: by_shape.Shapes, tree: Any) -> list[jax.Array]:
 def clipped(stacks: Sequence[jax.Array]) -> list[jax.Array]:
     """Gradients, each element between -1000 and 1000."""
     return [jnp.clip(g, -LARGEST_GRADIENT, LARGEST_GRADIENT) for g in stacks]
+
+
+def over_stack(rates: jax.Array, stack: jax.Array) -> jax.Array:
+    """[stack] -> [stack, 1, ..., 1], to meet [stack, *S]."""
+    return jnp.reshape(rates, (-1, *[1] * (stack.ndim - 1)))
 
 
 def as_kept(new: Any, old: Any) -> Any:

@@ -1,7 +1,7 @@
 """What may be put around a learned optimizer: weight decay, averaged gradients on long horizons, a guard.
 
-The first two are those of VeLO's release (`prefab.LearnedOptimizer` of learned_optimization). None of them knows what it
-is put around: any `Rule` will do.
+The first two are those of VeLO's release (`prefab.LearnedOptimizer` of learned_optimization). None of them knows what
+it is put around: any `Rule` will do.
 """
 
 from __future__ import annotations

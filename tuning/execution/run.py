@@ -73,8 +73,8 @@ def run(
 
     Args:
       submission_path: of submission.py or its folder.
-      optimizer: instead of a submission: a name, or FILE.py:FUNCTION, packaged in the experiment's folder. Without a
-        tuning_search_space its own is searched.
+      optimizer: instead of a submission: a name, FILE.py:FUNCTION, or NAME@FILE of a learned one, packaged in the
+        experiment's folder. Without a tuning_search_space its own is searched; a learned one runs as it was trained.
       workload: name, see `workloads.load`, FILE.py:NAME among them, or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.
@@ -152,7 +152,7 @@ def run(
         seed = rng_seed if rng_seed is not None else _drawn_seed(folder, anew, resume and self_tuning)
         space = None if tuning_search_space is None else Path(tuning_search_space).expanduser()
         if optimizer is not None:
-            made = held.enter_context(_packaged.packaged(optimizer, experiment))
+            made = held.enter_context(_packaged.packaged(optimizer, experiment, self_tuning))
             digest = _packaged.fingerprint(made, optimizer)
             space = made / _packaged.SPACE if space is None and searched else space
         else:

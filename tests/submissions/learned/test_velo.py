@@ -10,30 +10,40 @@ import numpy as np
 import pytest
 
 from submissions import Seen
-from submissions.learned import celo, celo_adam, velo
+from submissions.learned import celo, celo_adam, continuation, velo, weight_files
+from submissions.learned.features import factored_axes
 from submissions.learned.fused_mlp import CHANNELS
 from tests.submissions.learned.velo_in_numpy import InNumpy
+from tests.tuning.toy import toy_workload
+from tuning.engine.population import Population
 
 ROWS = {module.ROWS[0].name: module.ROWS[0] for module in (velo, celo, celo_adam)}
 SMALL = {"velo": {"lstm": 8, "bank": 4}, "celo": {"lstm": 8}, "celo_adam": {"lstm": 8}}
+# Equal sizes in the two largest axes, whose order decides; two tensors of one shape, apart.
 SHAPES = {
-    "a_scalar": (), "b_vector": (5,), "c_matrix": (4, 3), "d_square": (3, 3), "e_convolution": (2, 2, 3, 4),
-    "f_row": (1, 6), "g_matrix": (4, 3), "h_torch": (4, 4, 2, 2), "i_five": (3, 2, 3, 1, 3), "j_scalar": (),
-}  # fmt: skip
+    "a_scalar": (),
+    "b_matrix": (4, 3),
+    "c_torch": (4, 4, 2, 2),
+    "d_five": (3, 2, 3, 1, 3),
+    "e_matrix": (4, 3),
+}
 
 
-def of_structure(row, seed=0, scale=0.3):
+def of_structure(row, seed=0, scale=0.15):
     """Random weights of a small size: large enough that every part of the optimizer matters."""
     shapes = jax.eval_shape(lambda key: row.initial(key, **SMALL[row.name]), jax.random.key(0))
     random = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: (random.standard_normal(x.shape) * scale).astype(np.float32), shapes)
+    weights = jax.tree.map(lambda x: (random.standard_normal(x.shape) * scale).astype(np.float32), shapes)
+    if row.name != "velo":
+        weights["rnn_params"]["step_size"]["b"] += 4  # or steps are too small to tell
+    return weights
 
 
-def quadratic(seed=0):
-    """(start, gradients and loss at p): a noiseless quadratic whose tensors differ in size by four orders."""
-    random = np.random.default_rng(seed)
-    start = {name: random.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
-    size = {name: 10.0 ** random.uniform(-3, 1) for name in SHAPES}
+def quadratic(names=tuple(SHAPES)):
+    """(start, gradients at p): a quadratic whose tensors differ in size by four orders."""
+    random = np.random.default_rng(0)
+    start = {name: random.standard_normal(SHAPES[name]).astype(np.float32) for name in names}
+    size = {name: 10.0 ** random.uniform(-3, 1) for name in names}
 
     def gradients(p):
         return {name: (size[name] * np.asarray(x, np.float64)).astype(np.float32) for name, x in p.items()}
@@ -94,22 +104,29 @@ def test_a_small_velo_makes_the_originals_numbers(shared):
         np.testing.assert_allclose(features, golden[f"lossfeat{t + 1}"], rtol=0, atol=2e-6)
 
 
+FEW = ("a_scalar", "b_matrix")  # are compiled sooner
 CASES = [
-    ("velo", {}, {}),
-    ("velo", {"use_bugged_loss_features": True}, {"loss_horizon": 10}),
-    ("velo", {"use_bugged_next_lstm_state": True}, {"forgets": True}),
-    ("velo", {"var_rms_uses_mean_m": False}, {"var_rms_uses_mean_m": False}),
-    ("celo", {}, {}),
-    ("celo_adam", {}, {}),
+    pytest.param("velo", SHAPES, {}, {}),
+    pytest.param("celo_adam", FEW, {}, {}),
+    pytest.param("celo", SHAPES, {}, {}, marks=pytest.mark.slow),
+    pytest.param(
+        "velo", FEW, {"use_bugged_loss_features": True}, {"loss_horizon": 10}, marks=pytest.mark.slow
+    ),
+    pytest.param(
+        "velo", FEW, {"use_bugged_next_lstm_state": True}, {"forgets": True}, marks=pytest.mark.slow
+    ),
+    pytest.param(
+        "velo", FEW, {"var_rms_uses_mean_m": False}, {"var_rms_uses_mean_m": False}, marks=pytest.mark.slow
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "switches", "theirs"), CASES)
-def test_it_agrees_with_numpy(name, switches, theirs):
+@pytest.mark.parametrize(("name", "tensors", "switches", "theirs"), CASES)
+def test_it_agrees_with_numpy(name, tensors, switches, theirs):
     row = ROWS[name]
     weights = of_structure(row)
     rule = row.make(weights, **switches)
-    start, gradients = quadratic()
+    start, gradients = quadratic(tensors)
     reference = InNumpy(name, weights, start, 40, **theirs)
     p, state = dict(start), rule.init(weights, {}, start, None, 40)
     random = np.random.default_rng(1)
@@ -118,24 +135,141 @@ def test_it_agrees_with_numpy(name, switches, theirs):
         g = {n: np.float32(x + 0.1 * random.standard_normal(x.shape)) for n, x in gradients(p).items()}
         reference.step(g, np.float32(loss))
         p, state = step(rule, weights, state, p, g, loss)
-    for n in SHAPES:
+    for n in start:
         moved = np.abs(reference.p[n] - start[n]).max()
         assert moved > 1e-4
         np.testing.assert_allclose(p[n], reference.p[n], rtol=0, atol=1e-5, err_msg=n)
 
 
-def test_the_switches_differ():
-    made = {}
+def regression():
+    """(parameters, loss): 6-16-3 with tanh on 32 points."""
+    random = np.random.default_rng(7)
+    x = random.standard_normal((32, 6))
+    y = np.tanh(x @ random.standard_normal((6, 8))) @ random.standard_normal((8, 3)) / 2
+    p = {
+        "b0": np.zeros(16), "b1": np.zeros(3),
+        "w0": random.standard_normal((6, 16)) / 6**0.5, "w1": random.standard_normal((16, 3)) / 4,
+    }  # fmt: skip
+    x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
+
+    def loss(p):
+        return jnp.mean(jnp.square(jnp.tanh(x @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"] - y))
+
+    return {name: jnp.asarray(value, jnp.float32) for name, value in p.items()}, loss
+
+
+@pytest.mark.parametrize(("name", "fraction"), [("celo", 2e-3), ("celo_adam", 1e-2)])
+def test_real_weights_train_as_in_numpy(name, fraction, shared):
+    weights = weight_files.read(shared / f"data/learned_optimizer_weights/{name}.theta.state").weights
+    rule = ROWS[name].make(weights)
+    start, loss = regression()
+
+    @jax.jit
+    def run(start):
+        def one(carry, t):
+            p, state = carry
+            value, g = jax.value_and_grad(loss)(p)
+            updates, state = rule.update(weights, {}, g, state, p, Seen(value, t, None))
+            p = jax.tree.map(jnp.add, p, updates)
+            return (p, state), (value, g, p)
+
+        return jax.lax.scan(one, (start, rule.init(weights, {}, start, None, 200)), jnp.arange(200))[1]
+
+    losses, gradients, path = jax.device_get(run(start))
+    assert losses[-1] < fraction * losses[0]
+    reference = InNumpy(name, weights, start, 200)
+    for t in range(60):
+        reference.step({n: g[t] for n, g in gradients.items()}, losses[t])
+        for n in start:
+            # Float32 against float64 on the same gradients.
+            np.testing.assert_allclose(path[n][t], reference.p[n], rtol=0, atol=1e-5, err_msg=f"{n} {t}")
+
+
+def test_the_order_of_tensors_does_not_matter():
     row = ROWS["velo"]
     weights = of_structure(row)
-    for switches in ({}, *(switches for _, switches, _ in CASES if switches)):
-        rule = row.make(weights, **switches)
-        start, gradients = quadratic()
-        state, p = rule.init(weights, {}, start, None, 1000), dict(start)
-        for t in range(5):
-            p, state = step(rule, weights, state, p, gradients(p), 3.0 - t)
-        made[tuple(switches)] = np.asarray(state.lstm.hidden if not switches.get("x") else 0)
-    values = list(made.values())
-    for i, one in enumerate(values):
-        for other in values[:i]:
-            assert np.abs(one - other).max() > 1e-6
+    rule = row.make(weights)
+    start, gradients = quadratic(FEW)
+    renamed = {n: f"{9 - i}_{n}" for i, n in enumerate(start)}  # leaves are sorted by name
+    made = []
+    for names in ({n: n for n in start}, renamed):
+        p = {names[n]: x for n, x in start.items()}
+        state = rule.init(weights, {}, p, None, 10)
+        for t in range(4):
+            g = {names[n]: x for n, x in gradients({n: p[names[n]] for n in start}).items()}
+            p, state = step(rule, weights, state, p, g, 3.0 - t)
+        made.append({n: np.asarray(p[names[n]]) for n in start})
+    for n in start:
+        assert np.abs(made[0][n] - start[n]).max() > 1e-5
+        np.testing.assert_allclose(made[0][n], made[1][n], rtol=1e-6, atol=1e-6)  # sums in another order
+
+
+def test_the_released_sizes_are_the_defaults():
+    of = {name: jax.eval_shape(row.initial, jax.random.key(0)) for name, row in ROWS.items()}
+    counts = {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in of.items()}
+    assert counts == {"velo": 2_320_385, "celo": 37_089, "celo_adam": 36_865}
+    paths = {
+        "/".join(str(key.key) for key in path): leaf.shape
+        for path, leaf in jax.tree.leaves_with_path(of["velo"])
+    }
+    bank = {f"w0__{i}": (256, 3 if i in (3, 5, 7, 9, 10, 11, 12, 13) else 1, 4) for i in range(14)}
+    bank |= {"b0": (256, 4), "b1": (256, 4), "b2": (256, 3), "w1": (256, 4, 4), "w2": (256, 4, 3)}
+    layers = {
+        "linear": (30, 512), "linear_1": (30, 512), "linear_2": (30, 512), "rnn/linear": (1024, 2048),
+        "rnn_to_controls": (512, 256), "step_size": (512, 1),
+    }  # fmt: skip
+    assert paths == {
+        **{f"ff_mod_stack/~/{name}": shape for name, shape in bank.items()},
+        **{f"lstm_init_state/{name}": (1, 512) for name in ("hidden", "cell")},
+        **{f"rnn_params/{name}/w": shape for name, shape in layers.items()},
+        **{f"rnn_params/{name}/b": shape[1:] for name, shape in layers.items()},
+    }
+
+
+def test_equal_axes_are_sorted_stably():
+    # NumPy's default order of these depends on the processor.
+    assert factored_axes((64, 64, 3, 3)) == (0, 1)
+    assert factored_axes((3, 2, 3, 1, 3)) == (2, 4)
+    assert factored_axes((3, 3, 64, 64)) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["celo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("velo", "celo_adam"))]
+)
+def test_weights_with_a_trial_axis_are_single_trainings(name):
+    row = ROWS[name]
+    several = [of_structure(row, seed) for seed in range(2)]
+    rule = row.make(several[0])
+    population = Population(toy_workload(), rule, 6, 3)
+    seeds, batches = np.array([3, 3], np.uint32), np.array([4], np.uint32)
+    together = population.run({}, seeds, batches, weights=jax.tree.map(lambda *x: np.stack(x), *several))
+    alone = Population(toy_workload(), rule, 6, 3)
+    found = [alone.run({}, seeds[:1], batches, weights=weights) for weights in several]
+    for metric, values in together.metrics.items():
+        assert values[0, -1] != values[1, -1]
+        for one, of_trial in zip(found, values, strict=True):
+            np.testing.assert_allclose(of_trial, one.metrics[metric][0], rtol=1e-5)  # sums in another order
+
+
+def test_only_the_time_changes_with_more_steps():
+    row = ROWS["velo"]
+    weights = of_structure(row)
+    rule = row.make(weights)
+    start, gradients = quadratic(FEW)
+    state = rule.init(weights, {}, start, None, 2)
+    p = dict(start)
+    for t in range(2):
+        p, state = step(rule, weights, state, p, gradients(p), 3.0 - t)
+    longer = continuation.more_steps(state, 100)
+    assert jax.tree.all(jax.tree.map(np.array_equal, longer._replace(horizon=state.horizon), state))
+    after = {
+        way: step(rule, weights, of, p, gradients(p), 1.0)[0]["b_matrix"]
+        for way, of in {
+            "naive": continuation.naive(state),
+            "more steps": longer,
+            "reset": continuation.reset(rule, p, 100, None),
+        }.items()
+    }
+    ways = list(after.values())
+    assert not np.array_equal(ways[0], ways[1])
+    assert not np.array_equal(ways[1], ways[2])
