@@ -208,7 +208,10 @@ def of_structure(row, sizes, seed=0, scale=0.4):
         name = path[0].key
         start = NN_ADAM_START[name.removeprefix("per_layer_")] if "per_layer" in name else 0.0
         near = 0.03 if "per_layer" in name or "decays" in name else scale
-        return np.asarray(start + random.standard_normal(x.shape) * near, np.float32)
+        made = np.asarray(start + random.standard_normal(x.shape) * near, np.float32)
+        if name in ("momentum_decays", "adafactor_decays"):
+            made[0] = 0.25  # a decay of -.2, which is clipped or not
+        return made
 
     return jax.tree_util.tree_map_with_path(moved, shapes)
 
