@@ -28,7 +28,7 @@ SCALES = "; ".join(f"{name}: {', '.join(scales)}" for name, scales in SCALES_OF.
 TAKES = {
     **dict.fromkeys(
         PROTOCOLS,
-        ("optimizer", "space", "workload", "candidates", "repeats", "size", "seed", "data_dir"),
+        ("optimizer", "space", "workload", "candidates", "repeats", "size", "without", "seed", "data_dir"),
     ),
     **dict.fromkeys(TASK_PROTOCOLS, ("workload", "candidates", "repeats", "size", "seed", "data_dir")),
     DAHL: ("logs",),
@@ -75,6 +75,10 @@ def reproduce(
         int | None, typer.Option(metavar="N", min=1, help="Trainings per point of lists and baselines.")
     ] = None,
     size: Annotated[int | None, typer.Option(metavar="N", min=1, help="Points in a list.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STUDY", help="A baseline to leave out, such as vizier; repeat for more."),
+    ] = None,
     logs: Annotated[
         list[Path] | None,
         typer.Option(metavar="DIR", help="AlgoPerf's logs, for dahl2023; repeat for more."),
@@ -97,7 +101,7 @@ def reproduce(
     _check_names(protocol, scale)
     given = {
         "optimizer": optimizer, "space": space, "workload": workload, "candidates": candidates, "repeats": repeats,
-        "size": size, "logs": logs, "seed": seed or None, "data_dir": data_dir,
+        "size": size, "without": without, "logs": logs, "seed": seed or None, "data_dir": data_dir,
     }  # fmt: skip
     _check_taken(protocol, given)
     place = out or Path(f"{protocol}-{scale}")
@@ -126,10 +130,10 @@ def reproduce(
             own = None
             if optimizer is not None or space is not None:
                 own = Own(optimizer or chosen.optimizer, space)
-            # The paper's tables are of its workloads and of its own optimizer.
-            as_published = own is None and not workload and asked.whole
+            # The paper's tables are of its workloads, of its own optimizer and of all its baselines.
+            as_published = own is None and not workload and not without and asked.whole
             of_paper = reports_on_papers(progress)[protocol] if as_published else None
-            page = run(chosen, asked, place, rooms(progress, of_paper), own=own, **how)
+            page = run(chosen, asked, place, rooms(progress, of_paper), own=own, without=without or (), **how)
     typer.echo(f"report: {page}")
 
 

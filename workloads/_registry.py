@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from workloads import _own, own_files, taskset
+from workloads import _own, augmented, own_files, taskset, velo
 from workloads._own import Builder
 from workloads._targets import read_targets
 from workloads._workload import Workload
@@ -162,7 +162,7 @@ def builder(name: str) -> Builder:
         return _RECORDED[name].build
     ours = _builtin(name)
     found = _own.in_package(name, taken=ours is not None) or _REGISTERED.get(name) or ours
-    found = found or _with_quirks(name) or _installed(name)
+    found = found or _augmented(name) or _with_quirks(name) or _installed(name)
     if found is None:
         if name.endswith(".py"):
             raise ValueError(f"unknown workload {name!r}; one of your own is given as FILE.py:NAME")
@@ -181,6 +181,8 @@ def _builtin(name: str) -> Builder | None:
     fixed_task = name.removeprefix("taskset/")
     if name != fixed_task and fixed_task in fixed.configs():
         return lambda data_dir: fixed.build(fixed_task, data_dir)
+    if velo.parse(name) is not None:
+        return lambda data_dir: velo.build(name, data_dir)
     return None
 
 
@@ -191,6 +193,13 @@ def _native(name: str) -> Builder:
         return _build.build(name, data_dir)
 
     return build
+
+
+def _augmented(name: str) -> Builder | None:
+    """Of `<workload>+<augmentation>`: the workload, trained as the augmentations say, under the whole name."""
+    if not augmented.names_augmentations(name):
+        return None
+    return lambda data_dir: augmented.build(name, lambda plain: builder(plain)(data_dir))
 
 
 def _with_quirks(name: str) -> Builder | None:

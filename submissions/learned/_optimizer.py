@@ -17,6 +17,7 @@ from submissions.learned._declaration import Learned
 from submissions.learned._table import LEARNED
 from submissions.optimizers._hyperparameters import POSITIVE, Hyperparameter, Optimizer
 from submissions.optimizers._rule import Rule
+from workloads.own_files import is_file_form
 
 HORIZON_FACTOR = Hyperparameter("horizon_factor", POSITIVE, 1.0)
 SPACE = {"horizon_factor": {"min": 0.25, "max": 4.0, "scaling": "log"}}
@@ -75,7 +76,7 @@ def scaled(rule: Rule) -> Rule:
 def is_learned_form(name: str) -> bool:
     """Whether a name is NAME@FILE, of a learned optimizer."""
     before, at, file = name.partition("@")
-    return bool(at and file) and before in LEARNED
+    return bool(at and file) and before in LEARNED and not is_file_form(name)
 
 
 def parts(name: str) -> tuple[Learned, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from submissions.learned._declaration import Learned
 
 Path = tuple[str, ...]
 Shapes = dict[Path, tuple[int, ...]]
+MOST_LAYERS = 8  # that weights are recognised with
 
 
 def flat(tree: Any) -> dict[Path, Any]:
@@ -28,21 +30,39 @@ def flat(tree: Any) -> dict[Path, Any]:
 def sizes(learned: Learned, weights: Any) -> dict[str, int] | None:
     """The sizes with which an optimizer has weights of these paths and shapes; None: it never has.
 
-    A size is read off an axis that it alone decides, and then everything is compared.
+    Sizes that decide which arrays there are, such as a number of layers, are tried in turn; any other is read off an
+    axis that it alone decides. Then everything is compared.
     """
     there = _shapes_of(weights)
-    released = _initial(learned)
-    if set(there) != set(released) or any(len(there[path]) != len(released[path]) for path in there):
-        return None
-    found = {name: value for name, value in learned.sizes.items() if isinstance(value, int)}
-    for name in found:
-        for path, axis, per_unit in _decided_by(learned, name):
-            beyond, rest = divmod(there[path][axis] - released[path][axis], per_unit)
-            if rest or found[name] + beyond < 1:
-                return None
-            found[name] += beyond
-            break
-    return found if _initial(learned, **found) == there else None
+    for counts in _counts(learned):
+        released = _initial(learned, **counts)
+        if set(there) != set(released) or any(len(there[path]) != len(released[path]) for path in there):
+            continue
+        found = {**_of_axes(learned), **counts}
+        for name in set(found) - set(counts):
+            for path, axis, per_unit in _decided_by(learned, name, counts):
+                found[name] += (there[path][axis] - released[path][axis]) // per_unit
+                break
+        if min(found.values(), default=1) > 0 and _initial(learned, **found) == there:
+            return {name: found[name] for name in learned.sizes if name in found}
+    return None
+
+
+def _of_axes(learned: Learned) -> dict[str, int]:
+    """Sizes that are lengths or counts; others, such as a learning rate to begin with, are of no shape."""
+    return {name: value for name, value in learned.sizes.items() if isinstance(value, int)}
+
+
+def _counts(learned: Learned) -> Iterator[dict[str, int]]:
+    """Values to try of the sizes that decide which arrays there are."""
+    released = _of_axes(learned)
+    names = [
+        name
+        for name, value in released.items()
+        if set(_initial(learned, **{name: value + 1})) != set(_initial(learned))
+    ]
+    for values in itertools.product(range(1, MOST_LAYERS + 1), repeat=len(names)):
+        yield dict(zip(names, values, strict=True))
 
 
 def likeness(learned: Learned, weights: Any) -> int:
@@ -70,13 +90,12 @@ def _is_fixed_otherwise(learned: Learned, path: Path, shape: tuple[int, ...]) ->
     released = _initial(learned)[path]
     if len(shape) != len(released):
         return True
+    grown = [_initial(learned, **{name: value + 1}).get(path) for name, value in _of_axes(learned).items()]
     free = {
         axis
-        for name, value in learned.sizes.items()
-        if isinstance(value, int)
-        for axis, (one, two) in enumerate(
-            zip(released, _initial(learned, **{name: value + 1})[path], strict=True)
-        )
+        for bigger in grown
+        if bigger is not None and len(bigger) == len(released)
+        for axis, (one, two) in enumerate(zip(released, bigger, strict=True))
         if one != two
     }
     return any(
@@ -84,13 +103,13 @@ def _is_fixed_otherwise(learned: Learned, path: Path, shape: tuple[int, ...]) ->
     )
 
 
-def _decided_by(learned: Learned, name: str) -> Iterator[tuple[Path, int, int]]:
-    """Axes whose length one size alone decides: path, axis, and what they grow by with it."""
-    released = _initial(learned)
+def _decided_by(learned: Learned, name: str, counts: Mapping[str, int]) -> Iterator[tuple[Path, int, int]]:
+    """Axes whose length one size alone decides: path, axis, and what they grow by with it; `counts` are as they are."""
+    released = _initial(learned, **counts)
     grown = {
-        one: _initial(learned, **{one: value + 1})
-        for one, value in learned.sizes.items()
-        if isinstance(value, int)
+        one: _initial(learned, **counts, **{one: value + 1})
+        for one, value in _of_axes(learned).items()
+        if one not in counts
     }
     for path, shape in released.items():
         for axis, length in enumerate(shape):

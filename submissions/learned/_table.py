@@ -16,6 +16,10 @@ _FILES = {  # file -> names of its rows
     "celo": ("celo",),
     "celo_adam": ("celo_adam",),
     "hierarchical": ("hierarchical",),
+    "mlp_lopt": ("mlp_lopt",),
+    "adafac_mlp_lopt": ("adafac_mlp_lopt",),
+    "star": ("star",),
+    "nn_adam": ("nn_adam",),
 }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from submissions.learned import _pylo, _shapes
 from submissions.learned._declaration import Learned
 from submissions.learned._table import LEARNED
+from workloads.data import reading
 from workloads.data.files import write_atomically
 
 Tree = dict[str, Any]
@@ -185,14 +186,9 @@ def write_pylo(folder: Path | str, weights: Tree) -> list[Path]:
 
 
 def _content(file: Path) -> bytes:
-    if file.is_dir():
-        raise ValueError(f"{file}: is a folder; give the weight file in it")
-    try:
-        if file.stat().st_size > LARGEST:
-            raise ValueError(f"{file}: has more than 2 GB; no learned optimizer's weights have")
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{file}: no such file; give a file of trained weights") from None
+    if reading.check_file(file, "no such file; give a file of trained weights").st_size > LARGEST:
+        raise ValueError(f"{file}: has more than 2 GB; no learned optimizer's weights have")
+    return file.read_bytes()
 
 
 def _from_msgpack(content: bytes, where: str) -> tuple[Tree, dict[str, Any]]:

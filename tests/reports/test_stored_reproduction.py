@@ -48,8 +48,8 @@ def test_the_table_of_the_page_is_what_the_trials_give(row, stored):
 def test_the_list_of_all_trains_the_variants_at_the_cost_that_the_page_names(stored):
     reached = lists.held_out_fractions(stored["final"].of_submissions(["final-list-variants"]))
     assert sum(map(math.isfinite, reached.values())) == len(reached) == 8
-    assert f"{lists.cost(np.array([list(reached.values())]), 2.0):.2f}" == "0.46"
-    assert "all eight variants, at a cost of .46" in " ".join(PAGE.split())
+    assert f"{lists.cost(np.array([list(reached.values())]), 2.0):.2f}" == "0.47"
+    assert "all eight variants, at a cost of .47" in " ".join(PAGE.split())
 
 
 def test_random_search_trains_as_many_as_the_page_says(stored):
@@ -74,7 +74,7 @@ def test_the_report_counts_statements_as_the_page_does():
     report = reports.medapati_report(str(STORED))  # as the page has it
     (table,) = (table for table in report.tables if table.name == "agreement")
     verdicts = table.data["agrees"].to_list()
-    assert [verdicts.count(verdict) for verdict in ("yes", "in part", "no", None)] == [9, 5, 0, 0]
-    said = "Of fourteen statements that the paper's numbers make, nine hold here and five in part"
+    assert [verdicts.count(verdict) for verdict in ("yes", "in part", "no", None)] == [8, 5, 1, 0]
+    said = "Of fourteen statements that the paper's numbers make, eight hold here, five in part, and one does not"
     assert said in " ".join(PAGE.split())
     assert sum(len(read_packed(path).trials) for path in STORED.glob("*.parquet")) == 3400

@@ -283,6 +283,15 @@ def test_an_optional_study_is_left_out_unless_it_is_asked_for(tmp_path):
     assert not (tmp_path / "not").exists()
 
 
+def test_a_baseline_is_left_out_where_a_person_says_so_and_nothing_that_others_need():
+    names = [s.study for s in stages_of(SMALL, SCALE, without=["drawn", "sweep"]) if isinstance(s, Tune)]
+    assert names == ["search", "theirs"]
+    with pytest.raises(
+        ValueError, match=r"no baseline 'search' to leave out \(there is: sweep, theirs, more, drawn\)"
+    ):
+        stages_of(SMALL, SCALE, without=["search"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -61,22 +61,35 @@ class Rooms(NamedTuple):
 
 
 def stages_of(
-    protocol: Protocol, scale: Scale, own: Own | None = None, also: Collection[str] = ()
+    protocol: Protocol,
+    scale: Scale,
+    own: Own | None = None,
+    also: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> tuple[Stage, ...]:
     """The stages that are gone through: without optional ones that nobody asked for, those that the scale leaves out,
-    and those that make no sense for a user's own optimizer.
+    those that make no sense for a user's own optimizer, and those that a person leaves out.
 
     Raises:
-      ValueError: no optional study of that name.
+      ValueError: no optional study of that name, or none that may be left out.
     """
     optional = [stage.study for stage in protocol.stages if isinstance(stage, Tune) and stage.optional]
     for name in also:
         if name not in optional:
             hint = did_you_mean(name, optional)
             raise ValueError(f"no optional study {name!r}{hint} (there is: {', '.join(optional) or 'none'})")
+    baselines = baselines_of(protocol)
+    for name in without:
+        if name not in baselines:
+            hint = did_you_mean(name, baselines)
+            raise ValueError(
+                f"no baseline {name!r} to leave out{hint} (there is: {', '.join(baselines) or 'none'})"
+            )
 
     def wanted(stage: Stage) -> bool:
         match stage:
+            case Tune(study=study) if study in without:
+                return False
             case Tune():
                 asked = not stage.optional or stage.study in (*also, *scale.also)
                 drawn = stage.points != "draws" or scale.draws > 0
@@ -88,6 +101,12 @@ def stages_of(
         return True
 
     return tuple(stage for stage in protocol.stages if wanted(stage))
+
+
+def baselines_of(protocol: Protocol) -> tuple[str, ...]:
+    """The studies that no later stage needs."""
+    needed = {stage.candidates for stage in protocol.stages if not isinstance(stage, Tune | Report)}
+    return tuple(s.study for s in protocol.stages if isinstance(s, Tune) and s.study not in needed)
 
 
 def trials_of(stages: Sequence[Stage], scale: Scale) -> int:
@@ -106,6 +125,7 @@ def run(
     own: Own | None = None,
     seed: int = 0,
     also: Collection[str] = (),
+    without: Collection[str] = (),
     data_dir: Path | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -122,6 +142,7 @@ def run(
       own: another optimizer, or another space, than the protocol's.
       seed: of all studies; fresh ones are made from it.
       also: names of optional studies to train.
+      without: names of baselines to leave out.
       data_dir: where real data sets lie; embedded ones otherwise.
       progress: called as (what is trained, trials done, trials of the whole protocol).
       stop: set, from any thread, to end once what has begun has ended.
@@ -131,11 +152,11 @@ def run(
       What the report stage wrote; the folder where the protocol has none.
 
     Raises:
-      ValueError: no optional study of that name; or as `plan` and `tune`.
+      ValueError: no optional study, or no baseline, of that name; or as `plan` and `tune`.
       KeyboardInterrupt: stopped before all was done.
     """
     written = out
-    stages = stages_of(protocol, scale, own, also)
+    stages = stages_of(protocol, scale, own, also, without)
     populations: dict = {}
     specs: dict[str, StudySpec] = {}
     chosen: dict[str, dict[str, list[Point]]] = {}  # study of candidates -> workload -> list

@@ -182,6 +182,7 @@ class RecurrentNet:
       outputs: of the linear layer.
       trainable_init: the initial state is a parameter, zero at the start; else it is zero.
       output_init: makes the kernel of the linear layer.
+      embedding_init: makes the embedding.
     """
 
     tokens: int
@@ -190,13 +191,14 @@ class RecurrentNet:
     outputs: int
     trainable_init: bool
     output_init: Initializer = _nets.SONNET
+    embedding_init: Initializer = EMBEDDING
 
     def init(self, key: jax.Array) -> dict[str, Any]:
         """Parameters `embedding` (if any), `cell`, `initial_state` (if trainable) and `linear`."""
         inputs = self.embed_dim or self.tokens
         makes = self.cell.makes(inputs) | {"linear": ((self.cell.units, self.outputs), self.output_init)}
         if self.embed_dim:
-            makes["embedding"] = ((self.tokens, self.embed_dim), EMBEDDING)
+            makes["embedding"] = ((self.tokens, self.embed_dim), self.embedding_init)
         drawn = dict(
             zip(makes, kernels(jax.random.split(key, len(makes)), list(makes.values())), strict=True)
         )

@@ -35,16 +35,21 @@ from tuning.studies.tune import tune
 from workloads import own_files
 
 WORKLOAD = "clicks/mlp"
-SMALL = {"hierarchical": {"lstm": 2, "mlp": 2}, "velo": {"lstm": 3, "bank": 2}, "celo": {"lstm": 2}}
+SMALL = {
+    "hierarchical": {"lstm": 2, "mlp": 2}, "velo": {"lstm": 3, "bank": 2}, "celo": {"lstm": 2},
+    "celo_adam": {"lstm": 2}, "mlp_lopt": {"hidden_size": 2}, "nn_adam": {"lstm_hidden_size": 2},
+}  # fmt: skip
+QUICK = ("hierarchical", "velo")
 ABOUT = {"name": "Mine", "authors": "A. Author"}
 STEPS = 12
 
 
 @functools.cache
 def content(name: str, seed: int = 0) -> bytes:
-    """A file of small weights; twice what they would begin with, so that they do something."""
+    """A file of small weights; twice what most would begin with, so that they do something."""
     made = LEARNED[name].initial(jax.random.key(seed), **SMALL.get(name, {}))
-    return weight_files.flax_bytes(jax.tree.map(lambda x: np.asarray(2 * x), made))
+    factor = 1 if name == "nn_adam" else 2  # whose weights are logarithms of a rate
+    return weight_files.flax_bytes(jax.tree.map(lambda x: np.asarray(factor * x), made))
 
 
 @pytest.fixture
@@ -102,7 +107,9 @@ def test_the_horizon_factor_is_the_horizon():
     assert rule.init((), {}, {}, None, jnp.int32(9)) == 9
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in LEARNED]
+)
 def test_a_packaged_one_updates_as_it_does_here(tmp_path, algoperf, name):
     file = tmp_path / "w"
     file.write_bytes(content(name))
@@ -261,3 +268,19 @@ def test_a_study_that_was_killed_goes_on_with_its_weights(weights, tmp_path):
         studies.read_trials(whole).select(columns),
         check_exact=True,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["celo", "celo_adam"])
+def test_the_published_weights_train(shared, tmp_path, name):
+    file = shared / f"data/learned_optimizer_weights/{name}.theta.state"
+    spec = plan(
+        name="s",
+        workloads=["digits/conv"],
+        optimizer=f"{name}@{file}",
+        steps=100,
+        eval_period=50,
+        eval_at_start=True,
+    )
+    (losses,) = tune(tmp_path / "s", spec)["validation/loss"].to_list()
+    assert losses[-1] < losses[0] / 3

@@ -84,6 +84,18 @@ def test_what_was_written_is_read(tmp_path, around):
     assert weight_files.for_optimizer(HIERARCHICAL, read, "w") is read.weights
 
 
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_weights_of_every_optimizer_are_known_whatever_their_sizes(name):
+    row = LEARNED[name]
+    lengths = {size: value for size, value in row.sizes.items() if isinstance(value, int)}
+    other = {size: 3 if "layers" in size else number for number, size in enumerate(lengths, 2)}
+    for sizes in (lengths, other):
+        shapes = jax.eval_shape(lambda key, sizes=sizes: row.initial(key, **sizes), jax.random.key(0))
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        found = weight_files.parse(weight_files.flax_bytes(zeros)).optimizers
+        assert dict(found) == {name: sizes}
+
+
 def test_msgpack_alone_reads_what_was_written(tmp_path):
     # The format in words: an array is an extension of type 1, packed as (shape, type, bytes).
     weight_files.write(tmp_path / "w", small_hierarchical())

@@ -1,0 +1,195 @@
+"""VeLO's families: their ranges, their programs, what draws change, and their normalised losses."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import workloads
+from workloads import Regularization, velo
+from workloads.velo import _draws, _images, _sampled
+
+# arXiv:2211.09760, appendix C, as the released program has them: field -> lowest, highest that comes up
+RANGES = {
+    "image_mlp": {"hidden": (8, 127), "layers": (0, 4), "image_size": (4, 31), "batch_size": (4, 511)},
+    "image_conv": {"channels": (4, 63), "image_size": (4, 31), "batch_size": (4, 511)},
+    "image_mlp_ae": {"hidden": (8, 127), "layers": (0, 4), "image_size": (4, 31), "batch_size": (4, 511)},
+    "image_mlp_vae": {"latents": (2, 127), "image_size": (4, 31), "batch_size": (4, 511)},
+    "image_resnet": {"first_channels": (8, 63), "image_size": (8, 63), "batch_size": (4, 255)},
+    "vit": {"layers": (1, 15), "heads": (1, 15), "hidden": (32, 511), "batch_size": (4, 255)},
+    "lm_rnn": {"units": (8, 255), "embedding": (8, 255), "length": (4, 511), "vocabulary": (100, 9999)},
+    "lm_transformer": {"heads": (8, 127), "layers": (1, 7), "length": (4, 511), "vocabulary": (100, 9999)},
+}
+
+
+@pytest.mark.parametrize("family", velo.FAMILIES)
+def test_seeds_stay_in_the_published_ranges_and_fill_them(family):
+    configs = [velo.sample(family, seed) for seed in range(600)]
+    assert configs[0] == velo.sample(family, 0)
+    for field, (low, high) in RANGES[family].items():
+        values = [config[field] for config in configs]
+        assert low <= min(values) <= max(values) <= high, field
+        if low > 0:  # even in the logarithm: as many below the middle as above
+            middle = math.sqrt(low * (high + 1))
+            assert 0.4 < np.mean([value < middle for value in values]) < 0.6, field
+        else:
+            assert {*values} == {*range(low, high + 1)}
+
+
+def test_initialisers_and_activations_are_drawn_evenly():
+    drawn = [velo.draw("image_mlp", 0, number) for number in range(2000)]
+    for field, count in (("initializer", 5), ("activation", 12)):
+        shares = np.bincount([each[field] for each in drawn], minlength=count) / 2000
+        assert shares.max() < 1.5 / count
+        assert shares.min() > 0.6 / count
+    scales = [each["initial_scale"] for each in drawn]
+    assert 0.5 <= min(scales) < 0.51 < 1.99 < max(scales) <= 2.0
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_an_initialiser_has_the_spread_that_its_name_says(number):
+    scale, fan_in = 1.7, 3 * 3 * 8
+    init = _sampled.initializer({"initializer": number, "initial_scale": np.float32(scale)})
+    kernel = init.finish(jax.random.normal(jax.random.key(number), (3, 3, 8, 64)))
+    flat = np.asarray(kernel).reshape(fan_in, 64)
+    name = _draws.INITIALIZERS[number]
+    if name == "orthogonal":
+        np.testing.assert_allclose(flat.T @ flat, scale**2 * np.eye(64), atol=1e-5)
+        return
+    largest = {
+        "uniform_scale": scale * math.sqrt(3 / fan_in),
+        "variance_uniform": math.sqrt(3 * scale / fan_in),
+    }
+    variance = scale**2 / fan_in if name == "uniform_scale" else scale / fan_in
+    assert np.var(flat) == pytest.approx(variance, rel=0.06)
+    if name in largest:
+        assert largest[name] * 0.999 < np.abs(flat).max() <= largest[name] * 1.000001
+        assert np.mean(np.abs(flat) < largest[name] / 2) == pytest.approx(0.5, abs=0.03)
+
+
+def test_activations_are_those_of_the_table():
+    x = jnp.linspace(-7, 7, 29)
+    made = {
+        name: np.asarray(_sampled.activation({"activation": i})(x))
+        for i, name in enumerate(_draws.ACTIVATIONS)
+    }
+    np.testing.assert_allclose(made["leaky_relu"], np.where(x < 0, -0.5 * x, x), rtol=1e-6)
+    np.testing.assert_allclose(made["relu6"], np.clip(x, 0, 6), rtol=1e-6)
+    np.testing.assert_allclose(made["silu"], x / (1 + np.exp(-x)), rtol=1e-4, atol=1e-6)
+    assert len(made) == 10
+
+
+@pytest.mark.parametrize(
+    ("family", "seed"),
+    [("image_mlp", 1), ("image_mlp_vae", 0), ("lm_rnn", 0)],
+)
+def test_draws_of_a_seed_share_a_program_and_differ_in_numbers(family, seed):
+    one, other = (workloads.load(f"velo/{family}_seed{seed}{at}").shared for at in ("", "@draw=1"))
+    assert one
+    assert other
+    assert one.key == other.key
+    assert {k: (v.shape, v.dtype) for k, v in one.constants.items()} == {
+        k: (v.shape, v.dtype) for k, v in other.constants.items()
+    }
+    assert one.constants != other.constants
+    traced = []
+
+    @jax.jit
+    def start(constants, key):
+        traced.append(1)
+        return one.bind(constants).init(key)[0]
+
+    made = [start(each.constants, jax.random.key(3)) for each in (one, other)]
+    assert len(traced) == 1
+    spread = [max(float(jnp.std(x)) for x in jax.tree.leaves(params)) for params in made]
+    assert abs(spread[0] - spread[1]) > 1e-3
+
+
+@pytest.mark.parametrize("family", velo.FAMILIES)
+def test_a_task_of_every_family_can_be_differentiated(family):
+    """Shapes alone: nothing is computed."""
+    task = workloads.load(f"velo/{family}_seed0")
+    batch = task.data.shapes("train", task.batch_size)
+    params, model_state = jax.eval_shape(task.init, jax.random.key(0))
+
+    def loss(params, model_state, batch, key):
+        return task.loss(params, model_state, batch, key, True, Regularization())
+
+    (value, new), grads = jax.eval_shape(
+        jax.value_and_grad(loss, has_aux=True), params, model_state, batch, jax.random.key(0)
+    )
+    assert value.shape == ()
+    assert value.dtype == jnp.float32
+    assert jax.tree.structure(grads) == jax.tree.structure(params)
+    assert jax.tree.structure(new) == jax.tree.structure(model_state)
+    sums = jax.eval_shape(task.metrics, params, model_state, batch, jax.random.key(0))
+    assert {"loss", "examples"} <= set(sums)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", velo.FAMILIES)
+def test_adam_learns_a_task_of_every_family(family):
+    import optax
+
+    task = workloads.load(f"velo/{family}_seed0")
+    stream = task.data.stream("train", jax.random.key(0), task.batch_size)
+    rule = optax.adam(1e-3)
+
+    @jax.jit
+    def step(params, model_state, opt, batch, key):
+        of = lambda p: task.loss(p, model_state, batch, key, True, Regularization())  # noqa: E731
+        (value, model_state), grads = jax.value_and_grad(of, has_aux=True)(params)
+        updates, opt = rule.update(grads, opt)
+        return optax.apply_updates(params, updates), model_state, opt, value
+
+    params, model_state = task.init(jax.random.key(1))
+    opt, values = rule.init(params), []
+    for number in range(60):
+        params, model_state, opt, value = step(params, model_state, opt, next(stream), jax.random.key(number))
+        values.append(float(value))
+    assert np.isfinite(values).all()
+    assert np.mean(values[-10:]) < np.mean(values[:5])
+
+
+def test_normalised_losses_are_those_of_the_formulas():
+    def of(name, *losses):
+        normalized = velo.normalizer(name)
+        return [float(normalized(jnp.float32(loss))) for loss in losses]
+
+    worst = (math.log(200) - math.log(20)) * 10 / math.log(100)
+    made = of("velo/image_mlp_seed1", math.log(20), 99.0, math.nan, -math.inf)  # CIFAR-100
+    assert made == pytest.approx([0, worst, worst, worst], abs=1e-5)
+    logarithms = {
+        velo.draw("image_mlp_ae", 0, k)["log_loss"]: f"velo/image_mlp_ae_seed0@draw={k}" for k in range(9)
+    }
+    assert of(logarithms[0], math.exp(-4.0)) == pytest.approx([8.0], abs=1e-4)
+    assert of(logarithms[1], -4.0, math.inf, -40.0) == [8.0, 10.5, 4.0]
+    assert of("velo/image_resnet_seed0", math.log(200), math.nan) == pytest.approx([10, 10])
+
+
+def test_images_are_resized_bilinearly_without_smoothing():
+    image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1) * 10
+    expected = jax.image.resize(image.astype(np.float32), (1, 3, 3, 1), "bilinear", antialias=False)
+    np.testing.assert_array_equal(_images._resize(image, 3), np.rint(expected))
+    larger = jax.image.resize(image.astype(np.float32), (1, 7, 7, 1), "bilinear", antialias=False)
+    assert np.abs(_images._resize(image, 7) - np.asarray(larger)).max() <= 0.5001
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "velo/image_mpl_seed0",
+            r"VeLO has no task family 'image_mpl'; did you mean 'image_mlp'\? \(it has image_mlp",
+        ),
+        ("velo/vit_seed0@draw=x", "'draw=x' is not understood; allowed behind the @: draw=K"),
+        ("velo/vit_seed", "unknown workload 'velo/vit_seed'"),
+    ],
+)
+def test_names_that_are_none(name, message):
+    with pytest.raises(ValueError, match=message):
+        workloads.load(name)
