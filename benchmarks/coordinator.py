@@ -51,7 +51,7 @@ class AtOnce:
         pass
 
 
-def growth(folder: Path, count: int) -> dict[str, float]:
+def growth(folder: Path, count: int) -> dict[str, float | list[float]]:
     """Has jobs done that take no time."""
     spec = StudySpec(
         "s", "", "candidates", "sgd_optax", {"name": "list"}, None, (WORKLOAD,), programs={WORKLOAD: Programs(1, 1)}
@@ -62,23 +62,25 @@ def growth(folder: Path, count: int) -> dict[str, float]:
             point = Point(str(number), {"learning_rate": 0.1})
             yield Job(str(folder), WORKLOAD, Cohort(number, 0, (point,), 1), spec)
 
-    looks: list[tuple[float, float, int]] = []
+    looks: list[tuple[float, int]] = []
 
     def written(job: Job) -> None:
         if job.cohort.number % (count // 10) == 0:
-            looks.append((time.perf_counter(), time.process_time(), _kilobytes()))
+            looks.append((time.process_time(), _kilobytes()))
 
     began, cpu = time.perf_counter(), time.process_time()
     with Claims(folder) as claims:
         complete(jobs(), AtOnce(), claims, written, Stop())
+        looks.append((time.process_time(), _kilobytes()))
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    tenths = [later[1] - sooner[1] for sooner, later in itertools.pairwise(looks)]
+    tenths = [10 * (later[0] - sooner[0]) / count for sooner, later in itertools.pairwise(looks)]
     return {
         "jobs": count,
         "jobs_per_second": round(count / seconds, 1),
         "cpu_milliseconds_per_job": round(1e3 * cpu / count, 3),
-        "last_tenth_of_jobs_over_second": round(tenths[-1] / tenths[1], 3),
-        "megabytes_grown_since_second_tenth": round((looks[-1][2] - looks[1][2]) / 1e3, 2),
+        "cpu_milliseconds_per_job_of_each_tenth": [round(1e3 * tenth, 3) for tenth in tenths],
+        "last_three_tenths_over_first_three": round(sum(tenths[-3:]) / sum(tenths[:3]), 3),
+        "megabytes_at_the_end_of_each_tenth": [round(look[1] / 1e3, 1) for look in looks[1:]],
     }
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +254,18 @@ def read_checked(folder: Path, workload: str | None = None) -> tuple[pl.DataFram
     ]
     loop = pl.col("loop").fill_null(LOOPS[0]) if "loop" in trials.columns else pl.lit(LOOPS[0]).alias("loop")
     return trials.with_columns(*absent, *since, loop), unsealed
+
+
+def read_cohorts(folder: Path, spec: StudySpec, workload: str, numbers: Sequence[int]) -> pl.DataFrame:
+    """The trials of some cohorts of a workload, as they were written: what it takes does not grow with the study.
+
+    Raises:
+      ValueError: as `read_trials` does of these files.
+    """
+    files = [read_cohort(cohort_path(folder, workload, number), spec, None) for number in numbers]
+    trials = pl.concat([file.trials for file in files], how="diagonal_relaxed")
+    check_cohorts(files, trials, spec, workload, source_of(folder), workload_source_of(folder, workload))
+    return trials
 
 
 @dataclasses.dataclass(frozen=True)

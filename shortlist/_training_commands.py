@@ -85,8 +85,8 @@ def tune(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="taskset: 10,000 steps, evaluated at the start and every 200 on 50 batches, 5 repeats; "
-            "other options replace its parts.",
+            help="taskset: 10,000 steps, evaluated at the start and every 200 on 50 batches, 5 repeats. "
+            "velodrome: every 10 steps on 5. Other options replace its parts.",
         ),
     ] = None,
     repeats: Annotated[

@@ -45,7 +45,9 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Train cohorts of studies that are tuned elsewhere, until PATH/stop is there, or Ctrl-C.
+    """Have this machine train cohorts of studies that are tuned elsewhere, until PATH/stop is there, or Ctrl-C.
+
+    On a Slurm cluster 'shortlist workers PATH --slurm N' has Slurm start N of these.
 
     Whoever may write into PATH may have code run here: use a folder of your own.
 

@@ -40,7 +40,9 @@ def workers(
         typer.Option(metavar="DIR", help="Real data sets there; default: as the coordinator has them."),
     ] = None,
 ) -> None:
-    """Start workers of a shared folder on a Slurm cluster. Those that are preempted or run out of time begin again.
+    """Have Slurm start 'shortlist worker PATH' N times. Those that are preempted or run out of time begin again.
+
+    It only asks for them, and ends. On a machine without Slurm run 'shortlist worker PATH' itself.
 
     Their logs are in PATH-slurm. Needs pip install 'shortlist[slurm]'.
 

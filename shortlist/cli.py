@@ -33,6 +33,7 @@ from shortlist import (  # noqa: E402
     _reproduce_commands,
     _run_commands,
     _service_command,
+    _speedup_commands,
     _training_commands,
     _validate_commands,
     _weights_command,
@@ -85,6 +86,7 @@ _run_commands.add_to(app)
 _list_commands.add_to(app)
 _compare_command.add_to(app)
 _curve_commands.add_to(app)
+_speedup_commands.add_to(app)
 _package_commands.add_to(app)
 _pack_commands.add_to(app)
 _validate_commands.add_to(app)

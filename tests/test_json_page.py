@@ -8,9 +8,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from results.curves import CurveArchive, archives_to_table, write_table
 from shortlist import cli
 from submissions import environment
 
@@ -114,3 +116,25 @@ def test_weights_and_optimizers_print_what_the_page_names(tmp_path):
     assert set(printed("weights", tmp_path / "w", "--out", tmp_path / "copy")) == keys(section("weights"))
     said = printed("optimizers", "nadamw_optax", "hierarchical")
     assert all(f"`{key}`" in section("optimizers") for key in (*said, *said["learned"][0]))
+
+
+def test_speedup_prints_what_the_page_names(tmp_path):
+    ys = np.broadcast_to(np.array([2.0, 1.0], np.float32)[None, None, :, None], (1, 1, 2, 4))
+    tables = [
+        archives_to_table([CurveArchive("t", n, ("a",), np.array([0, 10]), ys)], "made") for n in ("x", "y")
+    ]
+    write_table(tmp_path / "curves.parquet", pl.concat(tables))
+    of_all, of_score = section("speedup").split("| key of a score")
+    by_command = dict(re.findall(r"^\| `(baseline|score)` \|(.*)\|$", of_all, re.MULTILINE))
+    kept = tmp_path / "kept.parquet"
+    said = printed("speedup", "baseline", tmp_path / "curves.parquet", "--out", kept)
+    assert {*said, *said["workloads"][0]} == set(re.findall(r"`(\w+)`", by_command["baseline"])) - {
+        "path",
+        "reason",
+    }
+    said = printed("speedup", "score", tmp_path / "curves.parquet", "--baseline", kept, "--resamples", 10)
+    named = set(re.findall(r"`(\w+)`", by_command["score"]))
+    assert set(said) == named - {"null"}
+    assert set(said["scores"][0]) == keys(of_score)
+    assert all(f"`{key}`" in of_score for key in said["summary"][0] if "%" not in key)
+    assert said["comparison"]["pairs"]

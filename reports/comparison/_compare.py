@@ -19,7 +19,7 @@ from reports.comparison._found import OVERS, Pair, Row, SourceComparison
 from reports.comparison._measured import Measured, contenders_of
 from reports.comparison._notes import notes
 from reports.statistics import Over
-from results import By, Fractions, Results, read_source
+from results import By, Fractions, LeftOut, Results, read_source
 from workloads.spelling import did_you_mean
 
 MOST_PAIRS = 300
@@ -81,6 +81,43 @@ def compare(
             benchmark=benchmark if _is_of_logs(found) else None, ruleset=ruleset if _is_of_logs(found) else None,
         )
     ]  # fmt: skip
+    return held_against(
+        contenders, sources=named, by=by, a=a, b=b, budget=budget, penalty=penalty, confidence=confidence,
+        resamples=resamples, seed=seed, power=power, progress=progress,
+        warnings=tuple(w for one in read if not isinstance(one, Fractions) for w in one.warnings),
+        left_out=tuple(item for one in read if not isinstance(one, Fractions) for item in one.left_out),
+    )  # fmt: skip
+
+
+def held_against(
+    contenders: Sequence[Measured],
+    *,
+    sources: Sequence[str],
+    by: By = "steps",
+    a: str | None = None,
+    b: str | None = None,
+    budget: int | None = None,
+    penalty: float = PENALTY,
+    confidence: float = statistics.CONFIDENCE,
+    resamples: int = statistics.RESAMPLES,
+    seed: int = 0,
+    power: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+    warnings: tuple[str, ...] = (),
+    left_out: tuple[LeftOut, ...] = (),
+) -> SourceComparison:
+    """Holds contenders against each other that were measured already, whatever their fractions are of.
+
+    Args:
+      contenders: two or more.
+      sources: where they are from, in words.
+      warnings, left_out: what the sources say of themselves.
+      by, a, b, budget, penalty, confidence, resamples, seed, power, progress: see `compare`.
+
+    Raises:
+      ValueError: see `compare`.
+    """
+    named = list(sources)
     contenders = _named_apart(contenders)
     if len(contenders) < 2:
         raise ValueError(f"{named[0]}: holds {len(contenders)} contender; two are needed to compare")
@@ -114,8 +151,7 @@ def compare(
         sources=tuple(named), by=by, penalty=penalty, budget=budget, confidence=confidence,
         resamples=resamples, seed=seed, workloads=workloads, rows=tuple(rows), pairs=_corrected(found), power=curve,
         notes=notes(rows, found, workloads, dropped, confidence, resamples),
-        warnings=tuple(w for one in read if not isinstance(one, Fractions) for w in one.warnings),
-        left_out=tuple(item for one in read if not isinstance(one, Fractions) for item in one.left_out),
+        warnings=warnings, left_out=left_out,
     )  # fmt: skip
 
 

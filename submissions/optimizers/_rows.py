@@ -5,6 +5,7 @@ from __future__ import annotations
 from submissions.optimizers import (
     adafactor,
     adagrad,
+    adam_velodrome,
     adamw,
     ademamix,
     lion,
@@ -38,6 +39,7 @@ _FILES = (
     soap,
     ademamix,
     mars,
+    adam_velodrome,
 )
 
 OPTIMIZERS = {row.name: row for file in _FILES for row in file.ROWS}

@@ -64,6 +64,35 @@ def warmup_then_constant(learning_rate: Any, warmup_steps: Any) -> optax.Schedul
     return schedule
 
 
+def rampup_then_root_times_power(
+    learning_rate: Any, rampup_steps: Any, decay_per_step: Any
+) -> optax.Schedule:
+    """The three schedules of VeLOdrome's Adam: constant, linear rise and decay as 1 / sqrt(n), decay as a power.
+
+    With w ramp-up steps and n' = max(n, 1): rate(n) = lr * min(n' / w, sqrt(w / n')) * (1 - d)^n; without the minimum
+    if w = 0. The first update has the rate of the second.
+
+    Args:
+      learning_rate: lr, the peak.
+      rampup_steps: w, at least 0. Steps.
+      decay_per_step: d, in [0, 1).
+
+    Returns:
+      Update number n = 0, 1, ... -> learning rate.
+
+    Reference: Metz et al. 2022, arXiv:2211.09760, as its program has them: w = 1000, d = 0; and w = 0, d = 7e-5.
+    """
+
+    def schedule(step: Any) -> jax.Array:
+        at_least_one = jnp.maximum(step, 1)
+        # The quotient is only selected where there is a ramp, so its divisor may be anything but 0 elsewhere.
+        ramp = jnp.where(rampup_steps > 0, rampup_steps, 1)
+        shape = jnp.minimum(at_least_one / ramp, jnp.sqrt(ramp / at_least_one))
+        return learning_rate * jnp.where(rampup_steps > 0, shape, 1) * (1 - decay_per_step) ** step
+
+    return schedule
+
+
 def linear_times_exponential(
     learning_rate: Any, linear_decay: Any, exponential_decay: Any, horizon: Any
 ) -> optax.Schedule:

@@ -14,6 +14,7 @@ from reports.figures import (
     figure_cost_by_length,
     figure_list_sizes,
     figure_performance_profile,
+    figure_speedups,
     figure_step_fractions,
     figure_tuning_curve,
     figure_tuning_curves,
@@ -54,6 +55,16 @@ SIZES = pl.DataFrame(
         "cost": [1.5, 1.1, None],
     }
 )
+SPEEDUPS = pl.DataFrame(
+    {
+        "contender": ["velo", "velo", "adamw", "adamw"],
+        "workload": ["a/mlp", "a/conv"] * 2,
+        "score": [2.5, 10.0, 0.0, 0.9],
+        "low": [2.0, 9.0, None, None],
+        "high": [3.0, 10.0, None, None],
+        "limit": [10.0] * 4,
+    }
+)
 FIGURES = {
     #  function                     table   words that must be legible
     figure_step_fractions: (STEPS, ["mnist", "list", "missed", "0.30"]),
@@ -62,6 +73,7 @@ FIGURES = {
     figure_tuning_curve: (CURVE, ["trials of random search"]),
     figure_tuning_curves: (CURVES, ["trials of random search", "muon", "nadamw"]),
     figure_performance_profile: (PROFILE, ["shampoo", "baseline", "100 %"]),
+    figure_speedups: (SPEEDUPS.select(sorted(SPEEDUPS.columns)), ["velo", "adamw", "2 workloads"]),
 }
 
 

@@ -118,6 +118,17 @@ def prodigy(hp, t, g, x, memory):
     }
 
 
+def radam(hp, t, g, x, memory):
+    b2, most = hp["beta2"], 2 / (1 - hp["beta2"]) - 1
+    m = mean(memory, "m", hp["beta1"], g) / (1 - hp["beta1"] ** t)
+    v = mean(memory, "v", b2, g * g) / (1 - b2**t)
+    r = most - 2 * t * b2**t / (1 - b2**t)
+    if r < 5:
+        return x - hp["learning_rate"] * m
+    rectified = np.sqrt((r - 4) * (r - 2) * most / ((most - 4) * (most - 2) * r))
+    return x - hp["learning_rate"] * rectified * m / (np.sqrt(v) + hp["epsilon"])
+
+
 RATE, WARM = {"learning_rate": 0.1}, {"warmup_fraction": 0.2}
 # name -> its equations, and three points that set everything.
 CASES = {
@@ -176,6 +187,10 @@ CASES = {
             RATE | WARM | {"beta1": 0.7, "beta2": 0.95, "epsilon": 1e-3, "weight_decay": 0.1},
             RATE | {"warmup_fraction": 0.0, "weight_lr_power": 0.0},
         ],
+    ),
+    "radam_optax": (
+        each_leaf(radam),
+        [RATE, RATE | {"beta1": 0.7, "beta2": 0.9, "epsilon": 1e-3}, RATE | {"beta1": 0.0, "beta2": 0.95}],
     ),
     "prodigy_optax": (
         prodigy,

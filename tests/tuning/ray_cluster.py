@@ -1,9 +1,9 @@
 """A node of a Ray that only this machine can reach, as `ray start --block` has it, which would not join such a one.
 
-python -m tests.tuning.ray_cluster [ADDRESS]
+python -m tests.tuning.ray_cluster IP [ADDRESS]
 
-Without an address it is the first node of a cluster. It tells the cluster's address and its raylet's process id in a
-line of JSON. SIGTERM drains the node and ends it; so does the end of standard input, at once.
+IP is its own. Without an address it is the first node of a cluster. It tells the cluster's address and its raylet's
+process id in a line of JSON. SIGTERM drains the node and ends it; so does the end of standard input, at once.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ IMPATIENT = {
     "health_check_timeout_ms": 2000,
     "health_check_failure_threshold": 3,
 }
+SECONDS = (
+    3 * (1 + 2) + 1
+)  # within which a silent node is noticed: of these, and of the driver's look at the nodes
 
 
 def main() -> None:
     """Is a node until it is told to end."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    address = sys.argv[1] if len(sys.argv) > 1 else None
+    ip, address, *_ = *sys.argv[1:], None
     node = Node(
         RayParams(
             gcs_address=address,
             redis_address=address,
-            node_ip_address="127.0.0.1",
+            node_ip_address=ip,
             num_cpus=1,
             object_store_memory=80 << 20,
             include_dashboard=False,

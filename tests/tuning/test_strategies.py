@@ -23,6 +23,7 @@ SPECS = {
     "medapati-candidates": {"budget": 6},
     "taskset-grid": {"grid": "adam8p_wide_grid", "budget": 3},
     "lr-sweep": {"weight_decay": 0.5, "budget": 3},
+    "rate-grid": {"budget": 6, "lowest": 1e-3, "highest": 5e-3, "schedule": "all"},
     "vizier": {"budget": 3, "space": SMALL.to_json(), "seed": 5},
     "optuna-tpe": {"budget": 3, "space": SMALL.to_json(), "seed": 5, "startup": 2},
     "optuna-gp": {"budget": 3, "space": SMALL.to_json(), "seed": 5, "startup": 2},
@@ -209,3 +210,17 @@ def test_strategies_need_no_jax():
     code += "; strategies.from_spec({'name': 'quasirandom', 'budget': 5}).ask(())"
     code += "; assert not {'jax', 'optax', 'vizier', 'optuna', 'smac', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_rate_grid_is_velodromes():
+    points = from_spec({"name": "rate-grid"}).ask(())
+    expected = [1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0]
+    assert [dict(point.hyperparameters) for point in points] == [{"learning_rate": rate} for rate in expected]
+    three = from_spec({"name": "rate-grid", "schedule": "all", "budget": 45}).ask(())
+    assert len({point.id for point in three}) == 45
+    assert three[15].hyperparameters == {"learning_rate": 1e-7, "rampup_steps": 1000.0}
+    assert three[44].hyperparameters == {"learning_rate": 1.0, "decay_per_step": 7e-5}
+    with pytest.raises(ValueError, match="budget is 5; this grid has 15 points"):
+        from_spec({"name": "rate-grid", "budget": 5})
+    with pytest.raises(ValueError, match="no learning rate"):
+        from_spec({"name": "rate-grid", "lowest": 2e-3, "highest": 2.5e-3})

@@ -199,6 +199,18 @@ def test_one_workload_trains_while_the_next_point_of_another_is_worked_out(
     assert log.read_text() == asked
 
 
+def test_what_a_strategy_is_told_is_read_once_however_many_trials_there_are(
+    tmp_path, scripted, populations, monkeypatch
+):
+    reads, read = [], studies.read_cohort
+    monkeypatch.setattr(studies, "read_cohort", lambda path, *more: reads.append(path) or read(path, *more))
+    folder = tmp_path / "s"
+    spec = study(folder, "vizier", WORKLOADS[:1], budget=6, space=_space_file(tmp_path))
+    assert len(tune(folder, spec, populations=populations)) == 6
+    assert len(reads) == 6 + 6  # one after the other, and all of them at the end
+    assert [len(told) for told in scripted] == [0, 1, 2, 3, 4, 5]
+
+
 def _space_file(folder):
     path = folder / "space.json"
     path.write_text(json.dumps(NARROW.to_json()))

@@ -4,7 +4,8 @@ On a CPU the programs of a population run side by side, one per core: XLA spread
 nothing else, so that one program of a small model leaves the others idle most of the time. How many trials one program
 holds depends on the cost class: perceptrons gain from one large product for many trials, convolutions and recurrences
 from working sets that fit into a core's cache. `widths.json` holds what
-`python -m benchmarks.population --write-widths` measured.
+`python -m benchmarks.population --write-widths` measured, and for workers that share an accelerator what
+`python -m benchmarks.actors_per_gpu --write` did.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import functools
 import json
 import os
+from collections.abc import Iterable
 from importlib import resources
 
 import jax
@@ -83,9 +85,29 @@ def measured_width(cost_class: str, device: str | None = None) -> int:
         platform, kind = first.platform, first.device_kind
     else:
         platform, _, kind = device.partition(" ")
-    table = _table()
+    table = _tables()["trials_per_program"]
     widths = table.get(kind) or table.get(platform) or table["cpu"]
     return widths.get(cost_class, widths[OTHER])
+
+
+def workers_per_device(cost_classes: Iterable[str], device: str) -> int:
+    """Workers of which each has its part of one accelerator: as many as serve all these cost classes.
+
+    Several gain where the programs of one leave a device idle; whoever needs all of it decides. On a CPU workers have
+    cores of their own.
+
+    Args:
+      cost_classes: of the workloads that they train; none: whatever comes.
+      device: kind, as `environment.device_kind` says it, or its platform alone.
+
+    Example:
+      >>> workers_per_device(["mlp", "conv"], "gpu Abacus")
+      1
+    """
+    platform, _, kind = device.partition(" ")
+    table = _tables()["workers_per_device"]
+    rows = table.get(kind) or table.get(platform) or {OTHER: 1}
+    return min((rows.get(one, rows[OTHER]) for one in cost_classes), default=rows[OTHER])
 
 
 def cohort_size(cost_class: str, device: str | None = None) -> int:
@@ -118,8 +140,6 @@ def cores() -> int:
 
 
 @functools.cache
-def _table() -> dict[str, dict[str, int]]:
-    """Kind of device, or platform -> cost class -> trials per program."""
-    return json.loads(resources.files("tuning.engine").joinpath("widths.json").read_text())[
-        "trials_per_program"
-    ]
+def _tables() -> dict[str, dict[str, dict[str, int]]]:
+    """Of what -> kind of device, or platform -> cost class -> a number that was measured."""
+    return json.loads(resources.files("tuning.engine").joinpath("widths.json").read_text())

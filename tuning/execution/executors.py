@@ -62,7 +62,7 @@ class Row:
       start: (workers or None for its own default, what this process keeps, options by name) -> the executor. Raises
         ValueError where it cannot work here.
       what_for: when to choose it.
-      options: names of what else it takes.
+      options: names of what else it takes; "cost_classes" are those of the workloads, which no user gives.
     """
 
     start: Callable[[int | None, Kept, Mapping[str, Any]], Executor]
@@ -81,7 +81,7 @@ EXECUTORS = {
     "ray": Row(
         Ray,
         "the accelerators of one machine, or the machines of a Ray cluster",
-        options=("address", "device"),
+        options=("address", "device", "cost_classes"),
     ),
     "inline": Row(Inline, "one cohort after the other, in this very thread; for debuggers"),
 }

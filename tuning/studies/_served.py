@@ -200,7 +200,8 @@ class ServedWorkload:
         return all(map(is_written, self._jobs(suggestion)))
 
     def _value(self, suggestion: Suggestion) -> float | None:
-        trials = studies.read_trials(self._folder, self._workload)
+        numbers = [job.cohort.number for job in self._jobs(suggestion)]
+        trials = studies.read_cohorts(self._folder, self._spec, self._workload, numbers)
         point = Point(str(suggestion.number), suggestion.hyperparameters)
         return self._told_of(trials, [point])[0].value
 

@@ -24,6 +24,8 @@ class TrainingProtocol:
 TRAINING_PROTOCOLS = {
     #                            steps  period batches at start repeats
     "taskset": TrainingProtocol(10_000, 200, 50, True, 5),  # Metz et al. 2020, arXiv:2002.11887, section 3
+    # The original's last evaluation is on 10 batches.
+    "velodrome": TrainingProtocol(10_000, 10, 5, True, 5),  # Metz et al. 2022, arXiv:2211.09760
 }
 
 

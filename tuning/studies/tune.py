@@ -114,7 +114,10 @@ def tune(
     asked = dataclasses.replace(spec, data={w.name: str(w.data.provenance) for w in loaded})
     studies.check_place(folder)
     _decided(folder, asked, loaded, source, own)  # whatever is wrong is said before anything is started
-    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, options)) as started:
+    given = dict(options or {})
+    if "cost_classes" in executors.executor(executor).options:
+        given["cost_classes"] = sorted({workload.cost_class for workload in loaded})
+    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, given)) as started:
         began = time.perf_counter()
         device = started.device
         spec = _decided(folder, asked, loaded, source, own, device=device)
@@ -391,8 +394,9 @@ def _ask_and_train(
         do([job(name, cohort) for cohort in cohorts])
         if stop.is_set():  # what was asked for may not be there
             break
+        trials = studies.read_cohorts(folder, spec, name, range(number, number + len(cohorts)))
+        told += _told(trials, points)
         number += len(cohorts)
-        told += _told(studies.read_trials(folder, name), points)
 
 
 def _points(folder: Path, workload: str) -> dict[str, Point]:

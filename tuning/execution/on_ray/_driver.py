@@ -68,7 +68,8 @@ class Plan:
       folder: of our own Ray, deleted at the end.
       home: of the user, which a Ray of our own does not have.
       device: a key of `RESOURCES`; None for accelerators where the cluster has any.
-      workers: at most, and more than accelerators share them; None for as many as there are devices.
+      workers: at most, and more than accelerators share them; None for `each` on every device.
+      each: key of `RESOURCES` -> workers that share one such device.
     """
 
     address: str | None
@@ -76,6 +77,7 @@ class Plan:
     home: str | None
     device: str | None
     workers: int | None
+    each: dict[str, int]
 
 
 class Gone(Exception):
@@ -98,7 +100,7 @@ class Driver:
         self._plan, self._questions, self._answers = plan, questions, answers
         nodes = ray.nodes()
         self._device = plan.device or best(nodes)
-        self._each = 1 if self._device == "cpu" else sharing(nodes, self._device, plan.workers)
+        self._each = sharing(nodes, self._device, plan.workers, plan.each.get(self._device, 1))
         self._waiting: asyncio.Queue[Call] = asyncio.Queue()
         self._calls: dict[int, Call] = {}
         self._closed = asyncio.Event()

@@ -62,15 +62,23 @@ def vacant(all_places: Iterable[Place], taken: Collection[Place], most: int | No
     return free if most is None else free[: max(0, most - len(taken))]
 
 
-def sharing(nodes: Iterable[Mapping[str, Any]], device: str, workers: int | None) -> int:
-    """Workers on one accelerator: as few as give so many of them a place.
+def sharing(nodes: Iterable[Mapping[str, Any]], device: str, workers: int | None, measured: int = 1) -> int:
+    """Workers on one accelerator.
+
+    Args:
+      nodes: as `ray.nodes()` gives them.
+      device: a key of `RESOURCES`.
+      workers: that were asked for: as few share one as give so many a place. None: `measured` share one.
+      measured: what the table of widths says for what is trained.
 
     Example:
       >>> nodes = [{"NodeID": "a", "NodeManagerHostname": "one", "Alive": True, "Resources": {"GPU": 2.0}}]
-      >>> [sharing(nodes, "gpu", workers) for workers in (None, 1, 2, 3, 4)]
-      [1, 1, 1, 2, 2]
+      >>> [sharing(nodes, "gpu", workers, 3) for workers in (None, 1, 2, 3, 4)]
+      [3, 1, 1, 2, 2]
     """
-    return -(-(workers or 1) // max(1, len(places(nodes, device))))
+    if device == "cpu":
+        return 1
+    return measured if workers is None else -(-workers // max(1, len(places(nodes, device))))
 
 
 def best(nodes: Iterable[Mapping[str, Any]]) -> str:

@@ -24,7 +24,7 @@ class DriverProcess:
         """Starts it.
 
         Args:
-          plan: `address`, `device` and `workers` of `_driver.Plan`.
+          plan: `address`, `device`, `workers` and `each` of `_driver.Plan`.
 
         Raises:
           ValueError: others can read the cluster's token.

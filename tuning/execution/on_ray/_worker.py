@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from tuning.execution.jobs import Job, Refused, error_to_json
+from tuning.execution.on_ray.cores import choose
 from workloads.data.caches import cache_folder
 
 SECONDS_AFTER_REFUSAL = 1.0  # until the next job, so that another worker gets it
@@ -23,16 +24,15 @@ class Worker:
         Args:
           variables: environment variables.
           number, of: which of its node's workers it is.
-          pinned: to its part of the cores that the node may use.
+          pinned: to its part of the cores that the node may use, as far as no other worker has them.
           cache: keeps compiled programs on this host, beside the user's other caches.
         """
         os.environ.update(variables)
         os.environ.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # an older name of ours, and JAX takes but one
         if pinned and hasattr(os, "sched_setaffinity"):
-            cores = sorted(os.sched_getaffinity(0))
-            mine = cores[number::of] or [cores[number % len(cores)]]
-            os.sched_setaffinity(0, mine)
-            os.environ["PJRT_NPROC"] = str(len(mine))
+            cores, threads = choose(sorted(os.sched_getaffinity(0)), number, of)
+            os.sched_setaffinity(0, cores)
+            os.environ["PJRT_NPROC"] = str(threads)
         if cache and (caches := cache_folder()) is not None:
             # One per host: a home is often on the network, and programs are made for a processor.
             os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(caches / f"xla-{socket.gethostname()}"))

@@ -34,12 +34,13 @@ class Ray:
         """Starts Ray, or joins a cluster, and waits for the first worker.
 
         Args:
-          workers: at most; more than there are accelerators share these. None for one on each device, on a CPU on each
-            core.
+          workers: at most; more than there are accelerators share these. None for one on each core, or on each
+            accelerator as many as the table of widths says for what is trained.
           kept: not used: what this process has compiled does not travel.
           options: `address` of the cluster to join, such as "auto" or "10.0.0.1:6379"; without one a Ray of our own is
             started, which only this machine can reach. `device` of the workers, a kind as `environment.device_kind`
             says it; by default the accelerators of a cluster that has any, and on this machine what JAX uses here.
+            `cost_classes` of what is trained.
 
         Raises:
           ValueError: Ray is not installed, others can read the cluster's token, no node has such a device, Ray does not
@@ -55,7 +56,13 @@ class Ray:
             raise ValueError(f"executor 'ray' is for {', '.join(RESOURCES)}, not for {device}")
         if address is None and workers is None and device == "cpu":
             workers = _spread.cores()  # Ray would count those that this process may not use
-        self._plan = {"address": address, "device": device, "workers": workers}
+        classes = options.get("cost_classes", ())
+        # Until its workers say so, nobody knows more of a cluster's accelerators than what they are called.
+        each = {
+            platform: _spread.workers_per_device(classes, asked if platform == device else platform)
+            for platform in RESOURCES
+        }
+        self._plan = {"address": address, "device": device, "workers": workers, "each": each}
         self._changed = threading.Condition()
         self._futures: dict[int, Future[Result]] = {}
         self._ready: list[dict[str, Any]] = []
