@@ -10,23 +10,19 @@ import numpy as np
 import pytest
 
 from submissions import Seen
-from submissions.learned import celo, celo_adam, continuation, velo, weight_files
+from submissions.learned import celo, celo_adam, continuation, fused_mlp, velo, weight_files
 from submissions.learned.features import factored_axes
-from submissions.learned.fused_mlp import CHANNELS
 from tests.submissions.learned.velo_in_numpy import InNumpy
 from tests.tuning.toy import toy_workload
 from tuning.engine.population import Population
 
 ROWS = {module.ROWS[0].name: module.ROWS[0] for module in (velo, celo, celo_adam)}
 SMALL = {"velo": {"lstm": 8, "bank": 4}, "celo": {"lstm": 8}, "celo_adam": {"lstm": 8}}
-# Equal sizes in the two largest axes, whose order decides; two tensors of one shape, apart.
+# Equal sizes in the two largest axes, whose order decides; two tensors of one shape, apart; one that is not padded.
 SHAPES = {
-    "a_scalar": (),
-    "b_matrix": (4, 3),
-    "c_torch": (4, 4, 2, 2),
-    "d_five": (3, 2, 3, 1, 3),
-    "e_matrix": (4, 3),
-}
+    "a_scalar": (), "b_matrix": (4, 3), "c_torch": (4, 4, 2, 2), "d_five": (3, 2, 3, 1, 3), "e_matrix": (4, 3),
+    "f_large": (65, 64), "g_vector": (5,),
+}  # fmt: skip
 
 
 def of_structure(row, seed=0, scale=0.15):
@@ -70,7 +66,7 @@ def golden_weights():
 
     bank = {"b0": drawn(4, 4), "b1": drawn(4, 4), "b2": drawn(4, 3)}
     for name in sorted(f"w0__{i}" for i in range(14)):
-        bank[name] = drawn(4, CHANNELS[int(name[4:])], 4)
+        bank[name] = drawn(4, fused_mlp.CHANNELS[int(name[4:])], 4)
     bank |= {"w1": drawn(4, 4, 4), "w2": drawn(4, 4, 3)}
     first = {"hidden": drawn(1, 8), "cell": drawn(1, 8)}
     layers = {
@@ -83,7 +79,10 @@ def golden_weights():
     return {"ff_mod_stack": {"~": bank}, "lstm_init_state": first, "rnn_params": rnn}
 
 
-def test_a_small_velo_makes_the_originals_numbers(shared):
+@pytest.mark.parametrize("padded", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_small_velo_makes_the_originals_numbers(padded, shared, monkeypatch):
+    if not padded:
+        monkeypatch.setattr(fused_mlp, "SMALL", 0)
     golden = np.load(shared / "data/learned_optimizer_golden/velo_small.npz", allow_pickle=False)
     names = ["a_scalar", "b_vec", "c_mat", "d_square", "e_conv", "f_one"]
     weights = golden_weights()
@@ -105,8 +104,10 @@ def test_a_small_velo_makes_the_originals_numbers(shared):
 
 
 FEW = ("a_scalar", "b_matrix")  # are compiled sooner
+MORE = ("b_matrix", "c_torch", "e_matrix", "f_large")
 CASES = [
-    pytest.param("velo", SHAPES, {}, {}),
+    pytest.param("velo", MORE, {}, {}),
+    pytest.param("velo", SHAPES, {}, {}, marks=pytest.mark.slow),
     pytest.param("celo_adam", FEW, {}, {}),
     pytest.param("celo", SHAPES, {}, {}, marks=pytest.mark.slow),
     pytest.param(
@@ -234,7 +235,7 @@ def test_equal_axes_are_sorted_stably():
 
 
 @pytest.mark.parametrize(
-    "name", ["celo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("velo", "celo_adam"))]
+    "name", ["celo_adam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("velo", "celo"))]
 )
 def test_weights_with_a_trial_axis_are_single_trainings(name):
     row = ROWS[name]
