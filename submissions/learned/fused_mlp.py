@@ -96,8 +96,8 @@ def steps(
 ) -> list[jax.Array]:
     """What is to be subtracted from the tensors of each group of one shape, [stack, *S].
 
-    Shapes that have few elements, all tensors of them together, are padded to one length and done together: a program
-    for every shape takes longer to compile than they are worth. It is slower by the element.
+    Small tensors of different shapes are padded to one length and done together: a program for every shape takes longer
+    to compile than such tensors are worth.
 
     Args:
       networks: of each group [stack, 154], see `flat_networks`.
@@ -129,15 +129,15 @@ def steps(
 def padded_together(shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
     """Which groups of tensors [stack, *S] are padded to the length of the longest among them: numbers of groups.
 
-    Only such of at most `SMALL` elements in all, and never more padding than elements and `FREE_PADDING`.
+    Only such of at most `SMALL` elements, and never more padding than elements and `FREE_PADDING`.
 
     Example:
-      >>> padded_together([(1, 192, 32), (1, 32), (1, 32, 10), (1, 10), (64, 9, 9)])
-      [[0], [4], [2, 1, 3]]
+      >>> padded_together([(1, 192, 32), (1, 32), (1, 32, 10), (1, 10)])
+      [[0], [2, 1, 3]]
     """
     size = {i: math.prod(shape[1:]) for i, shape in enumerate(shapes)}
-    small = sorted((i for i in size if math.prod(shapes[i]) <= SMALL), key=lambda i: -size[i])
-    classes = [[i] for i in size if i not in small]
+    small = sorted((i for i in size if size[i] <= SMALL), key=lambda i: -size[i])
+    classes = [[i] for i in size if size[i] > SMALL]
     elements, padding = 0, 0
     for number, i in enumerate(small):
         elements += shapes[i][0] * size[i]
