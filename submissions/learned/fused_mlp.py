@@ -2,8 +2,7 @@
 
 Of one tensor of any shape S; mapped over stacks of tensors of one shape. The network is written out as sums of products
 over single arrays [*S], so that XLA makes one loop of it that reads the accumulators once and keeps features and hidden
-units in registers: measured on a matrix of 98,304 elements, 8 times faster than with arrays of several channels and
-compiled in half the time.
+units in registers. With arrays of several channels, or a matrix [element, feature], each would be written to memory.
 
 References: Metz et al. 2022, arXiv:2211.09760, and arXiv:2203.11860 for the features.
 """

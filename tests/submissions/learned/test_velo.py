@@ -234,9 +234,8 @@ def test_equal_axes_are_sorted_stably():
     assert factored_axes((3, 3, 64, 64)) == (2, 3)
 
 
-@pytest.mark.parametrize(
-    "name", ["celo_adam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("velo", "celo"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
 def test_weights_with_a_trial_axis_are_single_trainings(name):
     row = ROWS[name]
     several = [of_structure(row, seed) for seed in range(2)]
