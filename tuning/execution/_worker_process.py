@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from submissions import environment
-from tuning.execution.jobs import Job, Needs, Result, WorkerLost, error_from_json
+from tuning.execution.jobs import AnyJob, Needs, Result, WorkerLost, error_from_json
 
 
 def shares(workers: int) -> list[list[int]]:
@@ -40,7 +40,7 @@ class WorkerProcess:
         """One more like this one."""
         return WorkerProcess(*self._how)
 
-    def work(self, job: Job) -> Result:
+    def work(self, job: AnyJob) -> Result:
         """Has a job done.
 
         Raises:

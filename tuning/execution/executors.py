@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from tuning.execution._folder import Folder
 from tuning.execution._local import Inline, Threads
 from tuning.execution._processes import Processes
-from tuning.execution.jobs import Job, Result
+from tuning.execution.jobs import AnyJob, Result
 from tuning.execution.jobs import OutOfMemory as OutOfMemory
 from tuning.execution.jobs import Refused as Refused
 from tuning.execution.jobs import WorkerLost as WorkerLost
@@ -36,7 +36,7 @@ class Executor(Protocol):
     @property
     def device(self) -> str | None: ...
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         """Has a job done, as soon as there is a place for it.
 
         The future is `running()` once a worker has begun. It raises what the job raised, or `WorkerLost`,

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tuning.execution.jobs import Job, Refused, error_to_json
+from tuning.execution.jobs import Refused, error_to_json, job_from_json
 from tuning.execution.on_ray.cores import choose
 from workloads.data.caches import cache_folder
 
@@ -54,7 +54,7 @@ class Worker:
         yield b""
         refused = False
         try:
-            said = {"result": work(Job.from_json(json.loads(job)), OF_THIS_PROCESS).to_json()}
+            said = {"result": work(job_from_json(json.loads(job)), OF_THIS_PROCESS).to_json()}
         except Exception as error:
             said, refused = {"error": error_to_json(error)}, isinstance(error, Refused)
         yield json.dumps(said).encode()
