@@ -345,8 +345,8 @@ class _Coordinator:
             return
         kind = OutOfMemory if isinstance(error, OutOfMemory) else GaveUp
         raise kind(
-            f"{job.study}: {job} {said}, the last time: {error}; other cohorts are kept, look for what it needs, such "
-            f"as memory; its log: {log}"
+            f"{job.study}: {job} {said}, the last time: {error}; what else was done is kept, look for what it needs, "
+            f"such as memory; its log: {log}"
         ) from error
 
     def _tell(self) -> None:

@@ -27,6 +27,11 @@ def too_big(folder: Path) -> list[str]:
     return [name for name in names(folder) if (folder / name).stat().st_size > MOST]
 
 
+def said(count: int) -> str:
+    """So many bytes, in words."""
+    return f"{count >> 20} MiB"
+
+
 def pack(folder: Path, about: Mapping[str, Any]) -> bytes:
     """The files of a folder, but for those that are too big.
 
