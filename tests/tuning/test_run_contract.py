@@ -143,11 +143,26 @@ def test_trials_are_those_in_line_whatever_the_submission_does(tried, tmp_path):
     assert again == sent[0]
 
 
-def test_what_a_killed_worker_and_one_that_hangs_had_goes_on(tried, tmp_path, whole, monkeypatch):
+def test_what_a_killed_worker_had_goes_on(tried, tmp_path, whole):
     row, how = tried
     if not row.process:
         pytest.skip("a thread of this process cannot be killed")
-    submission = written(tmp_path / "submission", "kills", "hangs")
+    submission, seen = written(tmp_path / "submission", "kills"), []
+    (outcome,) = run(**asked(submission, tmp_path, "sent", 1), **how, watch=seen.append)
+    assert outcome.status == "done"
+    same_numbers(whole, outcome.folder)
+    assert seen[-1].retries["lost (crash)"] == 1
+    # From the checkpoint after step 3, which the machine of the run has.
+    assert steps(submission) == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 8]
+    assert (Path(outcome.folder) / "meta_data_1.json").exists()
+    assert not list((tmp_path / "experiments" / "sent" / "record").rglob("checkpoint*"))
+
+
+def test_a_worker_that_hangs_is_given_up_at_its_deadline(tried, tmp_path, whole, monkeypatch):
+    row, how = tried
+    if not row.process:
+        pytest.skip("a thread of this process cannot be ended")
+    submission = written(tmp_path / "submission", "hangs")
     hung, ahead, seen = submission / "hung", [0.0], []
 
     def now(clock):
@@ -157,17 +172,11 @@ def test_what_a_killed_worker_and_one_that_hangs_had_goes_on(tried, tmp_path, wh
         return time.monotonic() + ahead[0]
 
     monkeypatch.setattr(coordinate.Clock, "now", now)
-    given = asked(submission, tmp_path, "sent", 2)
-    outcomes = run(**given, **how, deadline=1000.0, watch=seen.append)
-    assert [one.status for one in outcomes] == ["done", "done"]
-    same_numbers(whole, outcomes[0].folder)
-    retries = seen[-1].retries
-    assert retries["deadline"] >= 1
-    assert retries["lost (crash)"] + retries["lost (host)"] >= 1
-    # From the checkpoint after step 3, which the machine of the run has.
-    assert steps(submission) == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 8]
-    assert (Path(outcomes[0].folder) / "meta_data_1.json").exists()
-    assert not list((tmp_path / "experiments" / "sent" / "record").rglob("checkpoint*"))
+    given = asked(submission, tmp_path, "sent", 1)
+    (outcome,) = run(**given, **how, deadline=1000.0, watch=seen.append)
+    assert outcome.status == "done"
+    same_numbers(whole, outcome.folder)
+    assert seen[-1].retries["deadline"] >= 1
 
 
 def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, cache):

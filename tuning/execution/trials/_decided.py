@@ -62,13 +62,14 @@ class Decided:
     def begin(self) -> RunRecord:
         """Writes down what is to be trained: from here on the run is what was asked for."""
         asked, folder, own = self.asked, self.asked.folder, self.own
-        if asked.overwrite:
-            for trial, path in asked.folders.items():
-                for old in (path, studies.checkpoint_folder(asked.record, asked.workload, trial - 1)):
-                    if old.exists():
-                        shutil.rmtree(old)
-            if asked.anew:
-                (folder / _run_points.NAME).unlink(missing_ok=True)
+        for trial, path in asked.folders.items():
+            if asked.overwrite and path.exists():
+                shutil.rmtree(path)
+            if asked.overwrite or trial not in self.missing:  # of a worker that was killed
+                state = studies.checkpoint_folder(asked.record, asked.workload, trial - 1)
+                shutil.rmtree(state, ignore_errors=True)
+        if asked.anew:
+            (folder / _run_points.NAME).unlink(missing_ok=True)
         submission, space = asked.submission, self._space
         if self._made is not None:
             place = _packaged.keep(self._made, asked.experiment, asked.folders.values())

@@ -15,13 +15,13 @@ from submissions.api import TrialOutcome
 from tuning.execution import executors, work
 from tuning.execution.coordinate import InOrder, Rules, complete
 from tuning.execution.executors import Executor
-from tuning.execution.jobs import AnyJob, Result
+from tuning.execution.jobs import AnyJob, Result, TrialJob
 from tuning.execution.record import RunRecord
 from tuning.execution.seen import Seen
 from tuning.execution.trials import parcel
 from tuning.execution.trials._attendant import RunAttendant
 from tuning.execution.trials._decided import Decided
-from tuning.execution.trials._making import Making, submission_files
+from tuning.execution.trials._making import Making, begin, submission_files
 from tuning.execution.trials._store import Trials
 
 IN_LINE = "inline"
@@ -109,9 +109,9 @@ class Elsewhere:
         work.let_go()
         needs = here if executor.device is None else dataclasses.replace(here, device=executor.device)
         make, store = Making(decided, needs), Trials(decided, record, attendant)
-        with _Given(executor) as given:
+        with _Given(executor, record) as given:
             complete(
-                InOrder(make.job(trial, record) for trial in decided.missing), given, _Held(),
+                InOrder(map(make.job, decided.missing)), given, _Held(),
                 lambda _: store.tell(), attendant.stop, rules=self._rules, watch=self._watch, store=store,
             )  # fmt: skip
         _tidy(record, decided.asked.workload)
@@ -119,10 +119,11 @@ class Elsewhere:
 
 
 class _Given:
-    """An executor of which whatever it was given is given up where the run ends by an error: that may take days."""
+    """An executor that is given trials, of which what has not ended is given up where the run ends by an error: that
+    may take days."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor, self._futures = executor, set[Future[Result]]()
+    def __init__(self, executor: Executor, record: RunRecord) -> None:
+        self._executor, self._record, self._futures = executor, record, set[Future[Result]]()
 
     def __enter__(self) -> _Given:
         return self
@@ -147,6 +148,8 @@ class _Given:
         self._executor.abandon(future)
 
     def submit(self, job: AnyJob) -> Future[Result]:
+        assert isinstance(job, TrialJob)
+        begin(job, self._record)
         future = self._executor.submit(job)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)

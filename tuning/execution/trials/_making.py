@@ -33,18 +33,15 @@ class Making:
             content = file.read_bytes()
             self._optimizer = SentFile(str(file), own_files.sha256(content), content)
 
-    def job(self, trial: int, record: RunRecord) -> TrialJob:
-        """The job of a trial, which begins with that."""
+    def job(self, trial: int) -> TrialJob:
+        """The job of a trial; nothing is written."""
         decided, spec = self._decided, self._decided.specs[trial]
         folder = Path(spec.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)  # it is ours alone: its lock is held
-        (folder / _trial_folder.OUTCOME).unlink(missing_ok=True)
-        record.forget(trial)
-        begun = parcel.pack(folder, {}) if spec.resume and parcel.names(folder) else None
-        _trial_folder.write_spec(spec)
+        begun = None
+        if spec.resume and parcel.names(folder):
+            begun = parcel.pack(folder, {}, without=(_trial_folder.OUTCOME,))
         return TrialJob(
-            study=str(record.folder.resolve()),
+            study=str(decided.asked.record.resolve()),
             spec=spec,
             submission=self._submission,
             needs=self._needs,
@@ -54,6 +51,16 @@ class Making:
             begun=begun,
             compiles=CACHE not in os.environ,
         )
+
+
+def begin(job: TrialJob, record: RunRecord) -> None:
+    """Writes down what is about to be trained, in the folder of the trial: that is ours alone, as its lock is held."""
+    folder = Path(job.spec.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    (folder / _trial_folder.OUTCOME).unlink(missing_ok=True)
+    record.forget(job.spec.trial)
+    _trial_folder.write_spec(job.spec)
 
 
 def submission_files(submission: Path, experiment: Path) -> tuple[SentFile, ...]:

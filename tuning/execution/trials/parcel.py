@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,19 @@ def said(count: int) -> str:
     return f"{count >> 20} MiB"
 
 
-def pack(folder: Path, about: Mapping[str, Any]) -> bytes:
+def pack(folder: Path, about: Mapping[str, Any], without: Collection[str] = ()) -> bytes:
     """The files of a folder, but for those that are too big.
 
     Args:
       folder: of a trial.
       about: plain data that goes with them.
+      without: names of others that do not go.
     """
     packed, stay = io.BytesIO(), too_big(folder)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr(_ABOUT, json.dumps({**about, "names": names(folder), "stay": stay}))
         for name in names(folder):
-            if name not in stay:
+            if name not in stay and name not in without:
                 how = zipfile.ZIP_STORED if name.endswith(".npz") else zipfile.ZIP_DEFLATED
                 files.write(folder / name, name, how)
     return packed.getvalue()
