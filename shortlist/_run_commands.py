@@ -194,8 +194,8 @@ def run(
     Example: shortlist run --submission-path nadamw_list --tuning-search-space nadamw_list/tuning_search_space.json
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
-    from tuning.execution.run import run as run_trials
     from tuning.execution.stopping import Stop
+    from tuning.execution.trials.run import run as run_trials
     from workloads import recorded_name
 
     if framework != "jax":

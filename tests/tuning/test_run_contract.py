@@ -20,7 +20,7 @@ from tests.tuning.run_trials import command, environment, same_numbers, within
 from tests.tuning.test_contract import CONTRACT
 from tests.tuning.test_contract import cache as cache
 from tuning.execution import coordinate
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 pytestmark = pytest.mark.slow
 

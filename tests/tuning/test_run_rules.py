@@ -21,9 +21,9 @@ from submissions.api import _inputs as _run_inputs
 from submissions.api import _logs as _run_logs
 from submissions.api import checkpoints
 from submissions.spaces import SearchSpace
-from tuning.execution import _run_points
-from tuning.execution import run as runner
 from tuning.execution.seeding import seed_of_trial
+from tuning.execution.trials import _run_points
+from tuning.execution.trials import run as runner
 from tuning.strategies import halton
 
 RANGES = {

@@ -11,6 +11,7 @@ import json
 import os
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,10 @@ from results.studies import read_trials
 from submissions import api
 from submissions.api import TrialOutcome, failures
 from tests.tuning.run_trials import same_numbers
-from tuning.execution import _trial_folder, _trial_process, executors, work
+from tuning.execution import executors, work
 from tuning.execution.jobs import Done, Result, WorkerLost, job_from_json
-from tuning.execution.run import run
+from tuning.execution.trials import _trial_folder, _trial_process
+from tuning.execution.trials.run import run
 
 SUBMISSION = '''
 import pathlib
@@ -271,12 +273,13 @@ def test_what_cannot_travel_is_refused_before_anything_is_written(asked, elsewhe
     monkeypatch.setattr(_making, "MOST", 100)
     with pytest.raises(ValueError, match="submission: more than 0 MiB lie in the submission's folder"):
         run(**asked, experiment_name="a", executor="processes")
-    for how, said in (
+    ways: tuple[tuple[dict[str, Any], str], ...] = (
         ({"executor": "proceses"}, "unknown executor 'proceses'; did you mean 'processes'"),
         ({"executor": "processes", "isolated": False}, "has a process for every trial"),
         ({"workers": 2}, "executor 'inline' trains one trial after the other"),
         ({"options": {"folder": "jobs"}}, "'inline' does not take --folder"),
-    ):
+    )
+    for how, said in ways:
         with pytest.raises(ValueError, match=said):
             run(**asked, experiment_name="a", **how)
     assert not (submission.parent / "experiments" / "a").exists()

@@ -13,7 +13,7 @@ import workloads
 from results import studies
 from submissions import api
 from submissions.api import TrialSpec, workload_folder
-from tuning.execution import _packaged, _run_points, locks
+from tuning.execution.trials import _packaged, _run_points, locks
 from workloads import installed
 from workloads.arithmetic import Arithmetic
 

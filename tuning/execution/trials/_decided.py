@@ -14,11 +14,12 @@ import submissions.api.loading as loading
 import workloads
 from results import studies
 from submissions.api import TrialOutcome, TrialSpec, evaluations
-from tuning.execution import _packaged, _run_points, _trial_folder, kept_files
-from tuning.execution.locks import TrialLocks
-from tuning.execution.record import RunRecord
+from tuning.execution import kept_files
 from tuning.execution.seeding import seed_of_trial
+from tuning.execution.trials import _packaged, _run_points, _trial_folder
 from tuning.execution.trials._asked import SEEDS, Asked
+from tuning.execution.trials.locks import TrialLocks
+from tuning.execution.trials.record import RunRecord
 from workloads.data import reading
 from workloads.data.files import sweep
 from workloads.own_files import OwnFile

@@ -16,13 +16,13 @@ from tuning.execution import executors, work
 from tuning.execution.coordinate import InOrder, Rules, complete
 from tuning.execution.executors import Executor
 from tuning.execution.jobs import AnyJob, Result, TrialJob
-from tuning.execution.record import RunRecord
 from tuning.execution.seen import Seen
 from tuning.execution.trials import parcel
 from tuning.execution.trials._attendant import RunAttendant
 from tuning.execution.trials._decided import Decided
 from tuning.execution.trials._making import Making, begin, submission_files
 from tuning.execution.trials._store import Trials
+from tuning.execution.trials.record import RunRecord
 
 IN_LINE = "inline"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from submissions import api
 from submissions.api import TrialOutcome, TrialSpec, failures
-from tuning.execution import _trial_folder, _trial_process
-from tuning.execution.locks import TrialLocks
-from tuning.execution.record import RunRecord
+from tuning.execution.trials import _trial_folder, _trial_process
 from tuning.execution.trials._attendant import RunAttendant
 from tuning.execution.trials._decided import Decided
+from tuning.execution.trials.locks import TrialLocks
+from tuning.execution.trials.record import RunRecord
 from workloads.data.files import sweep
 
 

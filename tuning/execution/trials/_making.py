@@ -7,11 +7,11 @@ from pathlib import Path
 
 from submissions import environment
 from submissions.api import loading
-from tuning.execution import _trial_folder, kept_files
+from tuning.execution import kept_files
 from tuning.execution.jobs import Needs, SentFile, TrialJob
-from tuning.execution.record import RunRecord
-from tuning.execution.trials import parcel
+from tuning.execution.trials import _trial_folder, parcel
 from tuning.execution.trials._decided import Decided
+from tuning.execution.trials.record import RunRecord
 from tuning.execution.trials.sent import CACHE
 from workloads import own_files
 from workloads.data.files import sweep

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from submissions.api import TrialOutcome
-from tuning.execution import _trial_folder
 from tuning.execution.jobs import Result, TrialJob
-from tuning.execution.record import RunRecord, trained_on
-from tuning.execution.trials import parcel
+from tuning.execution.trials import _trial_folder, parcel
 from tuning.execution.trials._attendant import RunAttendant
 from tuning.execution.trials._decided import Decided
 from tuning.execution.trials._in_line import recorded
+from tuning.execution.trials.record import RunRecord, trained_on
 from tuning.execution.trials.sent import state_folder
 from workloads.data import reading
 from workloads.data.files import write_atomically

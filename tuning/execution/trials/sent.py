@@ -20,11 +20,10 @@ from pathlib import Path
 from results import studies
 from submissions import api, environment
 from submissions.api import TrialOutcome
-from tuning.execution import _trial_folder, _trial_process, locks
 from tuning.execution.jobs import Done, Result, SentFile, TrialJob, WorkerLost
-from tuning.execution.record import trained_on
 from tuning.execution.stopping import Stop
-from tuning.execution.trials import parcel
+from tuning.execution.trials import _trial_folder, _trial_process, locks, parcel
+from tuning.execution.trials.record import trained_on
 from workloads import own_files
 from workloads.data import reading
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from submissions.api import Attendant, TrialOutcome, TrialSpec
-from tuning.execution import _trial_folder
 from tuning.execution.stopping import Stop
+from tuning.execution.trials import _trial_folder
 
 CONSOLE = "console.log"
 SECONDS_BETWEEN_LOOKS = 0.1  # at a request to stop
@@ -167,7 +167,7 @@ def _process(
         with console.open("ab") as printed:
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "tuning.execution._trial_main", file, str(reporting), str(listening),
+                    sys.executable, "-m", "tuning.execution.trials._trial_main", file, str(reporting), str(listening),
                     str(lock), str(os.getpid()), task,
                 ],
                 stdin=subprocess.DEVNULL,

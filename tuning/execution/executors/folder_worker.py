@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from submissions import environment
-from tuning.execution._shared_folder import SharedFolder, about_me
-from tuning.execution._worker_process import WorkerProcess, shares
+from tuning.execution.executors._shared_folder import SharedFolder, about_me
+from tuning.execution.executors._worker_process import WorkerProcess, shares
 from tuning.execution.jobs import AnyJob, Needs, Refused, WorkerLost, error_to_json, job_from_json
 from tuning.execution.stopping import Stop
 from workloads.data.caches import cache_folder

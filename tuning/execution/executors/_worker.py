@@ -1,6 +1,6 @@
 """A worker process: reads jobs from standard input, a line each, and answers each with a line.
 
-python -m tuning.execution._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
+python -m tuning.execution.executors._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
 """
 
 from __future__ import annotations

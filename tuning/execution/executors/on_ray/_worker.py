@@ -8,8 +8,8 @@ import socket
 import time
 from collections.abc import Iterator
 
+from tuning.execution.executors.on_ray.cores import choose
 from tuning.execution.jobs import Refused, error_to_json, job_from_json
-from tuning.execution.on_ray.cores import choose
 from workloads.data.caches import cache_folder
 
 SECONDS_AFTER_REFUSAL = 1.0  # until the next job, so that another worker gets it

@@ -8,8 +8,8 @@ from typing import Any
 
 from submissions import environment
 from tuning.engine import _spread
-from tuning.execution._local import Places
-from tuning.execution._worker_process import WorkerProcess, shares
+from tuning.execution.executors._local import Places
+from tuning.execution.executors._worker_process import WorkerProcess, shares
 from tuning.execution.jobs import AnyJob, Result
 from tuning.execution.work import Kept
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from submissions import environment
 from tuning.engine import _spread
+from tuning.execution.executors.on_ray._places import RESOURCES
+from tuning.execution.executors.on_ray._process import DriverProcess
 from tuning.execution.jobs import AnyJob, OutOfMemory, Result, WorkerLost, error_from_json
-from tuning.execution.on_ray._places import RESOURCES
-from tuning.execution.on_ray._process import DriverProcess
 from tuning.execution.work import Kept
 
 SECONDS_TO_START = 900.0  # until the first worker is there

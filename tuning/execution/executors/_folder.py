@@ -12,7 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any
 
-from tuning.execution._shared_folder import SharedFolder, about_me
+from tuning.execution.executors._shared_folder import SharedFolder, about_me
 from tuning.execution.jobs import AnyJob, Refused, Result, WorkerLost, error_from_json
 from tuning.execution.work import Kept
 from workloads.data.files import sweep, write_once
