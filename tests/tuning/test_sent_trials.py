@@ -18,7 +18,7 @@ import pytest
 import workloads
 from results.studies import read_trials
 from submissions import api
-from submissions.api import TrialOutcome, failures
+from submissions.api import TrialOutcome, failures, loading
 from tests.tuning.run_trials import same_numbers
 from tuning.execution import executors, work
 from tuning.execution.jobs import Done, Result, WorkerLost, job_from_json
@@ -298,3 +298,63 @@ def test_a_machine_that_is_wanted_back_is_no_crash_of_the_trial(asked, elsewhere
     (outcome,) = run(**asked, experiment_name="a", executor="processes", watch=seen.append)
     assert outcome.status == "done"
     assert seen[-1].retries["lost (preempted)"] == 1
+
+
+RULE = """
+import submissions
+from submissions import Rule
+
+@submissions.register("mine", learning_rate=(1e-2, 1.0, "log"))
+def mine():
+    def update(weights, hyperparameters, grads, state, params, seen):
+        return grads, state
+
+    return Rule(lambda *given: (), update)
+"""
+
+
+def test_a_rule_of_ones_own_travels_with_the_submission_that_reads_it(
+    asked, elsewhere, tmp_path, monkeypatch
+):
+    elsewhere.submission = tmp_path / "rules"
+    elsewhere.submission.mkdir()
+    file = elsewhere.submission / "mine.py"
+    file.write_text(RULE)
+    loaded = []
+
+    def looks(spec, lock, stop, attendant, **how):
+        loaded.append(loading.load(spec.submission_path))
+        outcome = TrialOutcome(spec.trial, spec.folder, "done", f"{spec.submission_path} is run")
+        _trial_folder.write_outcome(outcome)
+        return outcome
+
+    monkeypatch.setattr(_trial_process, "train_apart", looks)
+    del asked["submission_path"]
+    asked |= {"optimizer": f"{file}:mine", "num_tuning_trials": 1}
+    (outcome,) = run(**asked, experiment_name="a", executor="processes")
+    assert str(file) not in loaded[0].source
+    assert "mine.py:mine" in loaded[0].source
+    assert outcome.reason == f"{tmp_path}/experiments/a/submission/submission.py is run"
+
+
+def test_a_workload_of_ones_own_travels(asked, elsewhere, submission, tmp_path, monkeypatch):
+    file = submission / "own.py"
+    file.write_text(
+        "import workloads\nfrom tests.tuning.toy import toy_workload\n\n"
+        '@workloads.register("own/sent")\ndef build(data_dir):\n    return toy_workload(name="own/sent")\n'
+    )
+    found = []
+
+    def looks(spec, lock, stop, attendant, **how):
+        found.append((spec.workload_file, workloads.load(spec.workload_to_load).name))
+        outcome = TrialOutcome(spec.trial, spec.folder, "done", "")
+        _trial_folder.write_outcome(outcome)
+        return outcome
+
+    monkeypatch.setattr(_trial_process, "train_apart", looks)
+    asked |= {"workload": f"{file}:own/sent", "num_tuning_trials": 1}
+    run(**asked, experiment_name="a", executor="processes")
+    ((where, name),) = found
+    assert name == "own/sent"
+    assert Path(where).name == "own.py"
+    assert where != str(file)
