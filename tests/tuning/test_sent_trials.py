@@ -170,32 +170,31 @@ def test_what_comes_back_is_what_trials_in_line_leave(asked, elsewhere, tmp_path
     assert len(elsewhere.jobs) == 2  # what crashed is not tried again
 
 
-def test_a_trial_that_was_lost_goes_on_where_its_worker_kept_it(asked, elsewhere, tmp_path):
+def test_a_trial_that_was_lost_goes_on_where_its_worker_kept_it(asked, elsewhere, monkeypatch):
     asked |= {"num_tuning_trials": 1}
     (whole,) = run(**asked, experiment_name="whole")
-    seen, steps = [], []
-    lost = iter([WorkerLost("killed")])
+    seen, made = [], []
+    usual = _trial_process.train_apart
+    lost = iter([WorkerLost("killed"), KeyError("whoever asked is killed")])
 
     class Lost(api.Attendant):
         def unsaved(self):
-            steps.append(1)
-            if len(steps) == 3:
+            made.append(1)
+            if len(made) in (3, 5):  # past a checkpoint, each time
                 raise next(lost)
 
-    usual = _trial_process.train_apart
-
     def dies(spec, lock, stop, attendant, **how):
-        if len(steps) >= 3:
-            return usual(spec, lock, stop, attendant, **how)
-        api.train(spec, Lost())  # raises
-        raise AssertionError
+        return usual(spec, lock, stop, attendant, **how) if len(made) >= 5 else api.train(spec, Lost())
 
-    _trial_process.train_apart = dies  # `asked` restores it
-    (sent,) = run(**asked, experiment_name="sent", executor="processes", watch=seen.append)
+    monkeypatch.setattr(_trial_process, "train_apart", dies)
+    with pytest.raises(KeyError):
+        run(**asked, experiment_name="sent", executor="processes", watch=seen.append)
     assert seen[-1].retries["lost (crash)"] == 1
-    assert len(elsewhere.jobs) == 2
+    (sent,) = run(**asked, experiment_name="sent", executor="processes", resume=True)
+    assert len(elsewhere.jobs) == 3
     same_numbers(whole.folder, sent.folder)
-    assert (Path(sent.folder) / "meta_data_1.json").exists()  # it went on
+    with (Path(sent.folder) / "eval_measurements.csv").open() as rows:
+        assert [row["preemption_count"] for row in csv.DictReader(rows)] == ["0", "0", "1", "2"]
 
 
 def test_what_crashed_in_line_goes_on_elsewhere_from_its_checkpoint(asked, elsewhere, submission, tmp_path):

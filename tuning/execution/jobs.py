@@ -178,7 +178,8 @@ class TrialJob:
     def belongs_to(self) -> str:
         """SHA-256 of all that the numbers of its result come from."""
         files = [file.sha256 for file in (*self.submission, self.optimizer_file, self.workload_file) if file]
-        asked = msgspec.json.encode([self.study, dataclasses.asdict(self.spec), files], order="sorted")
+        spec = dataclasses.replace(self.spec, resume=False, flags={})  # however it is gone on with
+        asked = msgspec.json.encode([self.study, dataclasses.asdict(spec), files], order="sorted")
         return hashlib.sha256(asked).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
