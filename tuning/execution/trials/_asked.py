@@ -163,7 +163,8 @@ def _is_self_tuning(ruleset: str) -> bool:
 
 
 def _check_arithmetic(workload: str, precision: str, micro_batches: int) -> None:
-    if workload.startswith(api.INSTALLED) and Arithmetic(precision, micro_batches) != Arithmetic():
+    asked = Arithmetic(precision, micro_batches)  # refuses others
+    if workload.startswith(api.INSTALLED) and asked != Arithmetic():
         raise ValueError(
             f"{workload}: an installed AlgoPerf computes its steps itself; leave precision and micro_batches out, or "
             "run on the native workload"
