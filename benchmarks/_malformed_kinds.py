@@ -169,6 +169,28 @@ def _released(folder: Path) -> None:
         write_archive(folder / "released", archive)
 
 
+def _weights(folder: Path) -> None:
+    from submissions.learned import weight_files
+
+    weight_files.write(folder / "weights.msgpack", _small_velo())
+
+
+def _pylo_weights(folder: Path) -> None:
+    from submissions.learned import weight_files
+
+    weight_files.write_pylo(folder, _small_velo())
+
+
+@functools.cache
+def _small_velo() -> dict[str, Any]:
+    """Weights of VeLO's layout before any training."""
+    import jax
+
+    from submissions import LEARNED
+
+    return jax.tree.map(np.asarray, LEARNED["velo"].initial(jax.random.key(0), lstm=2, bank=2))
+
+
 def _replica_means(folder: Path) -> None:
     archives = _archives()
     ys = np.stack([archive.ys.mean(axis=1) for archive in archives])
@@ -592,6 +614,15 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "released curves", _NPZ, _released, _of_npz_in(_NPZ),
         ("curves list {dir}/released --size 2 --json", "curves convert {dir}/released --out {out}.parquet"),
+    ),
+    Kind(
+        "weights", "weights.msgpack", _weights, lambda generator, folder: _damage.of_any_file(generator, 30),
+        ("weights {file} --json", "package --weights {file} --authors A --out {out}"),
+    ),
+    Kind(
+        "PyLO's weights", "VeLO_RNN/model.safetensors", _pylo_weights,
+        lambda generator, folder: _damage.of_any_file(generator, 30),
+        ("weights {file} {dir}/VeLO_MLP/model.safetensors --json",),
     ),
     Kind("replica means", "means.npz", _replica_means, _of_npz_in("means.npz"), _CURVES),
     *(

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import polars as pl
 
@@ -222,6 +223,36 @@ def _records(valid: Path, spoilt: Path) -> str:
     return "; ".join(sorted(whys))
 
 
+def _weights(valid: Path, spoilt: Path) -> str:
+    """Of trained weights, which hold no checksum: the same names, shapes and types, and finite numbers."""
+    before, after = (path.read_bytes() for path in (valid, spoilt))
+    if valid.suffix == ".safetensors":
+        start = 8 + int.from_bytes(before[:8], "little")
+        parts = [(content[:start], [content[start:]]) for content in (before, after)]
+    else:
+        try:
+            parts = [_msgpack_parts(content) for content in (before, after)]
+        except (ValueError, TypeError):
+            return ""
+    (head, old), (same, new) = parts
+    if head != same or [len(one) for one in old] != [len(one) for one in new]:
+        return ""
+    finite = all(np.isfinite(np.frombuffer(one, "<f4")).all() for one in new)
+    return "a weight is any finite number" if finite else ""
+
+
+def _msgpack_parts(content: bytes) -> tuple[object, list[bytes]]:
+    """What a file of weights has but for its numbers, and these."""
+    numbers: list[bytes] = []
+
+    def array(code: int, data: bytes) -> tuple[object, ...]:
+        shape, kind, values = msgpack.unpackb(data)
+        numbers.append(values)
+        return code in (1, 3), shape, kind  # to Flax an array, or an array as a scalar: the same numbers
+
+    return msgpack.unpackb(content, ext_hook=array), numbers
+
+
 def _code(valid: Path, spoilt: Path) -> str:
     """Of a user's own code: another program, but a program."""
     del valid
@@ -248,6 +279,8 @@ RULES: Mapping[str, Legal] = {
     "curve table": _CURVE_TABLE,
     "released curves": _released,
     "replica means": _CURVES,
+    "weights": _weights,
+    "PyLO's weights": _weights,
     "IDX images": _idx,
     "IDX labels": _idx,
     "TFRecord of images": _records,

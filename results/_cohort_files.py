@@ -51,7 +51,7 @@ def belongs_to(
       spec: of the study.
       workload: of the trials.
       cohort: which of the workload's.
-      source: SHA-256 of a user's own optimizer, None for others.
+      source: SHA-256 of a user's own optimizer, or of a learned one's weights; None for others.
       workload_source: SHA-256 of the file of a user's own workload, None for others.
     """
     return {

@@ -4,6 +4,7 @@ A study is a folder:
 
     study.json                           the specification: everything that determines the numbers
     optimizer.py                         a user's own optimizer, as it was when the study began
+    optimizer.weights                    a learned optimizer's weights, likewise
     workloads/<workload>.py              a user's own workload, likewise
     trials/<workload>/<cohort>.parquet   one file per finished cohort, one row per trial
     claims/<workload>/<cohort>           who trains a cohort at the moment, see `tuning.execution`
@@ -308,9 +309,14 @@ def read_runs(folder: Path) -> tuple[Run, ...]:
         raise ValueError(f"{path}: {error}; delete the file, it only tells what runs cost") from None
 
 
+def optimizer_copy(folder: Path, file: Path) -> Path:
+    """Where a study keeps the file of an optimizer: a user's own, or a learned one's weights."""
+    return folder / ("optimizer.py" if file.suffix == ".py" else "optimizer.weights")
+
+
 def source_of(folder: Path) -> str | None:
-    """SHA-256 of the copy of a user's own optimizer that a study keeps; None: it has none."""
-    return _sha256(folder / "optimizer.py")
+    """SHA-256 of the copy that a study keeps of an optimizer's file, see `optimizer_copy`; None: it has none."""
+    return _sha256(folder / "optimizer.py") or _sha256(folder / "optimizer.weights")
 
 
 def workload_source_of(folder: Path, workload: str) -> str | None:

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
 
-from submissions import OPTIMIZERS
+import typer
+
+from submissions import LEARNED, OPTIMIZERS
 from tuning.strategies import STRATEGIES
 
 OWN_WORKLOAD = "NAME|FILE.py:NAME"
 OWN_OPTIMIZER = "NAME|FILE.py:FUNCTION"
 # Below the options, whose columns are too narrow for the longest of them in a terminal of 80.
-OPTIMIZER_NAMES = f"Optimizers: {', '.join(OPTIMIZERS)}. 'shortlist optimizers' tells more."
+OPTIMIZER_NAMES = (
+    f"Optimizers: {', '.join(OPTIMIZERS)}. Learned ones, with --weights: {', '.join(LEARNED)}. 'shortlist optimizers' "
+    "tells more."
+)
 STRATEGY_NAMES = f"Strategies: {', '.join(STRATEGIES)}."
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Trained weights: with a learned optimizer, or alone, as the file says whose they are.",
+    ),
+]
+
+
+def weighted(optimizer: str | None, weights: Path | None) -> str | None:
+    """The optimizer's name with its weights, where some are given."""
+    if weights is None:
+        return optimizer
+    from submissions.learned import weight_files
+
+    return weight_files.named(weights, optimizer)
 
 
 def workload_names(incomplete: str) -> list[str]:
@@ -24,7 +48,7 @@ def workload_names(incomplete: str) -> list[str]:
 
 def optimizer_names(incomplete: str) -> list[str]:
     """Optimizers, likewise."""
-    return _beginning(incomplete, OPTIMIZERS) or _files(incomplete)
+    return _beginning(incomplete, [*OPTIMIZERS, *LEARNED]) or _files(incomplete)
 
 
 def strategy_names(incomplete: str) -> list[str]:

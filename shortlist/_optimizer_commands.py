@@ -11,7 +11,7 @@ from shortlist._names import OWN_OPTIMIZER, optimizer_names
 from shortlist._output import print_json, print_table
 
 if TYPE_CHECKING:
-    from submissions import Optimizer
+    from submissions import Learned, Optimizer
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,21 +28,30 @@ def optimizers(
 ) -> None:
     """List the optimizers with their hyperparameters, defaults and references; with names, all about each.
 
-    A hyperparameter without a default is one that every point must give.
+    A hyperparameter without a default is one that every point must give. Learned optimizers, which need trained
+    weights, are listed by themselves.
 
     Example: shortlist optimizers nadamw_optax
     """
     import submissions
 
-    rows = [describe(submissions.optimizer(name)) for name in names or submissions.OPTIMIZERS]
+    chosen = names or [*submissions.OPTIMIZERS, *submissions.LEARNED]
+    learned = [describe_learned(submissions.LEARNED[name]) for name in chosen if name in submissions.LEARNED]
+    rows = [describe(submissions.optimizer(name)) for name in chosen if name not in submissions.LEARNED]
     if json:
-        print_json({"optimizers": rows})
+        print_json({"optimizers": rows, "learned": learned})
     elif names:
         for row in rows:
             _show(row)
+        for row in learned:
+            _show_learned(row)
     else:
         table = [(row["name"], _in_a_line(row["hyperparameters"]), row["reference"]) for row in rows]
         print_table(f"{len(rows)} optimizers", ("name", "hyperparameters", "reference"), table)
+        told = [(row["name"], _given(row["sizes"]), row["reference"]) for row in learned]
+        print_table(
+            f"{len(told)} learned ones, which need --weights FILE", ("name", "sizes", "reference"), told
+        )
         typer.echo(
             "every workload also reads dropout_rate=0 and label_smoothing=0\n"
             "next: shortlist optimizers NAME, or shortlist tune WORKLOAD --optimizer NAME --study DIR"
@@ -63,6 +72,27 @@ def describe(optimizer: Optimizer) -> dict[str, Any]:
         "schedule": optimizer.schedule,
         "search_space": optimizer.search_space,
     }
+
+
+def describe_learned(learned: Learned) -> dict[str, Any]:
+    """A learned optimizer without its weights as JSON data."""
+    return {
+        "name": learned.name,
+        "sizes": dict(learned.sizes),
+        "switches": dict(learned.switches),
+        "reference": learned.reference,
+    }
+
+
+def _show_learned(row: dict[str, Any]) -> None:
+    typer.echo(f"{row['name']}: a learned optimizer, which needs trained weights: --weights FILE")
+    for key in ("sizes", "switches"):
+        typer.echo(f"{key}: {_given(row[key]) or 'none'}")
+    typer.echo(f"hyperparameters: horizon_factor=1\nreference: {row['reference']}\n")
+
+
+def _given(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def _in_a_line(hyperparameters: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, optimizer_names
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, Weights, optimizer_names, weighted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +31,7 @@ def package(
             autocompletion=optimizer_names,
         ),
     ] = None,
+    weights: Weights = None,
     space: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="tuning_search_space.json; default: the optimizer's own space."),
@@ -42,8 +43,11 @@ def package(
         ),
     ] = None,
     ruleset: Annotated[
-        Literal["external", "self-tuning"], typer.Option(help="self-tuning takes the first point of --list.")
-    ] = "external",
+        Literal["external", "self-tuning"] | None,
+        typer.Option(
+            help="self-tuning takes the first point of --list, and is the default of learned optimizers; else external."
+        ),
+    ] = None,
     authors: Annotated[
         str | None,
         typer.Option(metavar="TEXT", help="Separated by commas; AlgoPerf insists on them."),
@@ -68,33 +72,43 @@ def package(
 
     Example: shortlist package --list medapati2025 --out nadamw_list --authors "A. Author"
     """
+    import submissions
     from submissions.package import package as build
+    from submissions.package import without_validation
 
     about: dict[str, Any] = {"affiliations": affiliations, "version": version, "evidence": evidence}
     if description is not None:
         about["description"] = description
     if built_in is not None:
-        if list_ or optimizer or space or ruleset != "external":
-            raise ValueError("--built-in goes without --list, --optimizer, --space and --ruleset")
+        if list_ or optimizer or weights or space or ruleset:
+            raise ValueError("--built-in goes without --list, --optimizer, --weights, --space and --ruleset")
         for folder in _built_in(built_in, out, authors, about | ({"name": name} if name else {})):
             typer.echo(f"submission: {folder}")
         return
     if authors is None:
         raise ValueError("--authors is missing; AlgoPerf insists on them")
+    optimizer = weighted(optimizer, weights)
+    learned = isinstance(optimizer, str) and submissions.learned.is_learned_form(optimizer)
+    if ruleset is None:
+        ruleset = "self-tuning" if learned and list_ is None and space is None else "external"
     if list_ is not None:
         if space is not None:
             raise ValueError("--list and --space were both given; give one of them")
         given, rule = _listed(list_, optimizer, 1 if ruleset == "self-tuning" else size)
     elif optimizer is not None:
-        if ruleset == "self-tuning":
+        if ruleset == "self-tuning" and not learned:
             raise ValueError("the self-tuning ruleset takes one point; give it with --list")
         given, rule = {} if space is None else _ranges(space), optimizer
     else:
         raise ValueError("nothing to package; give --list, --optimizer or --built-in")
-    arguments = {"name": rule.rpartition(":")[2]} | given | ({"name": name} if name else {})
+    called = rule.partition("@")[0] if submissions.learned.is_learned_form(rule) else rule.rpartition(":")[2]
+    arguments = {"name": called} | given | ({"name": name} if name else {})
     if list_ is not None and (note := _padding(given)):
         typer.echo(f"note: {note}")
-    folder = build(out, optimizer=rule, authors=authors, ruleset=ruleset, **arguments, **about)
+    chosen = submissions.optimizer(rule)
+    folder = build(out, optimizer=chosen, authors=authors, ruleset=ruleset, **arguments, **about)
+    if note := without_validation(chosen):
+        typer.echo(f"note: {note}")
     typer.echo(f"submission: {folder}")
 
 

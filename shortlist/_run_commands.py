@@ -11,7 +11,15 @@ from typer.core import TyperCommand
 from shortlist._arithmetic import MicroBatches, Precision
 from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
-from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, OWN_WORKLOAD, optimizer_names, workload_names
+from shortlist._names import (
+    OPTIMIZER_NAMES,
+    OWN_OPTIMIZER,
+    OWN_WORKLOAD,
+    Weights,
+    optimizer_names,
+    weighted,
+    workload_names,
+)
 from shortlist._output import print_json, print_table
 from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
@@ -89,6 +97,7 @@ def run(
             autocompletion=optimizer_names,
         ),
     ] = None,
+    weights: Weights = None,
     tuning_ruleset: Annotated[
         Literal["external", "self-tuning", "self"],
         typer.Option(
@@ -210,6 +219,9 @@ def run(
     for name, value in without_effect.items():
         if value is not None and value is not False:
             typer.echo(f"--{name}: has no effect here", err=True)
+    if weights is not None and submission_path is not None:
+        raise ValueError("--weights goes with --optimizer; a submission brings its own")
+    optimizer = weighted(optimizer, weights)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
     tell_pace([workload], data_dir, pace)

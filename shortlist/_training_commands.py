@@ -18,8 +18,10 @@ from shortlist._names import (
     OWN_OPTIMIZER,
     OWN_WORKLOAD,
     STRATEGY_NAMES,
+    Weights,
     optimizer_names,
     strategy_names,
+    weighted,
     workload_names,
 )
 from shortlist._output import print_json, print_table
@@ -76,7 +78,7 @@ def tune(
             metavar="N",
             min=1,
             help="Points, or full trainings' worth of steps where a strategy stops trials; default: all of a list, 5 "
-            "of a sweep, 5 trainings, else 20.",
+            "of a sweep, 5 trainings, 1 of a learned optimizer, else 20.",
         ),
     ] = None,
     protocol: Annotated[
@@ -100,6 +102,7 @@ def tune(
             autocompletion=optimizer_names,
         ),
     ] = None,
+    weights: Weights = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")
     ] = None,
@@ -176,6 +179,7 @@ def tune(
             optimizer = given.update_rule if optimizer is None else optimizer
         if options["warm_start"] is not None:
             options["warm_start"] = read_warm_start(options["warm_start"])
+        optimizer = weighted(optimizer, weights)
         tell_pace(workloads, data_dir, pace)
         spec = plan(
             name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,

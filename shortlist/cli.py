@@ -36,6 +36,7 @@ from shortlist import (  # noqa: E402
     _speedup_commands,
     _training_commands,
     _validate_commands,
+    _weights_command,
     _worker_command,
     _workers_command,
     _workload_commands,
@@ -75,6 +76,7 @@ def options(
 
 _workload_commands.add_to(app)
 _optimizer_commands.add_to(app)
+_weights_command.add_to(app)
 _training_commands.add_to(app)
 _service_command.add_to(app)
 _worker_command.add_to(app)

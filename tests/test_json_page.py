@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -103,6 +104,18 @@ def test_compare_prints_what_the_page_names(table):
     assert set(said["contenders"][0]) == keys(of_contender)
     assert set(said["pairs"][0]) == keys(of_pair)
     assert set(said["power"][0]) == keys(of_power)
+
+
+def test_weights_and_optimizers_print_what_the_page_names(tmp_path):
+    from submissions.learned import LEARNED, weight_files
+
+    row = LEARNED["hierarchical"]
+    weights = jax.tree.map(np.asarray, row.initial(jax.random.key(0), lstm=2, mlp=2))
+    weight_files.write(tmp_path / "w", weights)
+    assert set(printed("weights", tmp_path / "w")) | {"written"} == keys(section("weights"))
+    assert set(printed("weights", tmp_path / "w", "--out", tmp_path / "copy")) == keys(section("weights"))
+    said = printed("optimizers", "nadamw_optax", "hierarchical")
+    assert all(f"`{key}`" in section("optimizers") for key in (*said, *said["learned"][0]))
 
 
 def test_speedup_prints_what_the_page_names(tmp_path):

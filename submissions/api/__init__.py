@@ -37,6 +37,8 @@ __all__ = [
     "evaluations", "install", "is_installed", "spec", "train", "view", "workload_folder", "write_rule",
 ]  # fmt: skip
 
+WEIGHTS = "optimizer.weights"  # of a learned optimizer, in the folder of `write_rule`
+
 
 def view(workload: Workload, device_axis: bool = False) -> Any:
     """The workload as a `spec.Workload`, of the spec in force.
@@ -83,21 +85,31 @@ def algoperf_workload(
 
 
 def write_rule(folder: Path, optimizer: str) -> None:
-    """Writes a submission that trains a user's own `Rule` in AlgoPerf's loop; it needs Shortlist, see `of_rule`.
+    """Writes a submission that trains a `Rule` in AlgoPerf's loop; it needs Shortlist, see `of_rule`.
 
     Args:
-      folder: gets submission.py and tuning_search_space.json.
-      optimizer: FILE.py:FUNCTION, as a study records it.
+      folder: gets submission.py and tuning_search_space.json, and weights of a learned optimizer.
+      optimizer: FILE.py:FUNCTION or NAME@FILE, with the whole path.
     """
     own = submissions.optimizer(optimizer)
-    content = f'''"""The optimizer {optimizer} in AlgoPerf's loop. Needs Shortlist."""
+    space: Any = own.search_space or {}
+    called, what, imports = repr(optimizer), optimizer, ""
+    if isinstance(own, submissions.LearnedOptimizer):
+        write_atomically(folder / WEIGHTS, own.content)
+        called = f'f"{own.name}@{{Path(__file__).with_name({WEIGHTS!r})}}"'
+        what, imports = (
+            f"{own.name} with the weights of SHA-256\n{own.sha256}\n",
+            "from pathlib import Path\n\n",
+        )
+        space = [submissions.learned.UNTUNED]
+    content = f'''"""The optimizer {what} in AlgoPerf's loop. Needs Shortlist."""
 
-from submissions.api.of_rule import functions
+{imports}from submissions.api.of_rule import functions
 
-get_batch_size, init_optimizer_state, update_params, data_selection, prepare_for_eval = functions({optimizer!r})
+get_batch_size, init_optimizer_state, update_params, data_selection, prepare_for_eval = functions({called})
 '''
     write_atomically(folder / "submission.py", content.encode())
-    space = json.dumps(own.search_space or {}, indent=2)
+    space = json.dumps(space, indent=2)
     write_atomically(folder / "tuning_search_space.json", space.encode() + b"\n")
 
 

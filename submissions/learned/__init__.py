@@ -1,1 +1,36 @@
-"""Learned optimizers: update rules whose own weights were trained, one file each, and one table of them."""
+"""Learned optimizers: update rules whose own weights were trained, one file each, and one table of them.
+
+    >>> LEARNED["hierarchical"].reference
+    'Metz et al. 2020, arXiv:2009.11243; RNNMLPLOpt'
+
+With a file of weights, see `submissions.learned.weight_files`, one of them is an optimizer like any other, by the name
+NAME@FILE. Importing this needs no JAX; making a rule does.
+"""
+
+from __future__ import annotations
+
+from submissions.learned._declaration import Learned
+from submissions.learned._optimizer import (
+    UNTUNED,
+    LearnedOptimizer,
+    absolute,
+    is_learned_form,
+    missing_weights,
+    parts,
+    scaled,
+    with_weights,
+)
+from submissions.learned._table import LEARNED
+
+__all__ = [
+    "LEARNED",
+    "UNTUNED",
+    "Learned",
+    "LearnedOptimizer",
+    "absolute",
+    "is_learned_form",
+    "missing_weights",
+    "parts",
+    "scaled",
+    "with_weights",
+]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import submissions
+from submissions.learned import UNTUNED, LearnedOptimizer, weight_files
 from submissions.optimizers import _exported
 from submissions.optimizers._declaration import MEDAPATI
 from submissions.optimizers._hyperparameters import Optimizer
@@ -22,6 +23,11 @@ from submissions.optimizers.own import OwnOptimizer
 from submissions.package._rendering import one_line, render, write_folder
 
 RULESETS = ("external", "self-tuning")
+WEIGHTS = "weights.msgpack"  # of a learned optimizer, in its folder
+NO_VALIDATION = (
+    "The rule asks for validation losses every {period} steps where it may have them. AlgoPerf's interface gives none "
+    "between evaluations, so here it does without."
+)
 TRIALS = 5  # that AlgoPerf's external ruleset allows
 
 # Global batch sizes of AlgoPerf's JAX baselines; variants not named here take their base workload's.
@@ -61,15 +67,18 @@ def package(
     """Writes an AlgoPerf submission: an optimizer with a list of points or with ranges to search.
 
     The folder holds submission.py, optimizer.py with the rule, tuning_search_space.json (external ruleset only),
-    submission_info.yml, requirements.txt, README.md, pull_request.md and __init__.py. It appears whole or not at all,
+    weights.msgpack (a learned optimizer's only), submission_info.yml, requirements.txt, README.md, pull_request.md and
+    __init__.py. It appears whole or not at all,
     and equal arguments give equal bytes. Values are written exactly: reading the JSON gives the same floats.
 
     Args:
       out: folder to make; must not exist, or be empty. Its last component becomes submission_folder and part
         of a Python module's name: lower-case letters, digits and underscores, starting with a letter.
       name: as it will appear on the leaderboard; one line.
-      optimizer: a name in `submissions.OPTIMIZERS`, or what `submissions.optimizer` gives for a user's own.
-      points: hyperparameter name -> value, all with the same names; tried in this order. Exactly one for self-tuning.
+      optimizer: a name in `submissions.OPTIMIZERS`, or what `submissions.optimizer` gives for a user's own or a learned
+        one.
+      points: hyperparameter name -> value, all with the same names; tried in this order. Exactly one for self-tuning; a
+        learned optimizer has that without being given it.
       search_space: ranges instead of points, as tuning_search_space.json data. Neither: the optimizer's own space, or
         that of Medapati et al., Table 1, for a NAdamW without one.
       ruleset: "external" or "self-tuning", where the one point is inside submission.py.
@@ -106,13 +115,17 @@ def package(
     chosen = submissions.optimizer(optimizer) if isinstance(optimizer, str) else optimizer
     carried = chosen.carried_source()
     self_tuning = ruleset == "self-tuning"
+    learned = chosen if isinstance(chosen, LearnedOptimizer) else None
+    if learned is not None and points is None and search_space is None:
+        points, provenance = [UNTUNED], provenance or "the optimizer as it was trained"
     searched = _searched(chosen, points, search_space, self_tuning, provenance, adds)
     given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
     reads = _exported.reads(given, chosen)
+    what = f"{chosen.name}, a learned optimizer," if learned else chosen.name
     values = {
         "name": one_line("name", name),
         "description": one_line(
-            "description", description or f"{chosen.name} with {searched}, the same for every workload."
+            "description", description or f"{what} with {searched}, the same for every workload."
         ),
         "authors": one_line("authors", authors),
         "affiliations": one_line("affiliations", affiliations, may_be_empty=True),
@@ -123,6 +136,7 @@ def package(
         "optimizer": chosen,
         "imports": _imports(chosen),
         "own": chosen if isinstance(chosen, OwnOptimizer) else None,
+        "learned": None,
         "reads": reads,
         "points": searched.points,
         "adds": len(searched.points) if searched.adds is None else searched.adds,
@@ -133,8 +147,12 @@ def package(
         "batch_sizes": BATCH_SIZES,
         "shortlist_version": _shortlist_version(),
     }
+    files: dict[str, str | bytes] = {}
+    if learned is not None:
+        about_weights, files[WEIGHTS] = _weights(learned)
+        values["learned"] = about_weights
     info = render("submission_info.yml.j2", values)
-    files = {
+    files |= {
         file: render(f"{file}.j2", values | {"submission_info": info.strip()})
         for file in ("submission.py", "requirements.txt", "README.md", "pull_request.md")
     }
@@ -143,6 +161,36 @@ def package(
         data = searched.space or searched.points
         files["tuning_search_space.json"] = json.dumps(data, indent=2, allow_nan=False) + "\n"
     return write_folder(out, files)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weights:
+    """What templates say of a file of weights."""
+
+    file: str
+    sha256: str
+    numbers: int
+    size: int
+    wrapped: bool  # it holds more than the weights
+    validation: str  # that is missing, in a sentence; "" where none is
+
+
+def _weights(optimizer: LearnedOptimizer) -> tuple[_Weights, bytes]:
+    """About the file that a folder carries, and its content: that of the file given, unless it is in PyLO's layout."""
+    read, content = weight_files.parse(optimizer.content), optimizer.content
+    if read.layout != "flax":
+        content = weight_files.flax_bytes(read.weights)
+        read = weight_files.parse(content)
+    about = _Weights(
+        WEIGHTS, read.sha256, read.numbers, read.size, bool(read.around), without_validation(optimizer)
+    )
+    return about, content
+
+
+def without_validation(optimizer: Optimizer) -> str:
+    """A sentence on validation losses that an optimizer asks for and does not have in AlgoPerf; "" if it asks none."""
+    period = optimizer.rule.validation_period if isinstance(optimizer, LearnedOptimizer) else None
+    return "" if period is None else NO_VALIDATION.format(period=period)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +244,8 @@ def _searched(
 def _imports(optimizer: Optimizer) -> list[str]:
     """What submission.py takes from optimizer.py: name, or name as another, in alphabetical order."""
     names = {optimizer.make.__name__: "optimizer"}
+    if isinstance(optimizer, LearnedOptimizer):
+        names |= {"Rule": "Rule", "Seen": "Seen"}
     if optimizer.options:
         names = {optimizer.make.__name__: optimizer.make.__name__}
     for role in ("evaluated", "gradient_at"):

@@ -46,7 +46,7 @@ def check_free(out: Path) -> None:
         raise FileExistsError(f"{out}: exists already and is not an empty folder; choose another")
 
 
-def write_folder(out: Path, files: Mapping[str, str]) -> Path:
+def write_folder(out: Path, files: Mapping[str, str | bytes]) -> Path:
     """All files or none: they are written into a hidden neighbour, which is then renamed.
 
     Raises:
@@ -58,9 +58,9 @@ def write_folder(out: Path, files: Mapping[str, str]) -> Path:
     try:
         with naming(out):
             building.mkdir()
-        for file, text in files.items():
+        for file, content in files.items():
             with naming(out / file):
-                (building / file).write_text(text, encoding="utf-8")
+                (building / file).write_bytes(content if isinstance(content, bytes) else content.encode())
         os.replace(building, out)
     except OSError as error:
         # Somebody filled the folder meanwhile: a rename onto it is refused, and theirs stays.

@@ -47,7 +47,9 @@ def commit(job: Job, result: Result) -> bool:
     belongs = studies.belongs_to(job.spec, job.workload, job.cohort, optimizer, workload)
     studies.check_content(result.content, belongs, str(job))
     if studies.source_of(folder) != optimizer:
-        raise ValueError(f"{folder}: another optimizer.py was put into this study while {job} was trained")
+        raise ValueError(
+            f"{folder}: another optimizer's file was put into this study while {job} was trained"
+        )
     if studies.workload_source_of(folder, job.workload) != workload:
         file = studies.workload_copy(folder, job.workload)
         raise ValueError(f"{file}: another file was put into this study while {job} was trained")

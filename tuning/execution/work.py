@@ -32,7 +32,6 @@ from tuning.execution.jobs import AnyJob, Done, Job, Needs, OutOfMemory, Refused
 from tuning.execution.trials.sent import Here, train_sent
 from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
-from workloads.own_files import is_file_form, parts
 
 
 @dataclasses.dataclass
@@ -270,10 +269,11 @@ def load(
 
 
 def _optimizer(job: Job, kept: Kept) -> submissions.Optimizer:
-    """The optimizer of a job; a user's own from its file as it was sent."""
-    if job.optimizer_file is None or not is_file_form(job.spec.optimizer):
-        return submissions.optimizer(job.spec.optimizer)
-    return submissions.optimizer(f"{place(job.optimizer_file, kept)}:{parts(job.spec.optimizer)[1]}")
+    """The optimizer of a job; a user's own, or a learned one's weights, from the file as it was sent."""
+    name = job.spec.optimizer
+    if job.optimizer_file is not None and submissions.own_file(name) is not None:
+        name = submissions.moved(name, place(job.optimizer_file, kept))
+    return submissions.optimizer(name)
 
 
 @contextlib.contextmanager

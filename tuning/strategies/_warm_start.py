@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import submissions
 from submissions.points import Point, Told
 from submissions.spaces import SearchSpace
 from tuning.strategies._strategy import Option
@@ -51,7 +52,7 @@ class Origin:
           ValueError: it is another; says what differs.
         """
         differing = []
-        if self.optimizer is not None and not _same_optimizer(self.optimizer, optimizer):
+        if self.optimizer is not None and not submissions.same_but_for_place(self.optimizer, optimizer):
             differing.append(f"is for optimizer {self.optimizer}, not {optimizer}")
         elif None not in (self.source, source) and self.source != source:
             differing.append(f"is for {self.optimizer} as it was, which has changed since")
@@ -66,12 +67,6 @@ class Origin:
                 f"warm_start: {self.what} {'; '.join(differing)}: its values would say little; ask for the same, or "
                 "leave it out"
             )
-
-
-def _same_optimizer(one: str, other: str) -> bool:
-    """Whether names mean the same; files of a user's own are compared by what is in them."""
-    own = ".py:" in one and ".py:" in other
-    return one.rpartition(":")[2] == other.rpartition(":")[2] if own else one == other
 
 
 @dataclasses.dataclass(frozen=True)

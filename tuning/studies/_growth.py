@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import submissions
 from results import studies
 from results.studies import StudySpec
 from tuning import strategies
@@ -49,8 +50,7 @@ def _in_the_studys_words(begun: StudySpec, asked: StudySpec) -> StudySpec:
         key: begun.strategy.get(key, value) if key in LABELS_OF_STRATEGY else value
         for key, value in asked.strategy.items()
     }
-    same_function = begun.optimizer.rpartition(":")[2] == asked.optimizer.rpartition(":")[2]
-    own = ".py:" in begun.optimizer and ".py:" in asked.optimizer
+    same = submissions.same_but_for_place(begun.optimizer, asked.optimizer)
     size = begun.cohort_size if asked.cohort_size is None else asked.cohort_size
     return dataclasses.replace(
         asked,
@@ -60,7 +60,7 @@ def _in_the_studys_words(begun: StudySpec, asked: StudySpec) -> StudySpec:
         points=None if asked.points is None else {name: asked.points[name] for name in order},
         strategy=strategy,
         # Its file is compared by content.
-        optimizer=begun.optimizer if own and same_function else asked.optimizer,
+        optimizer=begun.optimizer if same else asked.optimizer,
         cohort_size=size,
     )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import submissions
 from results.studies import StudySpec
+from submissions import learned
 from submissions.points import Point
 from tuning import strategies
 from tuning.studies._training_protocols import training_protocol
@@ -45,8 +44,10 @@ def plan(
       workloads: what to train; names as `workloads.load` takes them, FILE.py:NAME among them.
       strategy: a name of `strategies.STRATEGIES`; None: that which needs the options given, or the default.
       budget: number of points, or full trainings' worth of steps where a strategy stops trials; by default the
-        strategy's own: all of a list, 5 of a sweep or of trainings, 20 otherwise.
-      optimizer: a name of `submissions.OPTIMIZERS`, or FILE.py:FUNCTION; by default the warm start's or strategy's own.
+        strategy's own: all of a list, 5 of a sweep or of trainings, 20 otherwise; 1 of a learned optimizer, which is
+        then as it was trained.
+      optimizer: a name of `submissions.OPTIMIZERS`, FILE.py:FUNCTION, or NAME@FILE of a learned one; by default the
+        warm start's or strategy's own.
       protocol: a name of `TRAINING_PROTOCOLS`, which gives repeats, steps and evaluation; each that is given replaces
         its own.
       repeats, seed, seeding, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see
@@ -79,6 +80,8 @@ def plan(
         eval_at_start=eval_at_start,
     )
     given = {key: value for key, value in options.items() if value is not None}
+    if strategy is None and budget in (None, 1) and not given and learned.is_learned_form(optimizer or ""):
+        given = {"points": (Point("0", learned.UNTUNED),), "list_name": "as trained"}
     strategy = strategy or strategies.meant_by(given)
     row = strategies.row(strategy)
     if cohort_size is not None and issubclass(row.make, strategies.StepBudget):
@@ -113,13 +116,13 @@ def plan(
         source = None if file is None else own_files.sha256(file.read_bytes())
         of_workloads = {name: one for name, one in start.origin.horizons.items() if name in names}
         origin = dataclasses.replace(start.origin, horizons=of_workloads)
-        origin.check(_portable(optimizer), source, (precision, micro_batches), agreed.steps)
+        origin.check(submissions.portable_name(optimizer), source, (precision, micro_batches), agreed.steps)
     points = None if row.asks == "sequential" else dict.fromkeys(names, made.ask(()))
     return StudySpec(
         name=name,
         title=title or made.title,
         role=row.role,
-        optimizer=_portable(optimizer),
+        optimizer=submissions.portable_name(optimizer),
         strategy=_record(made),
         draws=made.draws,
         points=points,
@@ -175,19 +178,6 @@ def plan_leave_one_out(
         seed=seed,
         cohort_size=cohort_size,
         steps=steps,
-    )
-
-
-def _portable(optimizer: str) -> str:
-    """An optimizer's name as a study keeps it: that of a file from here, not from the root of this machine's disk.
-
-    What counts is the content, of which the study has a copy.
-    """
-    file, colon, function = optimizer.rpartition(":")
-    return (
-        f"{Path(os.path.relpath(file)).as_posix()}:{function}"
-        if colon and file.endswith(".py")
-        else optimizer
     )
 
 

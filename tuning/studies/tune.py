@@ -187,8 +187,8 @@ def _decided(
         changed = studies.source_of(folder) not in (None, source)
         if changed and (has_trials or elsewhere):
             raise ValueError(
-                f"{asked.optimizer.rpartition(':')[0]}: has changed since this study's first trial, from what is now "
-                f"in {folder / 'optimizer.py'}; choose another folder, or restore the file"
+                f"{submissions.own_file(asked.optimizer) or asked.optimizer}: has changed since this study's first "
+                f"trial, from what is now in {_copy_in(folder)}; choose another folder, or restore the file"
             )
         for name, one in own.items():
             if one is not None and name in begun.workloads:
@@ -250,20 +250,32 @@ def _write(
     folder: Path, spec: StudySpec, file: Path | None, content: bytes | None, own: Mapping[str, OwnFile | None]
 ) -> None:
     """Writes down what a study is, while nobody else can."""
-    kept = folder / "optimizer.py"
+    kept = None if file is None else studies.optimizer_copy(folder, file)
     if (
-        content is not None and kept.exists() and kept.read_bytes() != content
-    ):  # of an attempt that came to nothing
+        kept is not None
+        and content is not None
+        and studies.source_of(folder) not in (None, own_files.sha256(content))
+    ):
+        # Of an attempt that came to nothing.
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        before = _copy_in(folder)
         write_atomically(kept, content)
+        if before != kept:
+            before.unlink(missing_ok=True)
     for name, one in own.items():
         if one is not None:
             if studies.workload_source_of(folder, name) not in (None, one.sha256):
                 shutil.rmtree(studies.checkpoint_folder(folder, name, 0).parent, ignore_errors=True)
             kept_files.keep_workload(folder, name, one, kept_files.any_trained(folder, name))
     studies.replace_spec(folder, spec)
-    if file is not None and content is not None:
+    if kept is not None and content is not None:
         write_once(kept, content)
+
+
+def _copy_in(folder: Path) -> Path:
+    """The copy that a study keeps of an optimizer's file."""
+    of_own = folder / "optimizer.py"
+    return of_own if of_own.exists() else folder / "optimizer.weights"
 
 
 def _cohorts(spec: StudySpec) -> int:

@@ -113,7 +113,7 @@ def decide(
         seed = _drawn_seed(folder, asked.anew, resume and asked.self_tuning)
     made, space = None, asked.space
     if asked.optimizer is not None:
-        made = held.enter_context(_packaged.packaged(asked.optimizer, asked.experiment))
+        made = held.enter_context(_packaged.packaged(asked.optimizer, asked.experiment, asked.self_tuning))
         digest = _packaged.fingerprint(made, asked.optimizer)
         space = made / _packaged.SPACE if space is None and not asked.self_tuning else space
     else:

@@ -17,19 +17,22 @@ from submissions.api import loading, write_rule
 from submissions.package import package
 from tuning.execution.trials import locks
 from workloads.data import reading
-from workloads.own_files import is_file_form
 
 FOLDER = studies.SUBMISSION
 SPACE = "tuning_search_space.json"
 
 
 @contextlib.contextmanager
-def packaged(optimizer: str, experiment: Path) -> Iterator[Path]:
+def packaged(optimizer: str, experiment: Path, self_tuning: bool = False) -> Iterator[Path]:
     """The optimizer as a submission, in a folder that is there as long as the context, unless `keep` moves it.
 
+    What asks for more than AlgoPerf's interface gives, as a rule with validation losses does, is no package: its
+    submission calls Shortlist.
+
     Args:
-      optimizer: name or FILE.py:FUNCTION.
+      optimizer: name, FILE.py:FUNCTION, or NAME@FILE.
       experiment: folder, beside whose submission it lies.
+      self_tuning: the ruleset, under which learned optimizers are packaged as they were trained.
 
     Raises:
       ValueError, FileNotFoundError: no such optimizer, or one that cannot be packaged.
@@ -38,11 +41,16 @@ def packaged(optimizer: str, experiment: Path) -> Iterator[Path]:
     beside = experiment / f".{FOLDER}.{uuid.uuid4().hex}"
     folder = beside / FOLDER
     try:
-        if getattr(own, "is_rule", False):
+        learned = isinstance(own, submissions.LearnedOptimizer)
+        if getattr(own, "is_rule", False) or (learned and own.rule.validation_period is not None):
             write_rule(folder, submissions.recorded_name(optimizer))
         else:
             package(
-                folder, name=optimizer.rpartition(":")[2], optimizer=optimizer, authors="not for submission"
+                folder,
+                name=own.name if learned else optimizer.rpartition(":")[2],
+                optimizer=own,
+                ruleset="self-tuning" if self_tuning and learned else "external",
+                authors="not for submission",
             )
         yield folder
     finally:
@@ -52,8 +60,9 @@ def packaged(optimizer: str, experiment: Path) -> Iterator[Path]:
 def fingerprint(folder: Path, optimizer: str) -> str:
     """SHA-256 of a packaged optimizer: of the submission, and of the user's file where the submission reads that."""
     digest = loading.fingerprint(folder)
-    if is_file_form(optimizer):
-        content = Path(optimizer.rpartition(":")[0]).read_bytes()
+    file = submissions.own_file(optimizer)
+    if file is not None:
+        content = file.read_bytes()
         digest = hashlib.sha256(digest.encode() + content).hexdigest()
     return digest
 

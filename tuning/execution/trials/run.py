@@ -75,8 +75,8 @@ def run(
 
     Args:
       submission_path: of submission.py or its folder.
-      optimizer: instead of a submission: a name, or FILE.py:FUNCTION, packaged in the experiment's folder. Without a
-        tuning_search_space its own is searched.
+      optimizer: instead of a submission: a name, FILE.py:FUNCTION, or NAME@FILE of a learned one, packaged in the
+        experiment's folder. Without a tuning_search_space its own is searched; a learned one runs as it was trained.
       workload: name, see `workloads.load`, FILE.py:NAME among them, or `algoperf-installed/<name>`.
       experiment_dir, experiment_name: logs go to <experiment_dir>/<experiment_name>/<workload>_jax/trial_<i>. For
         scoring, AlgoPerf wants names such as my_submission/study_0.

@@ -1,0 +1,301 @@
+"""VeLO's step: against learned_optimization's, and against AdamW's on larger models; and populations of VeLOs.
+
+    git clone https://github.com/google/learned_optimization LO
+    pip install dm-haiku==0.0.17 gin-config==0.5.0
+    python -m benchmarks.learned_step perceptrons --reference LO
+    python -m benchmarks.learned_step overhead algoperf/imagenet_vit@mini
+    python -m benchmarks.learned_step population --widths 1,8,64
+
+perceptrons: one hidden layer of 32, batches of 128 random images of n x n x 3, 10 classes; one training in a scan, the
+weights an input of the program. Both take the same steps on the same numbers, in turns in one process; times are the
+least of all turns. learned_optimization is read from where it is, unmodified; what it lacks on a current JAX is put in
+its place in memory.
+
+overhead: the gradient of one batch, AdamW's update and VeLO's, each a program of its own, in turns.
+
+population: the perceptron on 8 x 8 images, trials of a batch with VeLO weights of their own, or all with the same.
+
+Beside wall time stands the processor's, which another process on the machine lengthens less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import types
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import workloads
+from submissions import Seen
+from submissions.learned import velo
+from submissions.learned.lstm import LstmState
+from submissions.learned.scheduler import SHARED_INPUTS, scheduled
+from workloads import Regularization
+
+SIDES = (8, 16, 32)
+HIDDEN, BATCH, CLASSES = 32, 128, 10
+HORIZON = 1000
+
+
+def perceptron(side: int) -> tuple[Any, Callable, Any]:
+    """(parameters, loss, batch)."""
+    inputs = side * side * 3
+    keys = jax.random.split(jax.random.key(side), 4)
+    params = {
+        "w0": jax.random.normal(keys[0], (inputs, HIDDEN)) / inputs**0.5,
+        "b0": jnp.zeros(HIDDEN),
+        "w1": jax.random.normal(keys[1], (HIDDEN, CLASSES)) / HIDDEN**0.5,
+        "b1": jnp.zeros(CLASSES),
+    }
+
+    def loss(p, batch):
+        x, y = batch
+        logits = jax.nn.relu(x @ p["w0"] + p["b0"]) @ p["w1"] + p["b1"]
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], 1))
+
+    x = jax.random.uniform(keys[2], (BATCH, inputs))
+    return params, loss, (x, jax.random.randint(keys[3], (BATCH,), 0, CLASSES))
+
+
+def ours(weights: Any, params: Any, loss: Callable, batch: Any, steps: int) -> tuple[Callable, Any]:
+    """(weights, state) -> (state, losses), and the first state."""
+    rule = velo.velo(weights)
+
+    def run(weights, carry):
+        def step(carry, t):
+            params, state = carry
+            value, grads = jax.value_and_grad(loss)(params, batch)
+            updates, state = rule.update(weights, {}, grads, state, params, Seen(value, t, None))
+            return (jax.tree.map(jnp.add, params, updates), state), value
+
+        return jax.lax.scan(step, carry, jnp.arange(steps))
+
+    return run, (params, rule.init(weights, {}, params, None, HORIZON))
+
+
+def theirs(weights: Any, params: Any, loss: Callable, batch: Any, steps: int) -> tuple[Callable, Any]:
+    """The same of learned_optimization."""
+    from haiku import LSTMState  # pyright: ignore[reportMissingImports]
+    from learned_optimization.research.general_lopt import hyper_v2  # pyright: ignore[reportMissingImports]
+
+    learned = hyper_v2.HyperV2(lstm_hidden_size=512, param_inits=256, use_bugged_loss_features=False)
+    key = jax.random.PRNGKey(0)
+
+    def optimizer(weights):
+        first = weights["lstm_init_state"]
+        return learned.opt_fn(weights | {"lstm_init_state": LSTMState(first["hidden"], first["cell"])})
+
+    def run(weights, state):
+        made = optimizer(weights)
+
+        def step(state, t):
+            value, grads = jax.value_and_grad(loss)(made.get_params(state), batch)
+            return made.update(state, grads, loss=value, key=jax.random.fold_in(key, t)), value
+
+        return jax.lax.scan(step, state, jnp.arange(steps))
+
+    return run, optimizer(weights).init(params, num_steps=HORIZON, key=key)
+
+
+def shimmed(folder: Path) -> None:
+    """learned_optimization importable from a folder, without TensorFlow, which it needs for summaries and files."""
+
+    class Anything(types.ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+    for name in ("tensorflow", "tensorflow.compat", "tensorflow.compat.v2"):
+        module = Anything(name)
+        module.__spec__, module.__path__ = ModuleSpec(name, None), []
+        sys.modules[name] = module
+        parent, _, own = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], own, module)
+    np.prod = np.prod  # type: ignore[attr-defined]
+    sys.path.insert(0, str(folder))
+
+
+class Timed:
+    """Programs that are compiled once and then run in turns.
+
+    Attributes:
+      compiled: name -> (seconds of processor, seconds) to trace and compile.
+      answers: name -> what it gave last.
+      wall, busy: name -> least seconds of one call, and least of processor.
+    """
+
+    def __init__(self, programs: Mapping[str, tuple[Callable, tuple]]) -> None:
+        self.compiled, self.answers, self._calls = {}, {}, {}
+        for name, (run, inputs) in programs.items():
+            begun = time.process_time(), time.perf_counter()
+            call = jax.jit(run).lower(*inputs).compile()
+            self.compiled[name] = time.process_time() - begun[0], time.perf_counter() - begun[1]
+            self._calls[name] = call, inputs
+        self.wall, self.busy = dict.fromkeys(programs, np.inf), dict.fromkeys(programs, np.inf)
+
+    def run(self, turns: int) -> None:
+        """One call before these warms up."""
+        for turn in range(turns + 1):
+            for name, (call, inputs) in self._calls.items():
+                begun = time.process_time(), time.perf_counter()
+                self.answers[name] = jax.block_until_ready(call(*inputs))
+                if turn:
+                    self.busy[name] = min(self.busy[name], time.process_time() - begun[0])
+                    self.wall[name] = min(self.wall[name], time.perf_counter() - begun[1])
+
+
+def perceptrons(reference: Path | None, sides: Sequence[int], steps: int, turns: int) -> None:
+    """Two lines per perceptron, and how many times faster ours is."""
+    if reference:
+        shimmed(reference)
+    weights = velo.initial_velo(jax.random.key(0))
+    ways = {"ours": ours} | ({"theirs": theirs} if reference else {})
+    for side in sides:
+        made = {name: way(weights, *perceptron(side), steps) for name, way in ways.items()}
+        timed = Timed({name: (run, (weights, start)) for name, (run, start) in made.items()})
+        timed.run(turns)
+        for name in ways:
+            losses = np.asarray(timed.answers[name][1])
+            cpu, wall = timed.compiled[name]
+            print(
+                f"{side:2d}x{side:<2d} {name:6s} {steps / timed.wall[name]:8.1f} steps/s, "
+                f"{timed.busy[name] / steps * 1e3:6.2f} ms of processor per step; compiled in {wall:5.1f} s "
+                f"({cpu:4.1f} of processor); loss {losses[0]:.6f} -> {losses[-1]:.6f}",
+                flush=True,
+            )
+        if reference:
+            of = [timed.wall, timed.busy, {name: took[0] for name, took in timed.compiled.items()}]
+            wall, busy, compiled = (each["theirs"] / each["ours"] for each in of)
+            print(
+                f"      {wall:.1f} times the steps/s; processor {busy:.1f}, to compile {compiled:.1f}",
+                flush=True,
+            )
+
+
+def overhead(name: str, turns: int) -> None:
+    """Gradient, AdamW and VeLO on one workload: milliseconds, bytes, and ratios."""
+    workload = workloads.load(name)
+    weights = velo.initial_velo(jax.random.key(0))
+    rule, adamw = velo.velo(weights), optax.adamw(1e-3)
+    params, model_state = workload.init(jax.random.key(0))
+    train = workload.eval_splits["train"]
+    batch = jax.tree.map(
+        jnp.asarray, next(iter(workload.data.stream(train, jax.random.key(1), workload.batch_size)))
+    )
+    state, of_adamw = rule.init(weights, {}, params, None, HORIZON), adamw.init(params)
+
+    def gradient(params, batch):
+        def loss(params):
+            return workload.loss(
+                params, model_state, batch, jax.random.key(2), True, Regularization(0.0, 0.0)
+            )[0]
+
+        return jax.value_and_grad(loss)(params)
+
+    def of_lstm(weights, x, lstm):
+        return scheduled(weights["rnn_params"], x, lstm)
+
+    tensors = len(jax.tree.leaves(params))
+    x = jnp.zeros((tensors, SHARED_INPUTS + velo.TENSOR_INPUTS))
+    lstm = LstmState(*(jnp.zeros((tensors, 512)) for _ in range(2)))
+    timed = Timed(
+        {
+            "gradient": (gradient, (params, batch)),
+            "AdamW": (lambda g, s, p: adamw.update(g, s, p), (params, of_adamw, params)),
+            "VeLO": (
+                lambda w, g, s, p: rule.update(w, {}, g, s, p, Seen(jnp.float32(2), 0, None)),
+                (weights, params, state, params),
+            ),
+            "VeLO's LSTM": (of_lstm, (weights, x, lstm)),
+        }
+    )
+    timed.run(turns)
+    elements = sum(leaf.size for leaf in jax.tree.leaves(params))
+    shapes = {leaf.shape for leaf in jax.tree.leaves(params)}
+    print(
+        f"{name}: {elements} parameters, {tensors} tensors, {len(shapes)} shapes, batch {workload.batch_size}"
+    )
+    for each in timed.wall:
+        print(
+            f"  {each:12s} {timed.wall[each] * 1e3:9.2f} ms, {timed.busy[each] * 1e3:9.2f} ms of processor; compiled "
+            f"in {timed.compiled[each][1]:5.1f} s ({timed.compiled[each][0]:4.1f} of processor)"
+        )
+    for clock, times in (("wall", timed.wall), ("processor", timed.busy)):
+        ratio = (times["gradient"] + times["VeLO"]) / (times["gradient"] + times["AdamW"])
+        print(f"  step with VeLO / step with AdamW: {ratio:.2f} ({clock})")
+    sizes = {
+        n: sum(leaf.nbytes for leaf in jax.tree.leaves(s))
+        for n, s in (("V", state), ("A", of_adamw), ("p", params))
+    }
+    print(
+        f"  state: VeLO {sizes['V']} bytes, AdamW {sizes['A']}: {sizes['V'] / sizes['A']:.2f} times; parameters and "
+        f"state: {(sizes['V'] + sizes['p']) / (sizes['A'] + sizes['p']):.2f} times",
+        flush=True,
+    )
+
+
+def population(widths: Sequence[int], steps: int, turns: int) -> None:
+    """Trial-steps per second of so many trials in one program."""
+    weights = velo.initial_velo(jax.random.key(0))
+    params, loss, batch = perceptron(8)
+    run, start = ours(weights, params, loss, batch, steps)
+    for width in widths:
+        stack = jax.tree.map(lambda x, n=width: jnp.repeat(x[None], n, 0), (weights, start))
+        timed = Timed(
+            {
+                "own weights": (jax.vmap(run), stack),
+                "same weights": (jax.vmap(run, (None, 0)), (weights, stack[1])),
+            }
+        )
+        timed.run(turns)
+        for each in timed.wall:
+            print(
+                f"{width:3d} trials, {each:12s} {width * steps / timed.wall[each]:8.1f} trial-steps/s, "
+                f"{timed.busy[each] / width / steps * 1e3:6.3f} ms of processor per trial-step; compiled in "
+                f"{timed.compiled[each][1]:5.1f} s",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("perceptrons")
+    one.add_argument(
+        "--reference", type=Path, metavar="FOLDER", help="of learned_optimization (default: ours alone)"
+    )
+    one.add_argument("--sides", default="8,16,32", metavar="N,...", help="of the images (default: 8,16,32)")
+    two = commands.add_parser("overhead")
+    two.add_argument("workload", metavar="WORKLOAD")
+    three = commands.add_parser("population")
+    three.add_argument("--widths", default="1,8,64", metavar="N,...", help="trials (default: 1,8,64)")
+    for command in (one, three):
+        command.add_argument("--steps", type=int, default=20, metavar="N", help="of a scan (default: 20)")
+    for command in (one, two, three):
+        command.add_argument(
+            "--turns", type=int, default=10, metavar="N", help="of which the best counts (default: 10)"
+        )
+    a = parser.parse_args()
+    if a.command == "perceptrons":
+        perceptrons(a.reference, [int(n) for n in a.sides.split(",")], a.steps, a.turns)
+    elif a.command == "overhead":
+        overhead(a.workload, a.turns)
+    else:
+        population([int(n) for n in a.widths.split(",")], a.steps, a.turns)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""A learned optimizer with trained weights, as an optimizer like any other: NAME@FILE.
+
+>>> parts("hierarchical@weights/trained.msgpack")[1]
+PosixPath('weights/trained.msgpack')
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from submissions.learned._declaration import Learned
+from submissions.learned._table import LEARNED
+from submissions.optimizers._hyperparameters import POSITIVE, Hyperparameter, Optimizer
+from submissions.optimizers._rule import Rule
+from workloads.own_files import is_file_form
+
+HORIZON_FACTOR = Hyperparameter("horizon_factor", POSITIVE, 1.0)
+SPACE = {"horizon_factor": {"min": 0.25, "max": 4.0, "scaling": "log"}}
+UNTUNED: Mapping[str, float] = {"horizon_factor": 1.0}
+SOURCE = (
+    "A learned optimizer: the rule's weights were trained, and come in a file. Its one hyperparameter is the factor by "
+    "which the number of steps that it is told differs from the step hint."
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LearnedOptimizer(Optimizer):
+    """A row of `LEARNED` with weights.
+
+    Attributes:
+      learned: the row.
+      file: of the weights.
+      content: of the file.
+      sha256: of the content.
+      weights: the tree that it holds.
+    """
+
+    learned: Learned = dataclasses.field(kw_only=True)
+    file: Path = dataclasses.field(kw_only=True)
+    content: bytes = dataclasses.field(kw_only=True, repr=False)
+    sha256: str = dataclasses.field(kw_only=True)
+    weights: Any = dataclasses.field(kw_only=True, repr=False)
+
+    @functools.cached_property
+    def rule(self) -> Rule:
+        """The learned rule, told a horizon of its factor times the one that it is given. Imports JAX."""
+        return scaled(self.learned.make(self.weights))
+
+    def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
+        """Not for learned optimizers, which need the loss of every step."""
+        raise ValueError(f"{self.name}: is learned, and no optax.GradientTransformation; take its rule")
+
+
+def scaled(rule: Rule) -> Rule:
+    """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given."""
+    import jax
+    import jax.numpy as jnp
+
+    def init(weights, hyperparameters, params, key, horizon):
+        told = horizon
+        if "horizon_factor" in hyperparameters:
+            steps = jnp.round(horizon * hyperparameters["horizon_factor"])
+            told = jnp.maximum(steps, 1).astype(jnp.int32)
+        state = rule.init(weights, hyperparameters, params, key, told)
+        # With the types that an update keeps: one that a number of Python's brought compiles the second step again.
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
+
+    return dataclasses.replace(rule, init=init)
+
+
+def is_learned_form(name: str) -> bool:
+    """Whether a name is NAME@FILE, of a learned optimizer."""
+    before, at, file = name.partition("@")
+    return bool(at and file) and before in LEARNED and not is_file_form(name)
+
+
+def parts(name: str) -> tuple[Learned, Path]:
+    """The row and the file of NAME@FILE."""
+    before, _, file = name.partition("@")
+    return LEARNED[before], Path(file).expanduser()
+
+
+def absolute(name: str) -> str:
+    """NAME@FILE with the whole path."""
+    learned, file = parts(name)
+    return f"{learned.name}@{os.path.realpath(file)}"
+
+
+def with_weights(name: str) -> LearnedOptimizer:
+    """The optimizer NAME@FILE. Imports JAX.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: it holds no weights, or another optimizer's.
+    """
+    from submissions.learned import weight_files
+
+    learned, file = parts(name)
+    read, content = weight_files.read_content(file)
+    weights = weight_files.for_optimizer(learned, read, str(file))
+    return LearnedOptimizer(
+        name=learned.name,
+        make=learned.make,
+        hyperparameters=(HORIZON_FACTOR,),
+        reference=learned.reference,
+        source=SOURCE,
+        schedule="It has no schedule beside the rule.",
+        whole_warmup_steps=False,
+        search_space=SPACE,
+        learned=learned,
+        file=file,
+        content=content,
+        sha256=read.sha256,
+        weights=weights,
+    )
+
+
+def missing_weights(name: str) -> ValueError:
+    """What is said where a learned optimizer is named alone."""
+    return ValueError(
+        f"{name} is a learned optimizer, which needs trained weights: --weights FILE, or {name}@FILE as its name"
+    )

@@ -1,0 +1,85 @@
+"""The small network that a learned optimizer runs on every parameter: linear layers with relu between them.
+
+The original concatenates all features to one matrix [element, feature] and multiplies. Here
+
+- a layer of few units is written out as sums of products over single arrays [*S], of which XLA makes one loop that
+  keeps features and units in registers; a layer of many units is a product of matrices;
+- a feature is divided by its size by dividing its weights, where the layer is written out;
+- features that vary along some axes alone are summed before they are spread over the tensor;
+- features that are the same all over the tensor are part of the first bias.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from submissions.learned.features import by_size
+from submissions.optimizers._late import jax, jnp
+
+WIDEST_WRITTEN_OUT = 8  # units; the time to compile grows with the square
+
+
+def run_on_every_parameter(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: Sequence[int],
+) -> list[jax.Array]:
+    """The outputs of a network, [*S] each, of one tensor.
+
+    Args:
+      features: each [channel, *B], with B as in `submissions.learned.features`; divided here by their size.
+      shared: [feature], the same all over the tensor; as they are.
+      layers: {"w": [inputs, units], "b": [units]} each. The first one's inputs are all channels, then `shared`.
+      shape: S.
+    """
+    first = layers[0]["w"]
+    channels = len(first) - len(shared)
+    sizes = jnp.concatenate([by_size(x) for x in features])
+    bias = layers[0]["b"] + shared @ first[channels:]
+    if any(len(layer["b"]) > WIDEST_WRITTEN_OUT for layer in layers):
+        everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
+        x = jnp.moveaxis(jnp.concatenate(everywhere), 0, -1) * sizes
+        x = x @ first[:channels] + bias
+        for layer in layers[1:]:
+            x = jax.nn.relu(x) @ layer["w"] + layer["b"]
+        return list(jnp.moveaxis(x, -1, 0))
+    # Single numbers, taken out once: XLA would compute every use of an array's element anew, in the innermost loop.
+    flat = [
+        first[:channels] * sizes[:, None],
+        bias,
+        *(layer[name] for layer in layers[1:] for name in ("w", "b")),
+    ]
+    numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(x) for x in flat])))
+    x = _first([channel for feature in features for channel in feature], numbers, len(bias), tuple(shape))
+    for layer in layers[1:]:
+        x = _later([jax.nn.relu(unit) for unit in x], numbers, len(layer["b"]))
+    return x
+
+
+def _first(
+    channels: Sequence[jax.Array], numbers: Iterator[jax.Array], units: int, shape: tuple[int, ...]
+) -> list[jax.Array]:
+    """The first layer; its weights [channel, unit] and then its biases are the next of the numbers."""
+    weights = [[next(numbers) for _ in range(units)] for _ in channels]
+    sums: list[Any] = [next(numbers) for _ in range(units)]
+    of_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, channel in enumerate(channels):
+        of_shape.setdefault(channel.shape, []).append(i)
+    for one, which in sorted(of_shape.items(), key=lambda item: math.prod(item[0])):
+        parts = [sum(channels[i] * weights[i][j] for i in which) for j in range(units)]
+        if one != shape:
+            parts = jax.lax.optimization_barrier(parts)  # or XLA moves them into the loop over all elements
+        sums = [total + part for total, part in zip(sums, parts, strict=True)]
+    return sums
+
+
+def _later(inputs: Sequence[jax.Array], numbers: Iterator[jax.Array], units: int) -> list[jax.Array]:
+    """A later layer, likewise."""
+    weights = [[next(numbers) for _ in range(units)] for _ in inputs]
+    return [
+        sum((x * of_units[j] for x, of_units in zip(inputs, weights, strict=True)), next(numbers))
+        for j in range(units)
+    ]
