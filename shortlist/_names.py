@@ -51,6 +51,11 @@ def optimizer_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, [*OPTIMIZERS, *LEARNED]) or _files(incomplete)
 
 
+def learned_names(incomplete: str) -> list[str]:
+    """Learned optimizers whose names begin so."""
+    return _beginning(incomplete, LEARNED)
+
+
 def strategy_names(incomplete: str) -> list[str]:
     """Strategies whose names begin so."""
     return _beginning(incomplete, STRATEGIES)

@@ -27,6 +27,7 @@ from shortlist import (  # noqa: E402
     _compare_command,
     _curve_commands,
     _list_commands,
+    _meta_commands,
     _optimizer_commands,
     _pack_commands,
     _package_commands,
@@ -78,6 +79,7 @@ _workload_commands.add_to(app)
 _optimizer_commands.add_to(app)
 _weights_command.add_to(app)
 _training_commands.add_to(app)
+_meta_commands.add_to(app)
 _service_command.add_to(app)
 _worker_command.add_to(app)
 _workers_command.add_to(app)

@@ -20,6 +20,7 @@ from shortlist import cli
 COMMANDS = (
     "workloads",
     "tune",
+    "meta-train",
     "set-targets",
     "demo",
     "reproduce",

@@ -98,6 +98,16 @@ def newest_first(folder: Path) -> list[Path]:
     return [path for path, _ in sorted(_files(folder), key=lambda found: found[1], reverse=True)]
 
 
+def kept(file: Path) -> dict[str, Any]:
+    """The JSON beside the arrays, for those whose arrays cannot be made before they know it.
+
+    Raises:
+      Damaged: the file is no whole checkpoint.
+    """
+    header, _ = _read(file)
+    return header["kept"]
+
+
 def restore(file: Path, like: Any, owner: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
     """What was saved: arrays in the structure of `like`, on its devices, and the JSON.
 

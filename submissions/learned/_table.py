@@ -20,6 +20,7 @@ _FILES = {  # file -> names of its rows
     "adafac_mlp_lopt": ("adafac_mlp_lopt",),
     "star": ("star",),
     "nn_adam": ("nn_adam",),
+    "learnable_adam": ("learnable_sgd", "learnable_sgdm", "learnable_adam"),
 }
 
 

@@ -45,6 +45,8 @@ class Training:
     Attributes:
       horizon: of a rule that decides on it in Python, else None: then it is an array.
       weights_per_trial: the optimizer's weights have a leading axis [trial].
+      constants_per_trial: so have the workload's constants: trials are tasks of one structure. Such trials are not
+        evaluated.
     """
 
     workload: Workload
@@ -56,6 +58,7 @@ class Training:
     constrained: bool
     horizon: int | None = None
     weights_per_trial: bool = False
+    constants_per_trial: bool = False
 
     def key(self) -> Hashable:
         """Everything that determines the program. Trainings of equal keys differ in their arrays alone."""
@@ -73,6 +76,7 @@ class Training:
             self.constrained and workload.constraint is not None,
             self.horizon,
             self.weights_per_trial,
+            self.constants_per_trial,
         )
 
 

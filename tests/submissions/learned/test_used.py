@@ -48,7 +48,8 @@ STEPS = 12
 def content(name: str, seed: int = 0) -> bytes:
     """A file of small weights; twice what most would begin with, so that they do something."""
     made = LEARNED[name].initial(jax.random.key(seed), **SMALL.get(name, {}))
-    factor = 1 if name == "nn_adam" else 2  # whose weights are logarithms of a rate
+    # The weights of the former are logarithms of rates.
+    factor = 1 if name == "nn_adam" or name.startswith("learnable_") else 2
     return weight_files.flax_bytes(jax.tree.map(lambda x: np.asarray(factor * x), made))
 
 
