@@ -29,7 +29,7 @@ from results.studies import Cohort, Programs, StudySpec
 from submissions.points import Point
 from tuning.execution.claims import Claims
 from tuning.execution.coordinate import complete
-from tuning.execution.jobs import Done, Job, Result
+from tuning.execution.jobs import AnyJob, Done, Job, Result
 from tuning.execution.stopping import Stop
 
 WORKLOAD = "taskset/quadratic_family_seed3"
@@ -40,7 +40,8 @@ class AtOnce:
 
     workers, ahead = 2, 0
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
+        assert isinstance(job, Job)
         belongs = studies.belongs_to(job.spec, job.workload, job.cohort, None, None)
         future: Future[Result] = Future()
         content = studies.as_parquet(pl.DataFrame({"cohort": [job.cohort.number]}), belongs)

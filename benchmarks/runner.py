@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 WORKLOAD = "mnist"
 

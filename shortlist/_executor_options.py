@@ -22,7 +22,9 @@ ExecutorName = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Cohorts at a time; default: one per core on a CPU."),
+    typer.Option(
+        metavar="N", min=1, help="Cohorts, or trials of 'run', at a time; default: one per core on a CPU."
+    ),
 ]
 Folder = Annotated[
     Path | None,
@@ -49,8 +51,8 @@ Deadline = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.001,
-        help="Give up the worker of a cohort that takes longer; default: 10 times the longest of its workload, 120 at "
-        "least.",
+        help="Give up the worker of a cohort, or trial of 'run', that takes longer; default: 10 times the longest of "
+        "its workload, 120 at least.",
     ),
 ]
 
@@ -62,7 +64,7 @@ def who_trains(
     display: Display,
     **options: Any,
 ) -> dict[str, Any]:
-    """What `tune` is told of it.
+    """What `tune` and `run` are told of it.
 
     Args:
       executor, workers, deadline: see `tuning.studies.tune.tune`.

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from shortlist._arithmetic import MicroBatches, Precision
+from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._names import (
     OPTIMIZER_NAMES,
@@ -168,6 +169,19 @@ def run(
         ),
     ] = False,
     skip_evals: Annotated[bool, typer.Option("--skip-evals/--no-skip-evals", help="Never evaluate.")] = False,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="inline: one trial after the other; processes: one per core; folder: 'shortlist worker' on any "
+            "machine; ray: all accelerators of a machine, or a cluster. It changes no number but times.",
+        ),
+    ] = "inline",
+    workers: Workers = None,
+    folder: Folder = None,
+    device: Device = None,
+    address: Address = None,
+    deadline: Deadline = None,
     framework: Annotated[Literal["jax", "pytorch"], typer.Option(help="Only jax can be run.")] = "jax",
     precision: Precision = "float32",
     micro_batches: MicroBatches = 1,
@@ -189,8 +203,8 @@ def run(
     Example: shortlist run --submission-path nadamw_list --tuning-search-space nadamw_list/tuning_search_space.json
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
-    from tuning.execution.run import run as run_trials
     from tuning.execution.stopping import Stop
+    from tuning.execution.trials.run import run as run_trials
     from workloads import recorded_name
 
     if framework != "jax":
@@ -241,6 +255,9 @@ def run(
             skip_evals=skip_evals,
             precision=precision,
             micro_batches=micro_batches,
+            **who_trains(
+                executor, workers, deadline, progress, folder=folder, device=device, address=address
+            ),
             progress=progress,
             say=lambda what: typer.echo(f"shortlist: {what}", err=True),
             stop=stop,

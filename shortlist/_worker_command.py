@@ -53,7 +53,7 @@ def worker(
 
     Example: shortlist worker /shared/jobs
     """
-    from tuning.execution.folder_worker import serve
+    from tuning.execution.executors.folder_worker import serve
 
     stop = Stop()
     kept = "what was trained is with whoever asked for it"

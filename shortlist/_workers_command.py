@@ -48,7 +48,7 @@ def workers(
 
     Example: shortlist workers /shared/jobs --slurm 8 --gpus 1 --time 4:00
     """
-    from tuning.execution import slurm as on_slurm
+    from tuning.execution.executors import slurm as on_slurm
 
     options: dict[str, str] = {}
     for one in sbatch or ():

@@ -14,7 +14,7 @@ import pytest
 from results import studies
 from tests.tuning.hosts import processes_of, two_hosts  # noqa: F401  (a fixture)
 from tests.tuning.test_contract import SECONDS, until
-from tuning.execution.on_ray import surroundings
+from tuning.execution.executors.on_ray import surroundings
 
 PAGE = Path(__file__).parents[1] / "docs" / "cluster.md"
 LESS = (

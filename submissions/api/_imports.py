@@ -196,6 +196,8 @@ def _files(place: Path) -> Iterator[Path]:
 
 def _is_found(name: str) -> bool:
     """Whether Python finds a module by itself. Of a dotted name, the packages are imported."""
+    if any(name == known or name.startswith(f"{known}.") for known in _FINDER.places):
+        return False  # by us, for the submission imported last
     if name in sys.modules:
         return True
     try:

@@ -325,6 +325,7 @@ def _metadata(spec: TrialSpec, workload: Any) -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "device": environment.device(),
         "device_count": jax.local_device_count(),
+        "shortlist.host": environment.host(),
         "shortlist.workload": spec.workload,
         "shortlist.data": _data(workload, spec),
         "shortlist.precision": spec.precision,

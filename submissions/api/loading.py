@@ -169,15 +169,19 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
       FileNotFoundError: there is no submission.
     """
     file = submission_file(path)
-    try:
-        files = sorted(_imports.local_sources(file))
-    except (ValueError, RecursionError, MemoryError):  # not Python: loading says so
-        files = [file]
     digest = hashlib.sha256()
-    for one in files:
+    for one in sources(file):
         content = one.read_bytes()
         digest.update(f"{os.path.relpath(one, file.parent)} {len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+def sources(file: Path) -> list[Path]:
+    """A submission's own files: its file, and all that it imports beside it."""
+    try:
+        return sorted(_imports.local_sources(file))
+    except (ValueError, RecursionError, MemoryError):  # not Python: loading says so
+        return [file]
 
 
 def batch_size(

@@ -15,7 +15,7 @@ from results import hits, read_algoperf_logs, read_studies
 from results.studies import read_trials
 from submissions.package import package
 from submissions.points import Point
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import _registry

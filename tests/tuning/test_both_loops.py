@@ -13,7 +13,7 @@ import workloads
 from submissions import api
 from submissions.api import checkpoints
 from tuning.engine.population import Population
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 

@@ -12,7 +12,7 @@ import pytest
 
 from results import studies
 from tests.tuning.simulated_cluster import SPEC, WORKLOAD, Cluster, Held, Virtual, jobs
-from tuning.execution import coordinate
+from tuning.execution import coordinate, keeping
 from tuning.execution.coordinate import GaveUp, Rules, complete
 from tuning.execution.jobs import Done, Refused, Result, WorkerLost
 from tuning.execution.stopping import Stop
@@ -68,7 +68,7 @@ def test_10_000_jobs_grow_neither_memory_nor_what_a_job_takes(tmp_path, monkeypa
             return whole(job, result)
         return studies.write_cohort(tmp_path, WORKLOAD, job.cohort.number, b"")
 
-    monkeypatch.setattr(coordinate, "commit", commit)
+    monkeypatch.setattr(keeping, "commit", commit)
     monkeypatch.setattr(os, "listdir", refused)  # folders grow, and nobody may look them through
     monkeypatch.setattr(os, "scandir", refused)
     calls, objects, done = [], [], [0]

@@ -81,7 +81,7 @@ TRAINED = """
 import json, sys
 from pathlib import Path
 import jax
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 

@@ -16,8 +16,8 @@ from tuning.execution.claims import Claims
 from tuning.execution.coordinate import commit
 from tuning.execution.jobs import Job
 from tuning.execution.making import maker
-from tuning.execution.run import run
 from tuning.execution.stopping import Stop
+from tuning.execution.trials.run import run
 from tuning.execution.work import Kept, work
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune

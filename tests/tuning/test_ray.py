@@ -24,8 +24,8 @@ import pytest
 from tests.tuning import ray_cluster, test_contract
 from tests.tuning.hosts import processes_of, two_hosts  # noqa: F401  (a fixture)
 from tuning.execution import executors, work
+from tuning.execution.executors.on_ray import surroundings
 from tuning.execution.jobs import OutOfMemory, Refused, WorkerLost
-from tuning.execution.on_ray import surroundings
 from tuning.studies.tune import tune
 
 # The contract, with this file's `tried`.

@@ -11,7 +11,7 @@ import pytest
 
 from results import read_studies, studies
 from tests.tuning.run_trials import arguments, written
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from results import read_algoperf_logs
 from results.studies import read_trials
 from submissions import api
 from tests.tuning.run_trials import arguments, numbers, same_numbers, written
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 END = 20  # steps; evaluations at 1, 10 and 20
 LOGS = ("eval_measurements.csv", "measurements.csv")

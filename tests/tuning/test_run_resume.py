@@ -29,7 +29,7 @@ from tests.tuning.run_trials import (
     written,
 )
 from tests.workloads import streamed
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -146,7 +146,7 @@ def test_a_trial_dies_with_the_run_that_is_killed_and_resumes_with_the_undisturb
 ):
     given = arguments(submission, tmp_path, "killed")
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-    program = f"from tuning.execution.run import run; run(**{plain | {'isolated': True}!r})"
+    program = f"from tuning.execution.trials.run import run; run(**{plain | {'isolated': True}!r})"
     (submission / "wait_37").touch()
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}

@@ -21,8 +21,9 @@ from submissions.api import _inputs as _run_inputs
 from submissions.api import _logs as _run_logs
 from submissions.api import checkpoints
 from submissions.spaces import SearchSpace
-from tuning.execution import _run_points
-from tuning.execution import run as runner
+from tuning.execution.seeding import seed_of_trial
+from tuning.execution.trials import _run_points
+from tuning.execution.trials import run as runner
 from tuning.strategies import halton
 
 RANGES = {
@@ -184,7 +185,7 @@ def test_a_list_holds_whatever_json_can_say(tmp_path):
 
 
 def test_only_trial_1_has_the_studys_seed():
-    seeds = [runner.seed_of_trial(5, trial) for trial in range(1, 101)]
+    seeds = [seed_of_trial(5, trial) for trial in range(1, 101)]
     assert seeds[0] == 5
     assert len(set(seeds)) == 100
     assert all(0 <= seed < 2**32 for seed in seeds)

@@ -14,7 +14,7 @@ import pytest
 
 from results.studies import read_trials
 from tests.tuning.run_trials import arguments, command, environment, is_free, same_numbers, within, written
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 
 TRIALS = 2
 

@@ -11,9 +11,8 @@ import time
 import pytest
 
 from tests.tuning.simulated_cluster import jobs
-from tuning.execution import folder_worker
-from tuning.execution.executors import executor
-from tuning.execution.folder_worker import serve
+from tuning.execution.executors import executor, folder_worker
+from tuning.execution.executors.folder_worker import serve
 from tuning.execution.jobs import Done, Needs, Refused, Result, WorkerLost
 from tuning.execution.stopping import Stop
 

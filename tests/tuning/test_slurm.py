@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from shortlist.cli import app
 from tests.tuning.test_contract import POINTS, optimizer_file, study  # noqa: F401
-from tuning.execution import slurm
+from tuning.execution.executors import slurm
 from tuning.studies.tune import tune
 
 SECONDS = 120

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tuning.engine import _spread
-from tuning.execution.on_ray import cores, executor
+from tuning.execution.executors.on_ray import cores, executor
 from tuning.execution.work import Kept
 
 
@@ -48,7 +48,9 @@ def test_where_all_cores_are_taken_nobody_is_pinned_to_one():
 
 def test_a_core_is_held_until_its_worker_is_gone():
     mine = 100_000 + os.getpid()  # no machine has so many
-    hold = f"from tuning.execution.on_ray import cores; print(cores.take({mine}), flush=True); input()"
+    hold = (
+        f"from tuning.execution.executors.on_ray import cores; print(cores.take({mine}), flush=True); input()"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

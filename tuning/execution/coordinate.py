@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import queue
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
-from pathlib import Path
 from typing import Any, Protocol
 
-from results import studies
 from tuning.execution import failures
-from tuning.execution.jobs import Done, Job, OutOfMemory, Refused, Result, WorkerLost
+from tuning.execution.jobs import AnyJob, Done, OutOfMemory, Refused, Result, WorkerLost
+from tuning.execution.keeping import Cohorts, Store
+from tuning.execution.keeping import commit as commit
+from tuning.execution.keeping import is_written as is_written
 from tuning.execution.seen import Seen
 from tuning.execution.stopping import GaveUp as GaveUp
 from tuning.execution.stopping import Stop
@@ -34,7 +34,7 @@ class Executor(Protocol):
     def workers(self) -> int: ...
     @property
     def ahead(self) -> int: ...
-    def submit(self, job: Job) -> Future[Result]: ...
+    def submit(self, job: AnyJob) -> Future[Result]: ...
     def abandon(self, future: Future[Result]) -> None: ...
 
 
@@ -91,7 +91,7 @@ class Source(Protocol):
     wake: Callable[[], None]
     """Set by `complete`; to be called, from any thread, when there is more to take or nothing more will come."""
 
-    def take(self) -> Job | None:
+    def take(self) -> AnyJob | None:
         """The next job; None: there is none now."""
         ...
 
@@ -107,12 +107,12 @@ class Source(Protocol):
 class InOrder:
     """Jobs that are known, made as they are taken."""
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[AnyJob]) -> None:
         self.wake = lambda: None
         self._jobs = iter(jobs)
         self._next = next(self._jobs, None)
 
-    def take(self) -> Job | None:
+    def take(self) -> AnyJob | None:
         job, self._next = self._next, None if self._next is None else next(self._jobs, None)
         return job
 
@@ -135,47 +135,19 @@ class _Trouble:
     refused: set[str] = dataclasses.field(default_factory=set)
 
 
-def commit(job: Job, result: Result) -> bool:
-    """Writes the cohort of a job into the study's folder, unless it is there; returns whether it did.
-
-    Raises:
-      ValueError: the result belongs to something else, or somebody has put another file of the user's own into the
-        study meanwhile.
-    """
-    folder = Path(job.study)
-    optimizer = None if job.optimizer_file is None else job.optimizer_file.sha256
-    workload = None if job.workload_file is None else job.workload_file.sha256
-    belongs = studies.belongs_to(job.spec, job.workload, job.cohort, optimizer, workload)
-    studies.check_content(result.content, belongs, str(job))
-    if studies.source_of(folder) != optimizer:
-        raise ValueError(
-            f"{folder}: another optimizer's file was put into this study while {job} was trained"
-        )
-    if studies.workload_source_of(folder, job.workload) != workload:
-        file = studies.workload_copy(folder, job.workload)
-        raise ValueError(f"{file}: another file was put into this study while {job} was trained")
-    first = studies.write_cohort(folder, job.workload, job.cohort.number, result.content)
-    shutil.rmtree(studies.checkpoint_folder(folder, job.workload, job.cohort.number), ignore_errors=True)
-    return first
-
-
-def is_written(job: Job) -> bool:
-    """Whether the cohort of a job is in the study's folder."""
-    return studies.cohort_path(Path(job.study), job.workload, job.cohort.number).exists()
-
-
 def complete(
-    jobs: Source | Iterable[Job],
+    jobs: Source | Iterable[AnyJob],
     executor: Executor,
     claims: Claims,
-    written: Callable[[Job], None],
+    written: Callable[[Any], None],
     stop: Stop,
     *,
     rules: Rules | None = None,
     watch: Callable[[Seen], None] | None = None,
     clock: Clock | None = None,
+    store: Store | None = None,
 ) -> Done:
-    """Has jobs done until the cohort of each is in the study's folder, whoever trained it.
+    """Has jobs done until the result of each is kept, whoever trained it.
 
     No more jobs are under way than the executor does at a time, and one more where it asks for that, so that another
     process on the study finds work.
@@ -184,11 +156,12 @@ def complete(
       jobs: in the order in which they begin.
       executor: what does them.
       claims: of this process on the study.
-      written: called with each job whose cohort is written.
+      written: called with each job whose result is kept.
       stop: when it is set nothing new begins, and what has begun is let end.
       rules: when a cohort is given up.
       watch: told after every event of what has been seen of the workers.
       clock: what time it is.
+      store: keeps results; None: those of cohorts, in their studies.
 
     Returns:
       What was done here, in all.
@@ -199,13 +172,13 @@ def complete(
       Exception: what a job raised; jobs that have begun are left to the executor.
     """
     source = jobs if not isinstance(jobs, Iterable) else InOrder(jobs)
-    one = _Coordinator(source, executor, claims, written, stop, rules or Rules(), watch, clock or Clock())
-    return one.run()
+    rules, clock, store = rules or Rules(), clock or Clock(), store or Cohorts()
+    return _Coordinator(source, executor, claims, written, stop, rules, watch, clock, store).run()
 
 
 @dataclasses.dataclass
 class _Flight:
-    job: Job
+    job: AnyJob
     began: float | None = None  # as far as anybody saw
 
 
@@ -217,17 +190,18 @@ class _Coordinator:
         source: Source,
         executor: Executor,
         claims: Claims,
-        written: Callable[[Job], None],
+        written: Callable[[Any], None],
         stop: Stop,
         rules: Rules,
         watch: Callable[[Seen], None] | None,
         clock: Clock,
+        store: Store,
     ) -> None:
         self.source, self.executor, self.claims, self.written = source, executor, claims, written
-        self.stop, self.rules, self.watch, self.clock = stop, rules, watch, clock
+        self.stop, self.rules, self.watch, self.clock, self.store = stop, rules, watch, clock, store
         self.events: queue.SimpleQueue[Future[Result] | None] = queue.SimpleQueue()
         source.wake = lambda: self.events.put(None)
-        self.again, self.elsewhere = deque[Job](), deque[Job]()
+        self.again, self.elsewhere = deque[AnyJob](), deque[AnyJob]()
         self.flying: dict[Future[Result], _Flight] = {}
         self.troubles: dict[tuple[str, int], _Trouble] = {}
         self.longest: dict[str, float] = {}
@@ -273,12 +247,12 @@ class _Coordinator:
                 job, others = self.elsewhere.popleft(), others - 1
             elif (job := self.source.take()) is None:
                 return
-            if is_written(job):
+            if self.store.is_written(job):
                 self._over(job)
-            elif not self.claims.take(job.workload, job.cohort.number):
+            elif not self.claims.take(job.workload, job.number):
                 self.elsewhere.append(job)
-            elif is_written(job):  # between the two looks
-                self.claims.give_back(job.workload, job.cohort.number)
+            elif self.store.is_written(job):  # between the two looks
+                self.claims.give_back(job.workload, job.number)
                 self._over(job)
             else:
                 self.stop.begin(str(job))
@@ -303,7 +277,7 @@ class _Coordinator:
             failures.blame(job, error)
             raise
         else:
-            commit(job, result)
+            self.store.commit(job, result)
             done, total = result.done, self.total
             self.total = Done(
                 total.trials + done.trials,
@@ -314,10 +288,10 @@ class _Coordinator:
             self.longest[job.workload] = max(self.longest.get(job.workload, 0.0), done.seconds)
             self.seen.done(done)
             self._over(job)
-        self.claims.give_back(job.workload, job.cohort.number)
+        self.claims.give_back(job.workload, job.number)
 
-    def _over(self, job: Job) -> None:
-        self.troubles.pop((job.workload, job.cohort.number), None)
+    def _over(self, job: AnyJob) -> None:
+        self.troubles.pop((job.workload, job.number), None)
         self.written(job)
 
     def _look_at_deadlines(self) -> None:
@@ -335,11 +309,11 @@ class _Coordinator:
             self.stop.end(str(flight.job))
             self.executor.abandon(future)
             self._retry(flight.job, TimeoutError(f"it took longer than {limit:.0f} s"))
-            self.claims.give_back(flight.job.workload, flight.job.cohort.number)
+            self.claims.give_back(flight.job.workload, flight.job.number)
 
-    def _retry(self, job: Job, error: Exception) -> None:
+    def _retry(self, job: AnyJob, error: Exception) -> None:
         """Has a job tried again, or gives up."""
-        key = job.workload, job.cohort.number
+        key = job.workload, job.number
         trouble = self.troubles.setdefault(key, _Trouble(crashes_in_all=self.crashes))
         said = None
         match error:
@@ -371,8 +345,8 @@ class _Coordinator:
             return
         kind = OutOfMemory if isinstance(error, OutOfMemory) else GaveUp
         raise kind(
-            f"{job.study}: {job} {said}, the last time: {error}; other cohorts are kept, look for what it needs, such "
-            f"as memory; its log: {log}"
+            f"{job.study}: {job} {said}, the last time: {error}; what else was done is kept, look for what it needs, "
+            f"such as memory; its log: {log}"
         ) from error
 
     def _tell(self) -> None:

@@ -7,16 +7,16 @@ import datetime
 import traceback
 from pathlib import Path
 
-from tuning.execution.jobs import Job
+from tuning.execution.jobs import AnyJob
 from workloads.data.files import append_line
 
 
-def log_of(job: Job) -> Path:
-    """The file of a job's cohort."""
-    return Path(job.study) / "failures" / f"{job.workload.replace('/', '__')}__{job.cohort.number:05d}.txt"
+def log_of(job: AnyJob) -> Path:
+    """The file of a job."""
+    return Path(job.study) / "failures" / f"{job.workload.replace('/', '__')}__{job.number:05d}.txt"
 
 
-def record(job: Job, error: BaseException, again: bool) -> Path:
+def record(job: AnyJob, error: BaseException, again: bool) -> Path:
     """Adds what a job raised, with what its worker said of it; returns the file.
 
     Where that cannot be written, such as on a full disk, there is none: the error is worth more than its log.
@@ -30,6 +30,6 @@ def record(job: Job, error: BaseException, again: bool) -> Path:
     return path
 
 
-def blame(job: Job, error: BaseException) -> None:
+def blame(job: AnyJob, error: BaseException) -> None:
     """Records an error that ends the run, and notes on it where."""
     error.add_note(f"The log of {job}: {record(job, error, again=False)}")

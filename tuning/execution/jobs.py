@@ -1,4 +1,4 @@
-"""What travels to whoever trains a cohort, what comes back, and what can go wrong: plain data.
+"""What travels to whoever trains, what comes back, and what can go wrong: plain data.
 
 Nothing here needs JAX.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import hashlib
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from results.studies import Cohort, StudySpec
+from submissions.api import TrialSpec
 from workloads import own_files
 
 CAUSES = ("crash", "host", "preempted", "unsent")  # of a lost worker
@@ -112,6 +114,11 @@ class Job:
     def __str__(self) -> str:
         return f"cohort {self.cohort.number} of {self.workload}"
 
+    @property
+    def number(self) -> int:
+        """Which of its workload's it is, from 0."""
+        return self.cohort.number
+
     def to_json(self) -> dict[str, Any]:
         """The job as plain JSON data; contents as base64."""
         return msgspec.to_builtins(self, enc_hook=dict)  # a point's hyperparameters are a read-only mapping
@@ -120,6 +127,77 @@ class Job:
     def from_json(cls, data: dict[str, Any]) -> Job:
         """Reads what `to_json` wrote."""
         return msgspec.convert(data, cls)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialJob:
+    """One trial of a submission to train, with everything that this takes.
+
+    Attributes:
+      study: folder of the run's record, whole; for messages, and for the state of the trial where the worker is on
+        `host`.
+      spec: of the trial; its paths are those of the machine that sends it.
+      submission: its files, and others of its folder.
+      needs: what whoever trains it must have; None: nobody checks.
+      host: the machine that asked.
+      optimizer_file: the user's own that the submission reads, if it is a packaged one that does.
+      workload_file: the user's own; None where there is none.
+      begun: the files of a trial that has begun already, see `tuning.execution.trials.parcel`.
+      compiles: a trial compiles everything itself, since what that takes is of its time.
+
+    Example:
+      >>> spec = TrialSpec("/mine/submission.py", "clicks/mlp", "/runs/a/clicks.mlp_jax/trial_2", 2, seed=0)
+      >>> job = TrialJob("/runs/a/record/clicks.mlp_jax", spec)
+      >>> str(job), job.number, TrialJob.from_json(job.to_json()) == job
+      ('trial 2 of clicks/mlp', 1, True)
+    """
+
+    study: str
+    spec: TrialSpec
+    submission: tuple[SentFile, ...] = ()
+    needs: Needs | None = None
+    host: str | None = None
+    optimizer_file: SentFile | None = None
+    workload_file: SentFile | None = None
+    begun: bytes | None = None
+    compiles: bool = True
+
+    def __str__(self) -> str:
+        return f"trial {self.spec.trial} of {self.workload}"
+
+    @property
+    def workload(self) -> str:
+        """Its name."""
+        return self.spec.workload
+
+    @property
+    def number(self) -> int:
+        """Which of the run's it is, from 0."""
+        return self.spec.trial - 1
+
+    def belongs_to(self) -> str:
+        """SHA-256 of all that the numbers of its result come from."""
+        files = [file.sha256 for file in (*self.submission, self.optimizer_file, self.workload_file) if file]
+        spec = dataclasses.replace(self.spec, resume=False, flags={})  # however it is gone on with
+        asked = msgspec.json.encode([self.study, dataclasses.asdict(spec), files], order="sorted")
+        return hashlib.sha256(asked).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as plain JSON data; contents as base64."""
+        return {"kind": "trial", **msgspec.to_builtins(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrialJob:
+        """Reads what `to_json` wrote."""
+        return msgspec.convert(data, cls)
+
+
+AnyJob: TypeAlias = Job | TrialJob
+
+
+def job_from_json(data: dict[str, Any]) -> AnyJob:
+    """Reads what `to_json` of either kind wrote."""
+    return TrialJob.from_json(data) if data.get("kind") == "trial" else Job.from_json(data)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +224,7 @@ class Result:
     """What a worker returns. It writes nothing into the study; whoever asked does.
 
     Attributes:
-      content: of the cohort's file, sealed.
+      content: of the cohort's file, sealed; of a trial, its files.
       done: what it took.
     """
 

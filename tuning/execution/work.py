@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import polars as pl
+from jax.extend.backend import clear_backends
 
 import submissions
 import workloads
@@ -26,7 +28,8 @@ from submissions import environment
 from tuning import strategies
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
-from tuning.execution.jobs import Done, Job, Needs, OutOfMemory, Refused, Result, SentFile
+from tuning.execution.jobs import AnyJob, Done, Job, Needs, OutOfMemory, Refused, Result, SentFile, TrialJob
+from tuning.execution.trials.sent import Here, train_sent
 from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
 
@@ -77,8 +80,9 @@ def here() -> Needs:
     return Needs(environment.versions(), environment.source(), environment.device_kind())
 
 
-def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Result:
-    """Trains a cohort. Writes nothing but checkpoints and the files that it was sent, in folders of its own.
+def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
+    """Trains a cohort, or a trial of a submission. Writes nothing but checkpoints and the files that it was sent, in
+    folders of its own.
 
     Trainings on data that the host reads are long, and keep their state: a cohort that was interrupted goes on from
     there. Others are one program from start to end, and begin again.
@@ -90,8 +94,23 @@ def work(job: Job, kept: Kept = OF_THIS_PROCESS) -> Result:
     """
     if job.needs is not None and (differing := job.needs.differing(here())):
         raise Refused(f"{job} of {job.study}: refused by {environment.host()}: {differing}")
+    if isinstance(job, TrialJob):
+        let_go(kept)
+        state = kept.checkpoints or kept.folder / "checkpoints"
+        return train_sent(job, Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept)))
     with _memory_named(job):
         return _train(job, kept)
+
+
+def let_go(kept: Kept = OF_THIS_PROCESS) -> None:
+    """Leaves an accelerator to other processes; compiled programs of this one are gone."""
+    if environment.device_kind() == "cpu":
+        return
+    environment.device()  # remembered
+    kept.populations.clear()
+    kept._counted.clear()
+    jax.clear_caches()
+    clear_backends()
 
 
 def _train(job: Job, kept: Kept) -> Result:

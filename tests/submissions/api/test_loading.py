@@ -104,7 +104,9 @@ def test_whatever_lies_around_a_submission_can_be_imported(tmp_path, line):
     for place in (repository / "algorithms" / "shared", repository / "entries" / "neighbour"):
         place.mkdir(parents=True)
         (place / "rule.py").write_text("VALUE = 7\n")
+    before = loading.fingerprint(folder)
     assert loading.load(folder).module.VALUE == 7
+    assert loading.fingerprint(folder) == before  # what we have found is the submission's all the same
     import submissions
 
     assert submissions.OPTIMIZERS  # an alias below our own package leaves it alone

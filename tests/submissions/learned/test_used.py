@@ -29,7 +29,7 @@ from submissions.package import package
 from tests.submissions.algoperf_toy import Tilted, imported, train, waves
 from tests.test_cli import run as command
 from tuning.execution import jobs, work
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 from workloads import own_files

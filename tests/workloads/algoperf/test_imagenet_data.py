@@ -11,7 +11,7 @@ import pytest
 
 from submissions import api
 from tests.workloads import imagenet_folder
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from workloads.algoperf import _build
 from workloads.data import imagenet_augment, imagenet_images
 

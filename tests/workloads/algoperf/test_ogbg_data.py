@@ -10,7 +10,7 @@ import pytest
 import workloads
 from submissions import api
 from tests.workloads import tfds_folders
-from tuning.execution.run import run
+from tuning.execution.trials.run import run
 from workloads import StreamedData
 from workloads.algoperf import _molpcba, ogbg
 from workloads.data import molecules, qm9

@@ -9,13 +9,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from submissions.api import Attendant, TrialOutcome, TrialSpec
-from tuning.execution import _trial_folder
 from tuning.execution.stopping import Stop
+from tuning.execution.trials import _trial_folder
 
 CONSOLE = "console.log"
 SECONDS_BETWEEN_LOOKS = 0.1  # at a request to stop
@@ -25,7 +25,19 @@ class TrialCrashed(Exception):
     """A trial whose process raised or died."""
 
 
-def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) -> TrialOutcome:
+class ToldToGo(TrialCrashed):
+    """A trial whose process was told to end, as all are of a machine that is wanted back."""
+
+
+def train_apart(
+    spec: TrialSpec,
+    lock: int,
+    stop: Stop,
+    attendant: Attendant,
+    *,
+    without: Collection[str] = (),
+    may_go: bool = False,
+) -> TrialOutcome:
     """A trial whose end, however bad, is not ours.
 
     Args:
@@ -33,20 +45,25 @@ def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) ->
       lock: descriptor of its lock.
       stop: set to have the trial save itself and end; it knows what the trial is doing.
       attendant: told how it is getting on.
+      without: environment variables that it is not to have.
+      may_go: SIGTERM to it is no crash of its own.
 
     Raises:
       ValueError: the trial was refused.
       OSError: its files could not be written.
+      ToldToGo: it ended by SIGTERM, and may.
       KeyboardInterrupt: while there was nothing to be saved.
     """
     folder = Path(spec.folder)
     _trial_folder.write_spec(spec)
     try:
-        _converse(spec, "train", lock, stop, attendant)
+        _converse(spec, "train", lock, stop, attendant, without)
         outcome = _trial_folder.read_outcome(folder)
         if outcome is None:  # sys.exit(0) is no end of a trial
             raise TrialCrashed("the submission ended its process, with exit status 0")
     except TrialCrashed as crash:
+        if may_go and isinstance(crash, ToldToGo):
+            raise
         found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{crash}, see {folder / CONSOLE}")
         return _ended(_trial_folder.with_last_evaluation(found))
     except KeyboardInterrupt:  # the process is gone
@@ -70,11 +87,13 @@ def _ended(outcome: TrialOutcome) -> TrialOutcome:
     return outcome
 
 
-def _converse(spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Attendant) -> None:
+def _converse(
+    spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Attendant, without: Collection[str] = ()
+) -> None:
     """Has a process of its own do a task, to its end."""
     console, asked = Path(spec.folder) / CONSOLE, False
     crash, saves = None, _Unsaved(spec, stop)
-    with _process(spec, task, lock, console) as (process, reports, words), saves:
+    with _process(spec, task, lock, console, without) as (process, reports, words), saves:
         for line in _lines(reports, process):
             if stop.is_set() and spec.save_checkpoints and not asked:
                 asked = True
@@ -98,7 +117,8 @@ def _converse(spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Atte
                         attendant.say(trace)
         status = process.wait()
     if crash or status:
-        raise TrialCrashed(crash or _cause(status, console))
+        kind = ToldToGo if status == -signal.SIGTERM else TrialCrashed
+        raise kind(crash or _cause(status, console))
 
 
 class _Unsaved:
@@ -132,7 +152,7 @@ class _Unsaved:
 
 @contextlib.contextmanager
 def _process(
-    spec: TrialSpec, task: str, lock: int, console: Path
+    spec: TrialSpec, task: str, lock: int, console: Path, without: Collection[str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
     """The process, its reports, and a pipe for words to it; it has ended when the context does."""
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
@@ -143,10 +163,11 @@ def _process(
         for descriptor in (reporting, listening):
             its.callback(os.close, descriptor)
         file = str(Path(spec.folder) / _trial_folder.SPEC)
+        variables = {name: value for name, value in os.environ.items() if name not in without}
         with console.open("ab") as printed:
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "tuning.execution._trial_main", file, str(reporting), str(listening),
+                    sys.executable, "-m", "tuning.execution.trials._trial_main", file, str(reporting), str(listening),
                     str(lock), str(os.getpid()), task,
                 ],
                 stdin=subprocess.DEVNULL,
@@ -154,7 +175,7 @@ def _process(
                 stderr=printed,
                 pass_fds=(reporting, listening, lock),
                 process_group=0,  # Ctrl-C is for the run, which waits for what has begun
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=variables | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )  # fmt: skip
         its.close()
         try:

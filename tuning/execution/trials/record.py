@@ -15,9 +15,8 @@ import polars as pl
 import workloads
 from results import studies
 from results.studies import StudySpec
-from submissions.api import TrialOutcome, evaluations, workload_folder
+from submissions.api import TrialOutcome, TrialSpec, evaluations, workload_folder
 from submissions.points import Point
-from workloads.arithmetic import Arithmetic
 from workloads.benchmarks import BENCHMARKS, benchmark, minimizes
 from workloads.data import reading
 from workloads.data.files import write_atomically
@@ -51,27 +50,20 @@ class RunRecord:
     @classmethod
     def of(
         cls,
-        *,
         experiment: Path,
         submission: Path,
-        workload: str,
         points: Sequence[Mapping[str, Any]] | None,
         search_space: Path | None,
-        seed: int,
-        steps: int | None,
-        eval_period: int | None,
-        data_dir: str | None,
-        arithmetic: Arithmetic,
+        asked: TrialSpec,
     ) -> RunRecord:
         """The record of a run, of which nothing is written yet.
 
         Args:
           experiment: the run's folder.
           submission: its file.
-          workload: its name.
           points: of all trials; None under the self-tuning ruleset.
           search_space: where they come from.
-          seed, steps, eval_period, data_dir, arithmetic: of the run.
+          asked: what is asked of all trials alike, with the seed of the study.
         """
         study = STUDY.fullmatch(experiment.name)
         name = experiment.parent.name if study else experiment.name
@@ -83,20 +75,20 @@ class RunRecord:
             role="baseline",
             optimizer=f"{submission.parent.name}/{submission.name}",
             strategy={"name": strategy if points is not None else "self-tuning"},
-            points=_points(workload, points),
-            workloads=(workload,),
-            seed=seed,
+            points=_points(asked.workload, points),
+            workloads=(asked.workload,),
+            seed=asked.seed,
             seeding="algoperf",
             cohort_size=1,
             shared_batches=False,
-            steps=steps,
-            eval_period=eval_period,
+            steps=asked.max_global_steps,
+            eval_period=asked.eval_period_steps,
             draws=draws if points is not None else None,
-            precision=arithmetic.precision,
-            micro_batches=arithmetic.micro_batches,
+            precision=asked.precision,
+            micro_batches=asked.micro_batches,
         )
-        folder = experiment / studies.RECORD / workload_folder(workload)
-        return cls(folder, spec, int(study[1]) if study else 0, data_dir)
+        folder = experiment / studies.RECORD / workload_folder(asked.workload)
+        return cls(folder, spec, int(study[1]) if study else 0, asked.data_dir)
 
     def begin(self) -> None:
         """Writes down what is asked for."""
@@ -163,6 +155,7 @@ class RunRecord:
             "seed": self.spec.seed,
             "optimizer": self.spec.optimizer,
             "data": facts["shortlist.data"],
+            "host": facts.get("shortlist.host"),
             "device": facts["device"],
             "versions": json.dumps(versions, sort_keys=True),
             "command": facts["shortlist.command"],
@@ -180,6 +173,16 @@ class RunRecord:
             return minimizes(metric)
         except ValueError:  # a metric of the user's own
             return workloads.load(self.spec.workloads[0], self.data_dir).metric.minimize
+
+
+def trained_on(folder: Path) -> str | None:
+    """The data that the trial in a folder was trained on; None if it has no logs.
+
+    Raises:
+      ValueError: its logs are damaged.
+    """
+    facts = _facts(folder)
+    return None if facts is None else str(facts["shortlist.data"])
 
 
 def _points(workload: str, points: Sequence[Mapping[str, Any]] | None) -> dict[str, tuple[Point, ...]] | None:

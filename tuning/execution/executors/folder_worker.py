@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from submissions import environment
-from tuning.execution._shared_folder import SharedFolder, about_me
-from tuning.execution._worker_process import WorkerProcess, shares
-from tuning.execution.jobs import Job, Needs, Refused, WorkerLost, error_to_json
+from tuning.execution.executors._shared_folder import SharedFolder, about_me
+from tuning.execution.executors._worker_process import WorkerProcess, shares
+from tuning.execution.jobs import AnyJob, Needs, Refused, WorkerLost, error_to_json, job_from_json
 from tuning.execution.stopping import Stop
 from workloads.data.caches import cache_folder
 from workloads.data.files import write_atomically, write_once
@@ -129,7 +129,7 @@ class _Place:
         asking = self.folder.names("coordinators")
         return any(self.folder.is_alive("coordinators", name, now) for name in asking)
 
-    def _take(self) -> tuple[str, Job] | None:
+    def _take(self) -> tuple[str, AnyJob] | None:
         """A job, leased."""
         names = self.folder.names("jobs")
         begin = hash(self.name) % len(names) if names else 0  # not all workers the same one first
@@ -143,10 +143,10 @@ class _Place:
                 self.folder.remove("leases", lease)
                 continue
             self.lease = lease, content
-            return name, Job.from_json(said)
+            return name, job_from_json(said)
         return None
 
-    def _do(self, name: str, job: Job, here: Needs) -> None:
+    def _do(self, name: str, job: AnyJob, here: Needs) -> None:
         said: dict[str, Any] = {"worker": f"{environment.host()}:{os.getpid()}"}
         try:
             if job.needs is not None and (differing := job.needs.differing(here)):

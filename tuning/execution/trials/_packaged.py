@@ -15,7 +15,7 @@ import submissions
 from results import studies
 from submissions.api import loading, write_rule
 from submissions.package import package
-from tuning.execution import locks
+from tuning.execution.trials import locks
 from workloads.data import reading
 
 FOLDER = studies.SUBMISSION

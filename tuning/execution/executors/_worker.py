@@ -1,6 +1,6 @@
 """A worker process: reads jobs from standard input, a line each, and answers each with a line.
 
-python -m tuning.execution._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
+python -m tuning.execution.executors._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tuning.execution.jobs import Job, error_to_json
+from tuning.execution.jobs import error_to_json, job_from_json
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def _answer(line: bytes, how: dict[str, Any]) -> dict[str, Any]:
             return {"answer": {"needs": here().to_json(), "device": environment.device()}}
         if not _KEPT:
             _KEPT.append(Kept(**how))
-        return {"answer": work(Job.from_json(asked["job"]), _KEPT[0]).to_json()}
+        return {"answer": work(job_from_json(asked["job"]), _KEPT[0]).to_json()}
     except Exception as error:
         return {"error": error_to_json(error)}
 

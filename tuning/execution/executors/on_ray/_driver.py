@@ -1,6 +1,6 @@
 """The process that speaks to Ray, and to the executor by pipes: standard input, and what was standard output.
 
-python -m tuning.execution.on_ray._driver PLAN
+python -m tuning.execution.executors.on_ray._driver PLAN
 
 It is a process of its own because Ray wants much of one: its environment before it is loaded, standard output for the
 errors of its daemons, signal handlers, a home. And it outlives the executor's process, however that ends, for as long
@@ -29,8 +29,8 @@ from ray import exceptions
 from ray._private import state as ray_state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tuning.execution.on_ray import _messages
-from tuning.execution.on_ray._places import (
+from tuning.execution.executors.on_ray import _messages
+from tuning.execution.executors.on_ray._places import (
     RESOURCES,
     Place,
     best,
@@ -40,8 +40,8 @@ from tuning.execution.on_ray._places import (
     vacant,
     variables,
 )
-from tuning.execution.on_ray._worker import Worker
-from tuning.execution.on_ray.surroundings import remove
+from tuning.execution.executors.on_ray._worker import Worker
+from tuning.execution.executors.on_ray.surroundings import remove
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at the nodes
 SECONDS_TO_START = 600.0  # that a worker is given

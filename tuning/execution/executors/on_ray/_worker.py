@@ -8,8 +8,8 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tuning.execution.jobs import Job, Refused, error_to_json
-from tuning.execution.on_ray.cores import choose
+from tuning.execution.executors.on_ray.cores import choose
+from tuning.execution.jobs import Refused, error_to_json, job_from_json
 from workloads.data.caches import cache_folder
 
 SECONDS_AFTER_REFUSAL = 1.0  # until the next job, so that another worker gets it
@@ -54,7 +54,7 @@ class Worker:
         yield b""
         refused = False
         try:
-            said = {"result": work(Job.from_json(json.loads(job)), OF_THIS_PROCESS).to_json()}
+            said = {"result": work(job_from_json(json.loads(job)), OF_THIS_PROCESS).to_json()}
         except Exception as error:
             said, refused = {"error": error_to_json(error)}, isinstance(error, Refused)
         yield json.dumps(said).encode()

@@ -8,9 +8,9 @@ from typing import Any
 
 from submissions import environment
 from tuning.engine import _spread
-from tuning.execution._local import Places
-from tuning.execution._worker_process import WorkerProcess, shares
-from tuning.execution.jobs import Job, Result
+from tuning.execution.executors._local import Places
+from tuning.execution.executors._worker_process import WorkerProcess, shares
+from tuning.execution.jobs import AnyJob, Result
 from tuning.execution.work import Kept
 
 
@@ -34,7 +34,7 @@ class Processes:
         self._workers = [WorkerProcess(cores, variables) for cores in shares(count)]
         self._places = Places(count, lambda place, job: self._workers[place].work(job))
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         return self._places.submit(job)
 
     def abandon(self, future: Future[Result]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from submissions import environment
 from tuning.engine import _spread
-from tuning.execution.jobs import Job, OutOfMemory, Result, WorkerLost, error_from_json
-from tuning.execution.on_ray._places import RESOURCES
-from tuning.execution.on_ray._process import DriverProcess
+from tuning.execution.executors.on_ray._places import RESOURCES
+from tuning.execution.executors.on_ray._process import DriverProcess
+from tuning.execution.jobs import AnyJob, OutOfMemory, Result, WorkerLost, error_from_json
 from tuning.execution.work import Kept
 
 SECONDS_TO_START = 900.0  # until the first worker is there
@@ -87,7 +87,7 @@ class Ray:
         """Kind of a cluster's workers' device; None on this machine, where it is that of this process."""
         return self._kind
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         """Has a job done by the next worker that is free."""
         future: Future[Result] = Future()
         message = json.dumps(job.to_json()).encode()

@@ -12,8 +12,8 @@ from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any
 
-from tuning.execution._shared_folder import SharedFolder, about_me
-from tuning.execution.jobs import Job, Refused, Result, WorkerLost, error_from_json
+from tuning.execution.executors._shared_folder import SharedFolder, about_me
+from tuning.execution.jobs import AnyJob, Refused, Result, WorkerLost, error_from_json
 from tuning.execution.work import Kept
 from workloads.data.files import sweep, write_once
 
@@ -55,7 +55,7 @@ class Folder:
         self._looker = threading.Thread(target=self._look_on, name="shared folder", daemon=True)
         self._looker.start()
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         self._number += 1
         name = f"{self._id}-{self._number:08d}.json"
         future: Future[Result] = Future()

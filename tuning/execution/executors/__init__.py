@@ -1,22 +1,31 @@
-"""How jobs reach whoever does them. Executors move jobs and nothing else, so none of them changes a number."""
+"""How jobs reach whoever does them. Executors move jobs and nothing else, so none of them changes a number.
+
+| module | what |
+|---|---|
+| `_local`, `_processes` | in line, in threads and in processes of this machine |
+| `_folder`, `_shared_folder` | through a folder that workers on other machines share |
+| `folder_worker` | what does the jobs of a shared folder |
+| `slurm` | workers of a shared folder as jobs of Slurm |
+| `on_ray` | through Ray: a worker per device of this machine, or of a cluster |
+| `_worker`, `_worker_process` | a process that does one job after another |
+
+This door loads none of them before it is asked: a worker must be set up before JAX is there.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tuning.execution._folder import Folder
-from tuning.execution._local import Inline, Threads
-from tuning.execution._processes import Processes
-from tuning.execution.jobs import Job, Result
-from tuning.execution.jobs import OutOfMemory as OutOfMemory
-from tuning.execution.jobs import Refused as Refused
-from tuning.execution.jobs import WorkerLost as WorkerLost
-from tuning.execution.on_ray.executor import Ray
-from tuning.execution.work import Kept
+from tuning.execution.jobs import AnyJob, Result
 from workloads.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from tuning.execution.work import Kept
+
+__all__ = ["EXECUTORS", "Executor", "Row", "executor", "start"]
 
 
 class Executor(Protocol):
@@ -36,7 +45,7 @@ class Executor(Protocol):
     @property
     def device(self) -> str | None: ...
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         """Has a job done, as soon as there is a place for it.
 
         The future is `running()` once a worker has begun. It raises what the job raised, or `WorkerLost`,
@@ -70,20 +79,50 @@ class Row:
     options: tuple[str, ...] = ()
 
 
+def _threads(workers: int | None, kept: Kept, options: Mapping[str, Any]) -> Executor:
+    from tuning.execution.executors._local import Threads
+
+    return Threads(workers, kept, options)
+
+
+def _processes(workers: int | None, kept: Kept, options: Mapping[str, Any]) -> Executor:
+    from tuning.execution.executors._processes import Processes
+
+    return Processes(workers, kept, options)
+
+
+def _folder(workers: int | None, kept: Kept, options: Mapping[str, Any]) -> Executor:
+    from tuning.execution.executors._folder import Folder
+
+    return Folder(workers, kept, options)
+
+
+def _ray(workers: int | None, kept: Kept, options: Mapping[str, Any]) -> Executor:
+    from tuning.execution.executors.on_ray.executor import Ray
+
+    return Ray(workers, kept, options)
+
+
+def _inline(workers: int | None, kept: Kept, options: Mapping[str, Any]) -> Executor:
+    from tuning.execution.executors._local import Inline
+
+    return Inline(workers, kept, options)
+
+
 EXECUTORS = {
-    "threads": Row(Threads, "one machine; programs are compiled once"),
-    "processes": Row(Processes, "the cores of one machine; a crash costs one cohort"),
+    "threads": Row(_threads, "one machine; programs are compiled once"),
+    "processes": Row(_processes, "the cores of one machine; a crash costs one cohort"),
     "folder": Row(
-        Folder,
+        _folder,
         "several machines with a common folder, each with its 'shortlist worker FOLDER'",
         options=("folder", "device", "lease"),
     ),
     "ray": Row(
-        Ray,
+        _ray,
         "the accelerators of one machine, or the machines of a Ray cluster",
         options=("address", "device", "cost_classes"),
     ),
-    "inline": Row(Inline, "one cohort after the other, in this very thread; for debuggers"),
+    "inline": Row(_inline, "one cohort after the other, in this very thread; for debuggers"),
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from submissions import environment
-from tuning.execution.jobs import Job, Needs, Result, WorkerLost, error_from_json
+from tuning.execution.jobs import AnyJob, Needs, Result, WorkerLost, error_from_json
 
 
 def shares(workers: int) -> list[list[int]]:
@@ -31,7 +31,7 @@ class WorkerProcess:
         Args:
           cores: that it is pinned to; none: as this process.
           variables: of its environment, beside this one's.
-          more: arguments of its command line, see `tuning.execution._worker`.
+          more: arguments of its command line, see `tuning.execution.executors._worker`.
         """
         self._how = cores, variables, more
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +40,7 @@ class WorkerProcess:
         """One more like this one."""
         return WorkerProcess(*self._how)
 
-    def work(self, job: Job) -> Result:
+    def work(self, job: AnyJob) -> Result:
         """Has a job done.
 
         Raises:
@@ -94,7 +94,7 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         cores, variables, more = self._how
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tuning.execution._worker", *more, *map(str, cores)],
+            [sys.executable, "-P", "-m", "tuning.execution.executors._worker", *more, *map(str, cores)],
             env=os.environ | variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
 from tuning.engine import _spread
-from tuning.execution.jobs import Job, Result, WorkerLost
+from tuning.execution.jobs import AnyJob, Result, WorkerLost
 from tuning.execution.work import Kept, work
 
 
@@ -27,7 +27,7 @@ class Inline:
             raise ValueError(f"executor 'inline' does one cohort at a time, not {workers}")
         self._kept = kept
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         future: Future[Result] = Future()
         future.set_running_or_notify_cancel()
         try:
@@ -46,15 +46,15 @@ class Inline:
 class Places:
     """So many threads, each of which does one job at a time. One that is given up is replaced, and not waited for."""
 
-    def __init__(self, count: int, do: Callable[[int, Job], Result]) -> None:
+    def __init__(self, count: int, do: Callable[[int, AnyJob], Result]) -> None:
         self.count = count
         self._do = do
-        self._jobs: queue.SimpleQueue[tuple[Future[Result], Job] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Future[Result], AnyJob] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._at: dict[Future[Result], int] = {}
         self._threads = {place: self._start(place) for place in range(count)}
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         future: Future[Result] = Future()
         self._jobs.put((future, job))
         return future
@@ -122,7 +122,7 @@ class Threads:
         self.workers = _spread.places() if workers is None else workers
         self._places = Places(self.workers, lambda place, job: work(job, kept))
 
-    def submit(self, job: Job) -> Future[Result]:
+    def submit(self, job: AnyJob) -> Future[Result]:
         return self._places.submit(job)
 
     def abandon(self, future: Future[Result]) -> None:

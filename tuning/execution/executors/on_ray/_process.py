@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from submissions import environment
-from tuning.execution.on_ray import _messages, surroundings
+from tuning.execution.executors.on_ray import _messages, surroundings
 
 _SECONDS_TO_END = 60.0  # that Ray is given to end its processes
 
@@ -38,7 +38,13 @@ class DriverProcess:
             self._folder = None
             around, own = surroundings.of_a_cluster(given), {"folder": None, "home": None}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tuning.execution.on_ray._driver", json.dumps({**plan, **own})],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "tuning.execution.executors.on_ray._driver",
+                json.dumps({**plan, **own}),
+            ],
             env=around,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

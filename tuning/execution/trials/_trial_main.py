@@ -1,4 +1,6 @@
-"""What the process of a trial does: `python -m tuning.execution._trial_main SPEC REPORTS WORDS LOCK PARENT TASK`.
+"""What the process of a trial does.
+
+python -m tuning.execution.trials._trial_main SPEC REPORTS WORDS LOCK PARENT TASK
 
 SPEC is the trial's file; REPORTS and WORDS are pipes to and from the run that started it, a line each time; LOCK is the
 trial's, which this process holds as long as it lives.
@@ -14,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tuning.execution import _lifeline
+from tuning.execution.trials import _lifeline
 
 
 def main(spec_file: str, reports: str, words: str, lock: str, parent: str, task: str) -> int:
@@ -26,7 +28,7 @@ def main(spec_file: str, reports: str, words: str, lock: str, parent: str, task:
     # Only now what takes seconds to import.
     from submissions import api
     from submissions.api import failures
-    from tuning.execution import _trial_folder, locks
+    from tuning.execution.trials import _trial_folder, locks
 
     locks.keep_from_children(int(lock))
     spec = _trial_folder.read_spec(Path(spec_file))
