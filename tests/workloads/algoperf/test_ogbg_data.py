@@ -269,7 +269,7 @@ def test_batches_are_those_of_an_installed_algoperf(full, molpcba_dir, split):
 
 
 def test_batches_have_a_part_for_every_device(full, monkeypatch):
-    monkeypatch.setattr(_molpcba.jax, "local_device_count", lambda: 4)
+    monkeypatch.setattr(_molpcba.jax, "device_count", lambda: 4)
     (batch,) = take(full.data, 0, 1, batch_size=16)
     assert batch["inputs"].nodes.shape == (4 * (26 * 4 + 1), 9)
     assert batch["targets"].shape == (20, 128)
