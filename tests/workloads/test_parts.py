@@ -9,43 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.workloads import streamed
+from tests.workloads.parting import KEY, assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads import GeneratedData, Provenance, ResidentData, StreamedData
 from workloads.parts import WHOLE, Part
 
 MADE = Provenance("synthetic", "rows that say where they are from")
-KEY = jax.random.key(3)
-
-
-def joined(parts):
-    """Parts of a batch as the batch."""
-    return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *parts)
-
-
-def assert_same(one, other):
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    jax.tree.map(lambda x, y: np.testing.assert_array_equal(np.asarray(x), np.asarray(y)), one, other)
-
-
-def assert_parts_make_the_whole(data, batch_size, parts, steps=3, first_step=2, split="train"):
-    whole = data.stream(split, KEY, batch_size, first_step)
-    cut = [data.stream(split, KEY, batch_size, first_step, part=Part(i, parts)) for i in range(parts)]
-    for _ in range(steps):
-        assert_same(joined([next(stream) for stream in cut]), dict(next(whole)))
-
-
-def assert_turns_make_the_whole(data, split, batch_size, examples, parts):
-    whole = list(data.once(split, KEY, batch_size, examples))
-    dealt = [iter(list(data.once(split, KEY, batch_size, examples, Part(i, parts)))) for i in range(parts)]
-    for number, batch in enumerate(whole):
-        assert_same(next(dealt[number % parts]), batch)
-    assert [len(list(rest)) for rest in dealt] == [0] * parts
-    for batches in zip(
-        data.once_filled(split, KEY, batch_size, examples),
-        *(data.once_filled(split, KEY, batch_size, examples, Part(i, parts)) for i in range(parts)),
-        strict=True,
-    ):
-        assert_same(joined(batches[1:]), dict(batches[0]))
 
 
 def resident(transform=None):
@@ -86,21 +54,17 @@ SOURCES = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_parts_of_every_source_make_the_whole(name):
     assert_parts_make_the_whole(SOURCES[name], 8, 2)
-    assert_parts_make_the_whole(SOURCES[name], 12, 4, steps=2)
     assert_turns_make_the_whole(SOURCES[name], "train", 8, 43, 2)  # the last batch is short
 
 
 def test_a_reader_of_parts_reads_nothing_else():
     taken = []
-    with streamed.registered(taken) as workload:
-        assert_parts_make_the_whole(workload.data, 8, 2)
 
     def parts_alone(split, seed, batch_size, first_step, part=WHOLE):
         for batch in read(split, seed, batch_size, first_step):
             taken.append(part)
             yield part.of(batch)
 
-    taken.clear()
     data = StreamedData(parts_alone, {"train": 46}, MADE, reads_parts=True)
     next(data.stream("train", KEY, 8, part=Part(1, 2)))
     assert taken == [Part(1, 2)]
@@ -121,6 +85,7 @@ def test_a_batch_that_has_no_such_parts_is_refused():
         SOURCES["streamed"].stream("train", KEY, 9, part=Part(0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["algoperf/ogbg@mini", "algoperf/imagenet_resnet@mini", "algoperf/wmt@mini"])
 def test_parts_of_embedded_data_make_the_whole(name, monkeypatch):
     import workloads
