@@ -196,7 +196,9 @@ class Evaluator:
         every = iter(processes.arrays_of_all(dict(zip(numbers, rows, strict=True))).values())
         structure = jax.tree.structure(shapes[0])
         return [
-            structure.unflatten([np.stack(leaves) for leaves in zip(*itertools.islice(every, n), strict=True)])
+            structure.unflatten(
+                [np.stack(leaves) for leaves in zip(*itertools.islice(every, n), strict=True)]
+            )
             for n in chunks
         ]
 

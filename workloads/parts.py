@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Part:
     """One of `count` equal parts of everything.

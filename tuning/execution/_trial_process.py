@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from submissions.api import Attendant, TrialOutcome, TrialSpec
-from tuning.execution import _trial_folder
+from tuning.execution import _trial_folder, team
 from tuning.execution.stopping import Stop
 
 CONSOLE = "console.log"
@@ -25,7 +25,9 @@ class TrialCrashed(Exception):
     """A trial whose process raised or died."""
 
 
-def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) -> TrialOutcome:
+def train_apart(
+    spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant, part: team.InTrial | None = None
+) -> TrialOutcome:
     """A trial whose end, however bad, is not ours.
 
     Args:
@@ -33,8 +35,10 @@ def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) ->
       lock: descriptor of its lock.
       stop: set to have the trial save itself and end; it knows what the trial is doing.
       attendant: told how it is getting on.
+      part: that its process has, where several hosts train it.
 
     Raises:
+      GaveUp: another host is gone.
       ValueError: the trial was refused.
       OSError: its files could not be written.
       KeyboardInterrupt: while there was nothing to be saved.
@@ -42,17 +46,25 @@ def train_apart(spec: TrialSpec, lock: int, stop: Stop, attendant: Attendant) ->
     folder = Path(spec.folder)
     _trial_folder.write_spec(spec)
     try:
-        _converse(spec, "train", lock, stop, attendant)
+        with contextlib.nullcontext() if part is None else part:
+            _converse(spec, "train", lock, stop, attendant, part)
         outcome = _trial_folder.read_outcome(folder)
         if outcome is None:  # sys.exit(0) is no end of a trial
             raise TrialCrashed("the submission ended its process, with exit status 0")
-    except TrialCrashed as crash:
-        found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{crash}, see {folder / CONSOLE}")
+    except (TrialCrashed, team.Broken) as crash:
+        why = str(crash) if part is None else part.why(str(crash))
+        found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{why}, see {folder / CONSOLE}")
         return _ended(_trial_folder.with_last_evaluation(found))
     except KeyboardInterrupt:  # the process is gone
         found = TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard")
         _ended(_trial_folder.with_last_evaluation(found))
         raise
+    except team.Lost as lost:
+        found = TrialOutcome(spec.trial, spec.folder, "interrupted", str(lost))
+        _ended(_trial_folder.with_last_evaluation(found))
+        raise
+    if part is not None and outcome.status == "interrupted":
+        stop.set()  # whichever host was asked, no other trial begins
     return outcome
 
 
@@ -70,12 +82,22 @@ def _ended(outcome: TrialOutcome) -> TrialOutcome:
     return outcome
 
 
-def _converse(spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Attendant) -> None:
+def _converse(
+    spec: TrialSpec,
+    task: str,
+    lock: int,
+    stop: Stop,
+    attendant: Attendant,
+    part: team.InTrial | None = None,
+) -> None:
     """Has a process of its own do a task, to its end."""
     console, asked = Path(spec.folder) / CONSOLE, False
     crash, saves = None, _Unsaved(spec, stop)
-    with _process(spec, task, lock, console) as (process, reports, words), saves:
+    join = "" if part is None else part.join.to_json()
+    with _process(spec, task, lock, console, join) as (process, reports, words), saves:
         for line in _lines(reports, process):
+            if part is not None:
+                part.look()
             if stop.is_set() and spec.save_checkpoints and not asked:
                 asked = True
                 with contextlib.suppress(BrokenPipeError):  # it has just ended
@@ -132,7 +154,7 @@ class _Unsaved:
 
 @contextlib.contextmanager
 def _process(
-    spec: TrialSpec, task: str, lock: int, console: Path
+    spec: TrialSpec, task: str, lock: int, console: Path, join: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
     """The process, its reports, and a pipe for words to it; it has ended when the context does."""
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
@@ -147,7 +169,7 @@ def _process(
             process = subprocess.Popen(
                 [
                     sys.executable, "-m", "tuning.execution._trial_main", file, str(reporting), str(listening),
-                    str(lock), str(os.getpid()), task,
+                    str(lock), str(os.getpid()), task, join,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,

@@ -20,7 +20,7 @@ import workloads
 from results import studies
 from submissions import api
 from submissions.api import TrialOutcome, TrialSpec, evaluations, failures, workload_folder
-from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process, kept_files, locks
+from tuning.execution import _packaged, _run_points, _trial_folder, _trial_process, kept_files, locks, team
 from tuning.execution.record import RunRecord
 from tuning.execution.seeding import seed_of_trial
 from tuning.execution.stopping import Stop
@@ -65,6 +65,7 @@ def run(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
     stop: Stop | None = None,
+    several: team.Leader | None = None,
 ) -> list[TrialOutcome]:
     """Runs a submission's trials on a workload, one after the other.
 
@@ -100,6 +101,7 @@ def run(
       progress: called as progress(what, steps done, steps asked for).
       say: called with what a person must know, a line each; None: standard error.
       stop: set to have the trial under way save itself and end, and no other begin.
+      several: the other hosts that train every trial along, see `tuning.execution.team`.
 
     Returns:
       How each trial of the slice ended; those after a stop are left out.
@@ -111,7 +113,11 @@ def run(
       ValueError: arguments that contradict each other or what `resume` finds, a damaged file, a trial that another
         process trains.
     """
-    given = {n: v for n, v in locals().items() if n not in ("progress", "flags", "say", "stop")}
+    given = {n: v for n, v in locals().items() if n not in ("progress", "flags", "say", "stop", "several")}
+    if several is not None and not isolated:
+        raise ValueError(
+            "several hosts train a trial in a process of its own on each; leave isolated=False out"
+        )
     attendant = _Attendant(progress, say, stop or Stop())
     self_tuning = _is_self_tuning(tuning_ruleset)
     if (submission_path is None) == (optimizer is None) or optimizer == "":
@@ -239,7 +245,7 @@ def run(
                 if own is not None:  # the file may change while a run goes on
                     spec = dataclasses.replace(spec, workload_file=str(own.where(copy)))
                 attendant.what = f"{workload}, trial {trial} of {num_tuning_trials}"
-                outcome = _train(spec, record, taken.of(trial) if isolated else None, attendant)
+                outcome = _train(spec, record, taken.of(trial) if isolated else None, attendant, several)
             outcomes.append(outcome)
     return outcomes
 
@@ -288,7 +294,13 @@ def _recorded(outcome: TrialOutcome | None, record: RunRecord) -> TrialOutcome:
     return outcome
 
 
-def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: _Attendant) -> TrialOutcome:
+def _train(
+    spec: TrialSpec,
+    record: RunRecord,
+    lock: int | None,
+    attendant: _Attendant,
+    several: team.Leader | None,
+) -> TrialOutcome:
     """Trains a trial, in a process of its own where it has a lock for it, and records it, however it ends."""
     folder = Path(spec.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -297,7 +309,8 @@ def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: _Att
     record.forget(spec.trial)
     try:
         if lock is not None:
-            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant)
+            part = None if several is None else several.trial(dataclasses.asdict(spec))
+            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant, part)
         else:
             outcome = _here(spec, attendant)
     finally:  # of a trial that Ctrl-C ended, too

@@ -52,7 +52,9 @@ def read(
         prepare = _prepared(side, seed if training else None, augment)
         examples, rows, finish = splits[split], np.arange(batch_size)[part.rows(batch_size)], None
         if training and augment:
-            before = part != WHOLE  # the first of a part is mixed with the one before it, which is read as well
+            before = (
+                part != WHOLE
+            )  # the first of a part is mixed with the one before it, which is read as well
             finish = _mixing(seed, first_step, classes, before)
             rows = np.append((rows[0] - 1) % batch_size, rows) if before else rows
 
@@ -106,7 +108,11 @@ def _mixing(seed: int, first_step: int, classes: int, before: bool) -> Callable[
             tf.constant([seed, 1], tf.int64), first_step + place
         )
         inputs, targets = imagenet_images.mixed(batch["inputs"], batch["targets"], of_its_own, classes)
-        return {"inputs": inputs[1:], "targets": targets[1:]} if before else {"inputs": inputs, "targets": targets}
+        return (
+            {"inputs": inputs[1:], "targets": targets[1:]}
+            if before
+            else {"inputs": inputs, "targets": targets}
+        )
 
     return mix
 

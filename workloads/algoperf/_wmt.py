@@ -77,7 +77,9 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> Sentences:
     source = (
         f"WMT 2017 German to English (TFDS 1.0.0), {sizes['train']:,} pairs; validation and test of WMT 2014"
     )
-    return Sentences(endless, sizes, Provenance("real", source), once, EVAL_BATCH, reads_parts=True, model=model)
+    return Sentences(
+        endless, sizes, Provenance("real", source), once, EVAL_BATCH, reads_parts=True, model=model
+    )
 
 
 def _rows(rows: Rows, chosen: range) -> StreamedBatch:
