@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import queue
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
+import workloads
 from submissions import environment
 from submissions.api.failures import Refused
 from tuning.execution.stopping import GaveUp
@@ -187,9 +190,14 @@ def facts(workload: str) -> dict[str, str]:
     Args:
       workload: as it is recorded.
     """
-    return {"workload": workload, "source of Shortlist": environment.source()[:12]} | {
-        f"version of {name}": version for name, version in environment.versions().items()
+    own = workloads.own_file(workload)
+    content = "" if own is None else hashlib.sha256(Path(own.path).read_bytes()).hexdigest()[:12]
+    said = {
+        "workload": workload,
+        "the workload's own file": content,
+        "Shortlist's source": environment.source()[:12],
     }
+    return said | {f"version of {name}": version for name, version in environment.versions().items()}
 
 
 class Leader:
