@@ -97,7 +97,8 @@ def placed(value: np.ndarray, sharding: Any) -> jax.Array:
 
 def local(sharding: NamedSharding) -> NamedSharding:
     """A sharding of the first axis over all devices, over those of this process."""
-    here = [device for device in sharding.mesh.devices.flat if device.process_index == jax.process_index()]
+    every = np.asarray(sharding.mesh.devices).flat
+    here = [device for device in every if device.process_index == jax.process_index()]
     return NamedSharding(Mesh(here, sharding.mesh.axis_names), sharding.spec)
 
 

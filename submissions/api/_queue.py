@@ -38,9 +38,8 @@ def evaluation_batches(
       part: of every batch, as this process needs it.
     """
     examples, split = examples_of(workload, role), workload.eval_splits[role]
-    batches = workload.data.once_filled(
-        split, key, batch_size, examples, **({} if part == WHOLE else {"part": part})
-    )
+    of_part: Any = {} if part == WHOLE else {"part": part}  # sources of a user's own may know of no parts
+    batches = workload.data.once_filled(split, key, batch_size, examples, **of_part)
     for batch in batches:
         seen = fields.seen(batch, batch_size // part.count)
         if "weights" in batch:

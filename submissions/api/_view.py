@@ -109,6 +109,7 @@ class View(Facts, Model):
         data, of_role = self.workload.data, self.workload.eval_splits[role]
         place = functools.partial(jax.tree.map, self._placed)
         sharding = sharding_utils.get_batch_dim_sharding()
+        of_part: Any = {} if part == WHOLE else {"part": part}  # sources of a user's own may know of no parts
         if split == "train":
             return data.stream(
                 of_role,
@@ -116,7 +117,7 @@ class View(Facts, Model):
                 global_batch_size,
                 finish=Seen(self._fields, global_batch_size // part.count, self._placed),
                 sharding=sharding,
-                **({} if part == WHOLE else {"part": part}),
+                **of_part,
             )
 
         def spread(batch):

@@ -53,7 +53,7 @@ def read(data_dir: pathlib.Path, side: int, eval_batch_size: int = EVAL_BATCH_SI
             shuffled = np.random.default_rng((0, 0)).permutation(len(of_split)).tolist()
             return _batches((of_split[i] for i in part.dealt(shuffled, batch_size)), batch_size, 0)
         order = tfds_folder.interleaved([volume.slices for volume in volumes[split]], CYCLE, BLOCK)
-        return _batches((of_split[i] for i in part.dealt(order, batch_size)), batch_size, None)
+        return _batches((of_split[i] for i in part.dealt(order.tolist(), batch_size)), batch_size, None)
 
     sizes = {split: len(of_split) for split, of_split in places.items()}
     source = (
@@ -74,7 +74,7 @@ def _epochs(
     for number in itertools.count(epoch):
         order = np.random.default_rng((seed, number)).permutation(len(places))
         whole = order[: per_epoch * batch_size].reshape(per_epoch, batch_size)
-        yield from (places[i] for i in whole[step:, part.rows(batch_size)].reshape(-1))
+        yield from (places[i] for i in whole[step:, part.rows(batch_size)].reshape(-1).tolist())
         step = 0
 
 
