@@ -46,7 +46,10 @@ def train_apart(
     folder = Path(spec.folder)
     _trial_folder.write_spec(spec)
     try:
-        with contextlib.nullcontext() if part is None else part:
+        with contextlib.ExitStack() as together:
+            if part is not None:  # Ctrl-C leaves nobody alone: whoever hears it waits until all have stopped
+                together.enter_context(stop.under_way(f"trial {spec.trial} to stop on all hosts"))
+                together.enter_context(part)
             _converse(spec, "train", lock, stop, attendant, part)
         outcome = _trial_folder.read_outcome(folder)
         if outcome is None:  # sys.exit(0) is no end of a trial
@@ -60,8 +63,9 @@ def train_apart(
         _ended(_trial_folder.with_last_evaluation(found))
         raise
     except team.Lost as lost:
-        found = TrialOutcome(spec.trial, spec.folder, "interrupted", str(lost))
-        _ended(_trial_folder.with_last_evaluation(found))
+        if _trial_folder.read_outcome(folder) is None:  # it had not ended by itself
+            found = TrialOutcome(spec.trial, spec.folder, "interrupted", str(lost))
+            _ended(_trial_folder.with_last_evaluation(found))
         raise
     if part is not None and outcome.status == "interrupted":
         stop.set()  # whichever host was asked, no other trial begins
