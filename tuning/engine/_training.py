@@ -45,6 +45,7 @@ class Training:
     Attributes:
       horizon: of a rule that decides on it in Python, else None: then it is an array.
       weights_per_trial: the optimizer's weights have a leading axis [trial].
+      devices_per_trial: that share the examples of its batches.
     """
 
     workload: Workload
@@ -56,6 +57,7 @@ class Training:
     constrained: bool
     horizon: int | None = None
     weights_per_trial: bool = False
+    devices_per_trial: int = 1
 
     def key(self) -> Hashable:
         """Everything that determines the program. Trainings of equal keys differ in their arrays alone."""
@@ -73,6 +75,7 @@ class Training:
             self.constrained and workload.constraint is not None,
             self.horizon,
             self.weights_per_trial,
+            self.devices_per_trial,
         )
 
 

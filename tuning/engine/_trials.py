@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from submissions import Seen
+from tuning.engine import _batch_axis
 from tuning.engine._layout import trial_axes
 from tuning.engine._training import Training
 from workloads import Batch, Functions, Regularization, Workload
@@ -122,7 +123,7 @@ class Trials:
           ask: number -> a validation batch, laid out as `batch`, for optimizers that ask for validation losses; None
             where somebody else gives them to `asked`.
         """
-        axes = self.axes
+        axes, batch = self.axes, _batch_axis.spread(self._training, batch)
         # Gradients are mapped apart from the update, so that they come in the layout of the parameters.
         gradients = jax.vmap(
             self._gradient,

@@ -214,6 +214,7 @@ class Leader:
         self._lines: dict[int, _Line] = {}
         self._hosts: dict[int, str] = {}
         self._waiting: set[int] = set()  # of whom the end of the trial is not known
+        self._stopped: set[int] = set()  # who leaves after a trial that was stopped
         self._broken: tuple[float, str] | None = None  # when and by what the trial ended elsewhere
         try:
             self._listening = socket.create_server(member.place, backlog=member.count)
@@ -285,6 +286,8 @@ class Leader:
 
     def begin(self, spec: Mapping[str, Any]) -> Join:
         """Has the others begin to train."""
+        if self._stopped:
+            raise Lost(f"{self._named(min(self._stopped))} was stopped")
         host = self._member.place[0]
         join = Join(f"{host}:{_free_port(host)}", 0, self._member.count)
         self._broken, self._waiting = None, set(self._lines)
@@ -331,11 +334,15 @@ class Leader:
             except queue.Empty:
                 return
             seconds = 0
+            if said is None and index in self._stopped:
+                continue
             if said is None:
                 self._waiting.discard(index)
                 raise Lost(f"{self._named(index)} is gone")
             if "ended" in said:
                 self._waiting.discard(index)
+                if said["ended"] == "interrupted":
+                    self._stopped.add(index)
                 if said["ended"] == "crashed" and self._broken is None:
                     self._broken = time.monotonic() + SECONDS_TO_SAY, f"{self._named(index)}: {said['why']}"
 
