@@ -123,6 +123,43 @@ def test_a_batch_of_graphs_is_the_same_on_all_devices():
     child(GRAPHS, DEVICES)
 
 
+SHARED = """
+import jax
+import numpy as np
+import pytest
+from pathlib import Path
+from tests.tuning.toy import sgd, toy_workload
+from tuning.engine.population import Population
+
+workload, seeds = toy_workload(), np.arange(4, dtype=np.uint32)
+rates = {"learning_rate": np.linspace(0.01, 0.1, 4, dtype=np.float32)}
+
+
+def trained(devices, shared, **how):
+    population = Population(workload, sgd, 12, 6, shared, devices_per_trial=devices)
+    curves = population.run(rates, seeds, seeds[:1] if shared else seeds + 9, **how)
+    return curves, population.programs[-1].call.as_text()
+
+
+for shared in (True, False):
+    (alone, plain), (two, summed) = (trained(devices, shared) for devices in (1, 2))
+    (four, _) = trained(4, shared, checkpoint=Path.cwd() / f"{shared}")
+    assert ("all-reduce" in plain, "all-reduce" in summed) == (False, True)
+    for name, values in alone.metrics.items():
+        for other in (two, four):
+            np.testing.assert_allclose(other.metrics[name], values, rtol=1e-5, err_msg=name)  # float32 sums
+for devices, message in ((3, "this process has 4"), (0, "devices_per_trial is 0")):
+    with pytest.raises(ValueError, match=message):
+        Population(workload, sgd, 12, 6, devices_per_trial=devices)
+print(len(jax.devices()))
+"""
+
+
+def test_devices_that_share_a_trials_batches_train_what_one_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    child(SHARED, 4)
+
+
 @pytest.mark.slow
 def test_gradients_and_batch_statistics_are_those_of_the_whole_batch(tmp_path):
     gradients(tmp_path, OGBG, VIT, RESNET)

@@ -328,7 +328,9 @@ class Population:
         if each > 1:
             split = self.workload.eval_splits["train"]
             shapes = self.workload.data.shapes(split, size)
-            uneven = [leaf.shape for leaf in jax.tree.leaves(shapes) if not leaf.shape or leaf.shape[0] % each]
+            uneven = [
+                leaf.shape for leaf in jax.tree.leaves(shapes) if not leaf.shape or leaf.shape[0] % each
+            ]
             if uneven or not jax.tree.leaves(shapes):
                 raise ValueError(
                     f"{self.workload.name}: a batch of {size} examples cannot be cut over {each} devices"
