@@ -323,8 +323,8 @@ class Population:
         each, there, size = self.devices_per_trial, len(jax.local_devices()), self.workload.batch_size
         if each < 1 or there % each:
             raise ValueError(
-                f"{self.workload.name}: devices_per_trial is {each}; this process has {there} devices, and that must be a "
-                "multiple of it"
+                f"{self.workload.name}: devices_per_trial is {each}; this process has {there} devices, and "
+                "that must be a multiple of it"
             )
         if each > 1:
             split = self.workload.eval_splits["train"]
