@@ -82,7 +82,7 @@ def _train(
 ) -> None:
     Path(spec.folder).mkdir()
     try:
-        outcome = _trial_process.train_apart(spec, lock, stop, attendant, part)
+        outcome = _trial_process.train_apart(spec, lock, stop, attendant, part=part)
         status, why = "aborted" if part.aborted else outcome.status, outcome.reason
     except ValueError as error:  # it was refused, here as elsewhere or here alone: process 0 ends the run
         status, why = "crashed", str(error)

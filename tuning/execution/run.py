@@ -310,7 +310,7 @@ def _train(
     try:
         if lock is not None:
             part = None if several is None else several.trial(dataclasses.asdict(spec))
-            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant, part)
+            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant, part=part)
         else:
             outcome = _here(spec, attendant)
     finally:  # of a trial that Ctrl-C ended, too
