@@ -508,7 +508,7 @@ class FollowerInTrial:
 
 def _is_consequence(why: str) -> bool:
     """Whether a process crashed by what it came to because another was gone, as far as one can tell."""
-    return any(sign in why for sign in ("JaxRuntimeError", "was ended by SIG"))
+    return any(sign in why for sign in ("JaxRuntimeError", "was ended by SIGABRT"))
 
 
 def _free_port(host: str) -> int:
