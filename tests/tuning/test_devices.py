@@ -141,13 +141,13 @@ def trained(devices, shared, **how):
     return curves, population.programs[-1].call.as_text()
 
 
-for shared in (True, False):
-    (alone, plain), (two, summed) = (trained(devices, shared) for devices in (1, 2))
-    (four, _) = trained(4, shared, checkpoint=Path.cwd() / f"{shared}")
-    assert ("all-reduce" in plain, "all-reduce" in summed) == (False, True)
-    for name, values in alone.metrics.items():
-        for other in (two, four):
-            np.testing.assert_allclose(other.metrics[name], values, rtol=1e-5, err_msg=name)  # float32 sums
+(alone, plain), (two, summed) = (trained(devices, True) for devices in (1, 2))
+(four, _) = trained(4, True, checkpoint=Path.cwd() / "states")
+(own, _), (own_by_two, _) = (trained(devices, False) for devices in (1, 2))
+assert ("all-reduce" in plain, "all-reduce" in summed) == (False, True)
+for one, other in ((alone, two), (alone, four), (own, own_by_two)):
+    for name, values in one.metrics.items():
+        np.testing.assert_allclose(other.metrics[name], values, rtol=1e-5, err_msg=name)  # float32 sums
 for devices, message in ((3, "this process has 4"), (0, "devices_per_trial is 0")):
     with pytest.raises(ValueError, match=message):
         Population(workload, sgd, 12, 6, devices_per_trial=devices)
