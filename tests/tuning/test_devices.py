@@ -88,11 +88,15 @@ from tuning.studies.tune import tune
 folder, name = Path(sys.argv[1]), sys.argv[2]
 (outcome,) = run(optimizer="nadamw_optax", workload=name, experiment_dir=folder, experiment_name="run", rng_seed=1,
                  max_global_steps=4, eval_period_steps=2, isolated=False)
-spec = plan(name="tune", workloads=(name,), strategy="quasirandom", budget=2, seed=1, optimizer="nadamw_optax", steps=4)
-trials = tune(folder / "tune", spec)
-curves = {column: trials[column].to_list() for column in trials.columns if column.endswith("/loss")}
+curves = {}
+for devices in {1, len(jax.devices())}:  # whole trials, and shared batches
+    spec = plan(name="tune", workloads=(name,), strategy="quasirandom", budget=2, seed=1, optimizer="nadamw_optax",
+                steps=4, devices_per_trial=devices)
+    trials = tune(folder / f"tune_{devices}", spec)
+    curves[devices > 1] = {c: trials[c].to_list() for c in trials.columns if c.endswith("/loss")}
 print(len(jax.devices()))
-Path(sys.argv[3]).write_text(json.dumps({"run": dict(outcome.metrics), "tune": curves}))
+curves = {"tune": curves[False], "shared": curves.get(True, curves[False])}
+Path(sys.argv[3]).write_text(json.dumps({"run": dict(outcome.metrics), **curves}))
 """
 
 
@@ -180,3 +184,4 @@ def test_run_and_tune_train_what_one_device_does(tmp_path, name):
         np.testing.assert_allclose(many["run"][key], one["run"][key], **STEPS_ROUNDING, err_msg=key)
     for column, curves in one["tune"].items():
         np.testing.assert_allclose(many["tune"][column], curves, **STEPS_ROUNDING, err_msg=column)
+        np.testing.assert_allclose(many["shared"][column], curves, **STEPS_ROUNDING, err_msg=column)
