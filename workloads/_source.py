@@ -143,7 +143,7 @@ class Source(abc.ABC):
     ) -> Iterator[dict[str, Any]]:
         """As `once`, but the last batch is filled up to the size of the others with copies of its first example.
 
-        It has the field `weights`, 0 for copies. Of every batch it gives the rows of the part, as `stream` does.
+        It has the field `weights`, 0 for copies. Of every batch, which is read whole, it gives the rows of the part.
         """
         for first, batch in zip(
             range(0, examples, batch_size), self.once(split, key, batch_size, examples), strict=True
@@ -431,7 +431,8 @@ class StreamedData(Source):
                 f"{self.provenance.source}: cannot be read once (read_once is None), so only foreign code can evaluate "
                 "on it; give the workload a ForeignMeasure"
             )
-        if self.reads_parts and self.count is None and part != WHOLE:
+        # Of a part of a split of counted batches, which of them is the last is known when all before have been counted.
+        if self.reads_parts and part != WHOLE and (self.count is None or examples == self.size(split)):
             yield from self._once_of(split, batch_size, examples, part)
             return
         seen = 0
@@ -455,6 +456,9 @@ class StreamedData(Source):
 
         assert self.read_once is not None
         batches = self.read_once(split, batch_size, part)
+        if self.count is not None:
+            yield from (jax.tree.map(jnp.asarray, dict(batch)) for batch in batches)
+            return
         for first in range(part.index * batch_size, examples, part.count * batch_size):
             batch, wanted = next(batches, {}), min(batch_size, examples - first)
             rows = min([wanted, *map(len, jax.tree.leaves(batch))]) if batch else 0
