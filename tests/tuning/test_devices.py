@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ DEVICES = 8
 VIT, RESNET, OGBG = (f"algoperf/{name}@mini" for name in ("imagenet_vit", "imagenet_resnet", "ogbg"))
 
 # float32 sums in another order: one step's gradients, then some steps of an optimizer that divides by them.
-ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
-STEPS_ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
+ROUNDING: Any = {"rtol": 1e-5, "atol": 1e-6}
+STEPS_ROUNDING: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 GRADIENTS = """
 import sys
