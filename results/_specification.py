@@ -83,6 +83,7 @@ class StudySpec:
       sealed: every cohort says what it belongs to and has a checksum, so that one without is refused; False in older
         studies.
       precision, micro_batches: how a step is computed, see `workloads.arithmetic.Arithmetic`.
+      devices_per_trial: devices that share the batches of a trial, see `tuning.engine.population.Population`.
       format: version of this layout.
     """
 
@@ -111,6 +112,7 @@ class StudySpec:
     sealed: bool = False
     precision: str = "float32"
     micro_batches: int = 1
+    devices_per_trial: int = 1
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -145,6 +147,10 @@ class StudySpec:
         if self.repeats > MOST_REPEATS:
             raise ValueError(
                 f"study {self.name!r}: repeats is {self.repeats}, must be at most {MOST_REPEATS}"
+            )
+        if self.devices_per_trial < 1:
+            raise ValueError(
+                f"study {self.name!r}: devices_per_trial is {self.devices_per_trial}, must be at least 1"
             )
         for field in ("cohort_size", "steps", "eval_period", "eval_batches"):
             value = getattr(self, field)

@@ -1,4 +1,4 @@
-"""How steps are computed: --precision and --micro-batches of run and tune."""
+"""How steps are computed: --precision and --micro-batches of run and tune, --devices-per-trial of tune."""
 
 from __future__ import annotations
 
@@ -21,5 +21,14 @@ MicroBatches = Annotated[
         help="Compute every step's gradient in N parts of the batch, where the whole does not fit into memory; takes "
         "about a third longer. The same numbers up to rounding, but for dropout, which is drawn anew for each part, "
         "and batch normalisation, which sees one part's statistics at a time.",
+    ),
+]
+DevicesPerTrial = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Devices of a process that share the batches of a trial, where one is too small or too slow for it; the "
+        "others train other trials. Batches must divide. The same numbers up to the order of sums.",
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from shortlist._names import (
 from shortlist._output import print_json, print_table
 from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
+from shortlist._several_hosts import Coordinator, Processes, ProcessId, member_of
 
 SWITCHES = (
     "overwrite", "resume", "resume-last-run", "save-checkpoints", "save-intermediate-checkpoints", "skip-evals",
@@ -186,6 +188,9 @@ def run(
     precision: Precision = "float32",
     micro_batches: MicroBatches = 1,
     pace: Pace = None,
+    coordinator: Coordinator = None,
+    process_id: ProcessId = None,
+    processes: Processes = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     append_timestamp: IgnoredSwitch = None,
     torch_compile: IgnoredSwitch = None,
@@ -203,7 +208,9 @@ def run(
     Example: shortlist run --submission-path nadamw_list --tuning-search-space nadamw_list/tuning_search_space.json
     --workload algoperf/mnist --experiment-dir experiments --experiment-name nadamw_list/study_0 --rng-seed 0
     """
+    from tuning.execution import team
     from tuning.execution.stopping import Stop
+    from tuning.execution.trials.follow import follow
     from tuning.execution.trials.run import run as run_trials
     from workloads import recorded_name
 
@@ -224,13 +231,38 @@ def run(
     optimizer = weighted(optimizer, weights)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
-    tell_pace([workload], data_dir, pace)
+    member = member_of(coordinator, process_id, processes)
+    if member is None:
+        tell_pace([workload], data_dir, pace)
+    elif pace:
+        raise ValueError("--pace measures one host; leave it out")
     stop = Stop()
+
+    def say(what: str) -> None:
+        typer.echo(f"shortlist: {what}", err=True)
+
     kept = "what was saved is kept, the same command with --resume goes on"
     with (
         interruptible(stop, waits_for=stop.waits_for, kept=kept),
         progress_display() as progress,
+        contextlib.ExitStack() as held,
     ):
+        name = recorded_name(workload)
+        if member is not None and member.index:
+            follow(
+                member,
+                workload=workload,
+                submission_path=submission_path,
+                optimizer=optimizer,
+                data_dir=data_dir,
+                imagenet_v2_data_dir=imagenet_v2_data_dir,
+                stop=stop,
+            )
+            say(f"{name}: all trials have ended; process 0 has written them down")
+            if json:
+                print_json({"workload": name, "trials": []})
+            return
+        several = None if member is None else held.enter_context(team.leading(member, name, say, stop.is_set))
         outcomes = run_trials(
             submission_path=submission_path,
             optimizer=optimizer,
@@ -259,8 +291,9 @@ def run(
                 executor, workers, deadline, progress, folder=folder, device=device, address=address
             ),
             progress=progress,
-            say=lambda what: typer.echo(f"shortlist: {what}", err=True),
+            say=say,
             stop=stop,
+            several=several,
         )
     workload = recorded_name(workload)
     if json:

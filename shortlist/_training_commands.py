@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shortlist._arithmetic import MicroBatches, Precision
+from shortlist._arithmetic import DevicesPerTrial, MicroBatches, Precision
 from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points, read_warm_start
@@ -159,6 +159,7 @@ def tune(
     data_dir: DataDir = None,
     precision: Precision = "float32",
     micro_batches: MicroBatches = 1,
+    devices_per_trial: DevicesPerTrial = 1,
     pace: Pace = None,
     json: Json = False,
     **options: Any,
@@ -186,7 +187,7 @@ def tune(
             protocol=protocol, repeats=repeats, eval_period=eval_period, eval_batches=eval_batches,
             eval_at_start=eval_at_start, seed=seed, optimizer=optimizer, steps=steps,
             cohort_size=cohort_size or width, shared_batches=not own_batches, seeding=seeding,
-            precision=precision, micro_batches=micro_batches, **options,
+            precision=precision, micro_batches=micro_batches, devices_per_trial=devices_per_trial, **options,
         )  # fmt: skip
         use_compilation_cache()
         before = len(studies.read_runs(study))

@@ -62,7 +62,8 @@ def device() -> str:
 
     devices = jax.devices()
     kind = devices[0].device_kind if devices[0].platform != "cpu" else _processor()
-    return f"{devices[0].platform} × {len(devices)} ({kind}, {os.cpu_count()} cores)"
+    hosts = f" on {jax.process_count()} hosts" if jax.process_count() > 1 else ""
+    return f"{devices[0].platform} × {len(devices)}{hosts} ({kind}, {os.cpu_count()} cores)"
 
 
 def use_compilation_cache() -> None:

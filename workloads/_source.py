@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from workloads.parts import WHOLE, Part
+
 if TYPE_CHECKING:
     import jax
     import numpy as np
@@ -101,6 +103,7 @@ class Source(abc.ABC):
         first_step: int = 0,
         finish: Callable[[Batch], Any] = lambda batch: batch,
         sharding: Any = None,
+        part: Part = WHOLE,
     ) -> Stream:
         """Batches of a split without end, for the host; equal arguments give equal batches.
 
@@ -111,15 +114,20 @@ class Source(abc.ABC):
           key: of the order, and of what is random in a batch.
           batch_size: examples per batch.
           first_step: number of the batch to begin with, as if those before it had been taken.
-          finish: what becomes of a batch; traced where the source is on the device.
+          finish: what becomes of a batch, or of the part of one; traced where the source is on the device.
           sharding: where the arrays of a finished batch lie; None: where JAX puts them.
+          part: rows of every batch that are wanted, after `finish`; those of all parts together are the batch, bit for
+            bit. Where the sharding is over several processes, every one asks for its own part and gets the whole batch,
+            of which it holds that part.
         """
         from workloads._streams import ChunkedStream
 
-        return ChunkedStream(self, split, key, batch_size, first_step, finish, sharding)
+        return ChunkedStream(self, split, key, batch_size, first_step, finish, sharding, part)
 
     @abc.abstractmethod
-    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+    def once(
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """The leading examples of a split in order, for the host; the last batch may be smaller.
 
         Args:
@@ -127,19 +135,20 @@ class Source(abc.ABC):
           key: of what is random.
           batch_size: examples per batch.
           examples: how many in all.
+          part: which batches, whole ones: see `Part.has_turn`.
         """
 
     def once_filled(
-        self, split: str, key: jax.Array, batch_size: int, examples: int
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
     ) -> Iterator[dict[str, Any]]:
         """As `once`, but the last batch is filled up to the size of the others with copies of its first example.
 
-        It has the field `weights`, 0 for copies.
+        It has the field `weights`, 0 for copies. Of every batch, which is read whole, it gives the rows of the part.
         """
         for first, batch in zip(
             range(0, examples, batch_size), self.once(split, key, batch_size, examples), strict=True
         ):
-            yield _filled(batch, min(batch_size, examples - first), batch_size)
+            yield part.of(_filled(batch, min(batch_size, examples - first), batch_size))
 
     def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of a training batch as the model sees it. Nothing is computed."""
@@ -252,13 +261,15 @@ class ResidentData(Source):
         """See `Source.seen`."""
         return self.transform(key, batch, split) if self.transform else batch
 
-    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+    def once(
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """See `Source.once`."""
-        for stored in self._stored(split, batch_size, examples):
+        for stored in self._stored(split, batch_size, examples, part):
             yield self.seen(stored, key, split)
 
     def once_filled(
-        self, split: str, key: jax.Array, batch_size: int, examples: int
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
     ) -> Iterator[dict[str, Any]]:
         """See `Source.once_filled`. Stored examples are copied, before a transform makes something else of them."""
         for stored in self._stored(split, batch_size, examples):
@@ -266,12 +277,14 @@ class ResidentData(Source):
             filled = _filled(stored, count, batch_size)
             weights = None if "weights" in stored else filled.pop("weights", None)
             batch = dict(self.seen(filled, key, split))
-            yield batch if weights is None else _weighted(batch, weights)
+            yield part.of(batch if weights is None else _weighted(batch, weights))
 
-    def _stored(self, split: str, batch_size: int, examples: int) -> Iterator[dict[str, Any]]:
+    def _stored(
+        self, split: str, batch_size: int, examples: int, part: Part = WHOLE
+    ) -> Iterator[dict[str, Any]]:
         import jax.numpy as jnp
 
-        for first in range(0, examples, batch_size):
+        for first in range(part.index * batch_size, examples, part.count * batch_size):
             rows = slice(first, min(first + batch_size, examples))
             yield {field: jnp.asarray(values[rows]) for field, values in self.splits[split].items()}
 
@@ -320,12 +333,14 @@ class GeneratedData(Source):
         del arrays
         return self.draw(key, examples)
 
-    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+    def once(
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """See `Source.once`."""
         import jax
 
         del split
-        for first in range(0, examples, batch_size):
+        for first in range(part.index * batch_size, examples, part.count * batch_size):
             yield self.draw(jax.random.fold_in(key, first), min(batch_size, examples - first))
 
 
@@ -345,15 +360,19 @@ class StreamedData(Source):
         what was taken before is replayed.
       count: batch -> examples in it, for batches of one shape that hold more or fewer, such as graphs; they say by
         weights of 0 what is none. Their last is taken whole. None: as many as there are rows.
+      reads_parts: `read` and `read_once` take one more argument, a `Part`, and read and decode nothing else: `read` the
+        part's rows of every batch, `read_once` the batches whose turn it is. Otherwise everything is read, and the rest
+        dropped.
     """
 
-    read: Callable[[str, int, int, int], Iterator[StreamedBatch]]
+    read: Callable[..., Iterator[StreamedBatch]]
     sizes: Mapping[str, int]
     provenance: Provenance
-    read_once: Callable[[str, int], Iterator[StreamedBatch]] | None = None
+    read_once: Callable[..., Iterator[StreamedBatch]] | None = None
     eval_batch_size: int = Source.eval_batch_size
     begins_anywhere: bool = True
     count: Callable[[StreamedBatch], int] | None = None
+    reads_parts: bool = False
     on_device: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -377,13 +396,27 @@ class StreamedData(Source):
         first_step: int = 0,
         finish: Callable[[Batch], Any] = lambda batch: batch,
         sharding: Any = None,
+        part: Part = WHOLE,
     ) -> Stream:
         """See `Source.stream`. `read` gets the last word of the key as its seed, which of key(seed) is seed."""
         from workloads._streams import HostStream
 
-        return HostStream(self, split, key, batch_size, first_step, finish, sharding)
+        return HostStream(self, split, key, batch_size, first_step, finish, sharding, part)
 
-    def once(self, split: str, key: jax.Array, batch_size: int, examples: int) -> Iterator[Batch]:
+    def read_rows(
+        self, split: str, seed: int, batch_size: int, first_step: int, part: Part
+    ) -> Iterator[StreamedBatch]:
+        """As `read`, of every batch the rows of a part."""
+        if part == WHOLE:
+            return iter(self.read(split, seed, batch_size, first_step))
+        part.rows(batch_size)  # refuses what cannot be cut
+        if self.reads_parts:
+            return iter(self.read(split, seed, batch_size, first_step, part))
+        return map(part.of, self.read(split, seed, batch_size, first_step))
+
+    def once(
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         """See `Source.once`.
 
         Raises:
@@ -398,27 +431,49 @@ class StreamedData(Source):
                 f"{self.provenance.source}: cannot be read once (read_once is None), so only foreign code can evaluate "
                 "on it; give the workload a ForeignMeasure"
             )
+        # Of a part of a split of counted batches, which of them is the last is known when all before have been counted.
+        if self.reads_parts and part != WHOLE and (self.count is None or examples == self.size(split)):
+            yield from self._once_of(split, batch_size, examples, part)
+            return
         seen = 0
-        for batch in self.read_once(split, batch_size):
+        for number, batch in enumerate(self.read_once(split, batch_size)):
             if self.count is not None:
                 seen += self.count(batch)
-                batch = jax.tree.map(jnp.asarray, dict(batch))
+                batch = dict(batch)
             else:
-                batch = jax.tree.map(lambda x: jnp.asarray(x[: examples - seen]), dict(batch))  # noqa: B023
+                batch = jax.tree.map(lambda x: x[: examples - seen], dict(batch))  # noqa: B023
                 seen += len(jax.tree.leaves(batch)[0])
-            yield batch
+            if part.has_turn(number):
+                yield jax.tree.map(jnp.asarray, batch)
             if seen >= examples:
                 return
         raise ValueError(f"split {split!r} gave {seen} examples; its size says {examples}")
 
+    def _once_of(self, split: str, batch_size: int, examples: int, part: Part) -> Iterator[Batch]:
+        """Batches of a part, of which alone the reader reads."""
+        import jax
+        import jax.numpy as jnp
+
+        assert self.read_once is not None
+        batches = self.read_once(split, batch_size, part)
+        if self.count is not None:
+            yield from (jax.tree.map(jnp.asarray, dict(batch)) for batch in batches)
+            return
+        for first in range(part.index * batch_size, examples, part.count * batch_size):
+            batch, wanted = next(batches, {}), min(batch_size, examples - first)
+            rows = min([wanted, *map(len, jax.tree.leaves(batch))]) if batch else 0
+            if rows < wanted:
+                raise ValueError(f"split {split!r} gave {first + rows} examples; its size says {examples}")
+            yield jax.tree.map(lambda x: jnp.asarray(x[:wanted]), dict(batch))  # noqa: B023
+
     def once_filled(
-        self, split: str, key: jax.Array, batch_size: int, examples: int
+        self, split: str, key: jax.Array, batch_size: int, examples: int, part: Part = WHOLE
     ) -> Iterator[dict[str, Any]]:
         """See `Source.once_filled`; batches whose examples are counted are of one shape already."""
         if self.count is None:
-            yield from super().once_filled(split, key, batch_size, examples)
+            yield from super().once_filled(split, key, batch_size, examples, part)
         else:
-            yield from map(dict, self.once(split, key, batch_size, examples))
+            yield from (part.of(dict(batch)) for batch in self.once(split, key, batch_size, examples))
 
     def shapes(self, split: str, batch_size: int) -> dict[str, jax.ShapeDtypeStruct]:
         """See `Source.shapes`. A batch is read for it."""

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from workloads import copies
+from workloads import copies, processes
+from workloads.parts import Part
 
 CHUNK = 64  # batches that are made at a time
 CHUNK_BYTES = 2**24  # that a chunk of made batches takes at most; larger ones are made when their turn comes
@@ -46,8 +47,9 @@ class Drawn(Protocol):
 class Read(Protocol):
     """What a stream needs of a source that the host reads; see `workloads.StreamedData`."""
 
-    @property
-    def read(self) -> Callable[[str, int, int, int], Iterator[Mapping[str, Any]]]: ...
+    def read_rows(
+        self, split: str, seed: int, batch_size: int, first_step: int, part: Part
+    ) -> Iterator[Mapping[str, Any]]: ...
 
     @property
     def begins_anywhere(self) -> bool: ...
@@ -76,13 +78,15 @@ class ChunkedStream:
         first_step: int,
         finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
+        part: Part,
     ) -> None:
         """Makes the first batches, with the programs of an earlier stream if there was one; see `Source.stream`."""
         self._key, self._batch_size = key, batch_size
         self._copies = copies.of_fields(source.arrays(split))
         self._arrays = {field: copy.device for field, copy in self._copies.items()}
         self._examples = source.size(split)
-        self._programs = _programs(source, split, batch_size, finish, sharding)
+        self._join, here = _places(sharding)
+        self._programs = _programs(source, split, batch_size, finish, here, part)
         self._orders: dict[int, jax.Array] = {}
         self._next = self._first = first_step  # number of the batch that is handed out next
         self._chunk = self._chunk_from(first_step)
@@ -96,7 +100,7 @@ class ChunkedStream:
         if place == CHUNK:
             self._first, self._chunk, place = self._next, self._chunk_from(self._next), 0
         self._next += 1
-        return self._take(place)
+        return self._join(self._take(place))
 
     def seek(self, number: int) -> None:
         """See `Stream`."""
@@ -134,11 +138,13 @@ class _Programs:
         batch_size: int,
         finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
+        part: Part,
     ) -> None:
         examples = source.size(split)
 
         def make(arrays, rows, key):
-            return finish(source.batch(arrays, rows, key, split, batch_size))
+            # Whole, then cut: what is random in a batch is drawn, and rows are mixed, over all of it.
+            return finish(part.of(source.batch(arrays, rows, key, split, batch_size)))
 
         def plan(key, first, orders, start):
             keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(first + jnp.arange(CHUNK))
@@ -212,11 +218,12 @@ class HostStream:
         first_step: int,
         finish: Callable[[Mapping[str, Any]], Any],
         sharding: NamedSharding | None,
+        part: Part,
     ) -> None:
         """Opens the stream; see `Source.stream`."""
         words = key if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.key_data(key)
-        self._source, self._read_with = source, (split, int(words[-1]), batch_size)
-        self._finish, self._sharding = finish, sharding
+        self._source, self._read_with, self._part = source, (split, int(words[-1]), batch_size), part
+        self._finish, (self._join, self._sharding) = finish, _places(sharding)
         self._next = first_step
         self._batches = self._open(first_step)
 
@@ -226,7 +233,7 @@ class HostStream:
     def __next__(self) -> Any:
         batch = self._finish(next(self._batches))
         self._next += 1
-        return batch if self._sharding is None else jax.device_put(batch, self._sharding)
+        return self._join(batch if self._sharding is None else jax.device_put(batch, self._sharding))
 
     def seek(self, number: int) -> None:
         """See `Stream`."""
@@ -235,10 +242,17 @@ class HostStream:
 
     def _open(self, first_step: int) -> Iterator[Any]:
         if self._source.begins_anywhere:
-            return iter(self._source.read(*self._read_with, first_step))
-        batches = iter(self._source.read(*self._read_with, 0))
+            return self._source.read_rows(*self._read_with, first_step, self._part)
+        batches = self._source.read_rows(*self._read_with, 0, self._part)
         collections.deque(itertools.islice(batches, first_step), maxlen=0)
         return batches
+
+
+def _places(sharding: NamedSharding | None) -> tuple[Callable[[Any], Any], NamedSharding | None]:
+    """What joins the parts of all processes, and where a process puts its own."""
+    if sharding is None or sharding.is_fully_addressable:
+        return lambda batch: batch, sharding
+    return functools.partial(processes.joined, sharding=sharding), processes.local(sharding)
 
 
 def _later(sharding: NamedSharding | None) -> NamedSharding | None:

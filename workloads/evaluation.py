@@ -6,16 +6,18 @@ The population engine and AlgoPerf's interface both evaluate here, so that a mod
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from workloads import copies
+from workloads import copies, processes
 from workloads._measure import ForeignMeasure, Measure, Totals, add
 from workloads._source import Batch
 from workloads._workload import Workload
+from workloads.parts import WHOLE, Part
 
 SEED = 0x5EED  # of what is random in an evaluation of whole splits, the same for every trial and study
 
@@ -39,7 +41,11 @@ def role_key(workload: Workload, role: str) -> jax.Array:
 
 
 def over_split(
-    workload: Workload, role: str, accumulate: Accumulate, arrays: Mapping[str, jax.Array]
+    workload: Workload,
+    role: str,
+    accumulate: Accumulate,
+    arrays: Mapping[str, jax.Array],
+    part: Part = WHOLE,
 ) -> tuple[Totals, ...]:
     """Totals of the chunks of a split: of the whole ones, and of the rest, each with a leading axis [chunk]. Traced.
 
@@ -48,6 +54,7 @@ def over_split(
       role: whose split.
       accumulate: of a chunk.
       arrays: of the split.
+      part: which chunks, see `Part.has_turn`.
     """
     source, split, key = workload.data, workload.eval_splits[role], role_key(workload, role)
     count = examples_of(workload, role)
@@ -60,14 +67,16 @@ def over_split(
         return jax.tree.map(lambda x: x[None], of_chunk(chunk))
 
     if not stored:
-        return (alone({}),)
+        return (alone({}),) if part.has_turn(0) else ()
     size = source.eval_batch_size
     whole, rest = divmod(count, size)
     parts = []
-    if whole:
-        cut = lambda v: v[: whole * size].reshape(whole, size, *v.shape[1:])  # noqa: E731
+    own = np.arange(part.index, whole, part.count)
+    if len(own):
+        chunks = lambda v: v[: whole * size].reshape(whole, size, *v.shape[1:])  # noqa: E731
+        cut = chunks if part == WHOLE else lambda v: chunks(v)[own]
         parts.append(jax.lax.map(of_chunk, jax.tree.map(cut, dict(stored))))
-    if rest:
+    if rest and part.has_turn(whole):
         parts.append(alone(jax.tree.map(lambda v: v[whole * size :], dict(stored))))
     return tuple(parts)
 
@@ -126,27 +135,84 @@ class Evaluator:
         self._copies: dict[str, Mapping[str, copies.Copy]] = {}
         if isinstance(self._measure, Measure):
             self._accumulate = jax.jit(self._measure.accumulate)
-            self._totals = jax.jit(self._over_split, static_argnames="role")
+            self._totals = jax.jit(self._over_split, static_argnames=("role", "part"))
+            self._shapes: dict[str, tuple[Totals, ...]] = {}  # of what `over_split` gives, by role
 
     def metrics(self, role: str, params: Any, model_state: Any) -> dict[str, float]:
         """Metric -> value on the split of a role."""
+        if jax.process_count() > 1:
+            return self._of_all(role, processes.here(params), processes.here(model_state))
         workload, measure = self._workload, self._measure
         if isinstance(measure, ForeignMeasure):
             found = measure.evaluate(
                 params, model_state, workload.eval_splits[role], examples_of(workload, role)
             )
         elif workload.data.on_device:
-            split = workload.eval_splits[role]
-            if split not in self._copies:
-                self._copies[split] = copies.of_fields(workload.data.arrays(split))
-            arrays = {field: copy.device for field, copy in self._copies[split].items()}
-            parts = jax.device_get(self._totals(params, model_state, arrays, role=role))
+            parts = jax.device_get(self._totals(params, model_state, self._arrays(role), role=role))
             found = measure.compute(merged(measure, parts))
         else:
             accumulate = functools.partial(self._accumulate, params, model_state)
             found = measure.compute(jax.device_get(over_stream(workload, role, accumulate, measure.merge)))
         return {name: float(np.asarray(value)) for name, value in found.items()}
 
-    def _over_split(self, params, model_state, arrays, role):
+    def _arrays(self, role: str) -> dict[str, jax.Array]:
+        split = self._workload.eval_splits[role]
+        if split not in self._copies:
+            self._copies[split] = copies.of_fields(self._workload.data.arrays(split))
+        return {field: copy.device for field, copy in self._copies[split].items()}
+
+    def _over_split(self, params, model_state, arrays, role, part=WHOLE):
         accumulate = functools.partial(self._measure.accumulate, params, model_state)  # type: ignore[union-attr]
-        return over_split(self._workload, role, accumulate, arrays)
+        return over_split(self._workload, role, accumulate, arrays, part)
+
+    def _of_all(self, role: str, params: Any, model_state: Any) -> dict[str, float]:
+        """As `metrics`, by all processes: each evaluates the batches of its part, and then has the totals of all of
+        them, which it merges as one process merges its own. So numbers are those of one, bit for bit.
+        """
+        workload, measure = self._workload, self._measure
+        if isinstance(measure, ForeignMeasure):
+            raise ValueError(f"{workload.name}: foreign code evaluates it, which knows of one process only")
+        if workload.data.on_device:
+            found = measure.compute(merged(measure, self._parts_of_all(role, params, model_state)))
+        else:
+            accumulate = functools.partial(self._accumulate, params, model_state)
+            found = measure.compute(functools.reduce(measure.merge, self._streamed_by_all(role, accumulate)))
+        return {name: float(np.asarray(value)) for name, value in found.items()}
+
+    def _parts_of_all(self, role: str, params: Any, model_state: Any) -> list[Totals]:
+        """What `over_split` gives of a whole split."""
+        part, arguments = processes.part(), (params, model_state, self._arrays(role))
+        if role not in self._shapes:
+            self._shapes[role] = jax.eval_shape(functools.partial(self._over_split, role=role), *arguments)
+        shapes = self._shapes[role]
+        chunks = [len(jax.tree.leaves(shape)[0]) for shape in shapes]
+        own = jax.device_get(self._totals(*arguments, role=role, part=part))
+        rows = [
+            [leaf[i] for leaf in leaves]
+            for leaves in map(jax.tree.leaves, own)
+            for i in range(len(leaves[0]))
+        ]
+        numbers = range(part.index, sum(chunks), part.count)
+        every = iter(processes.arrays_of_all(dict(zip(numbers, rows, strict=True))).values())
+        structure = jax.tree.structure(shapes[0])
+        return [
+            structure.unflatten(
+                [np.stack(leaves) for leaves in zip(*itertools.islice(every, n), strict=True)]
+            )
+            for n in chunks
+        ]
+
+    def _streamed_by_all(self, role: str, accumulate: Accumulate) -> list[Totals]:
+        """Totals of the batches of a split that the hosts read, in their order."""
+        workload, part, key = self._workload, processes.part(), role_key(self._workload, role)
+        size, examples = workload.data.eval_batch_size, examples_of(workload, role)
+        once = functools.partial(workload.data.once, workload.eval_splits[role], key, size, examples)
+        try:
+            own = [jax.device_get(accumulate(batch, key)) for batch in once(part)]
+            # A process may have none, where there are more processes than batches.
+            like = own[0] if own else jax.eval_shape(accumulate, next(iter(once())), key)
+        except ValueError as error:
+            raise ValueError(f"{workload.name}: {error}") from None
+        rows = {part.index + i * part.count: jax.tree.leaves(totals) for i, totals in enumerate(own)}
+        every = processes.arrays_of_all(rows).values()
+        return [jax.tree.structure(like).unflatten(row) for row in every]

@@ -105,7 +105,7 @@ class Facts:
     @property
     def eval_batch_size(self) -> int:
         """Our evaluation cuts splits by itself, so this is only its answer to who asks; all devices share it."""
-        devices, size = jax.local_device_count(), self.workload.data.eval_batch_size
+        devices, size = jax.device_count(), self.workload.data.eval_batch_size
         return -(-min(size, self.num_validation_examples) // devices) * devices
 
     @property

@@ -1,4 +1,5 @@
-"""AlgoPerf's `jax_sharding_utils`: where arrays lie, on a mesh of all devices with the one axis 'batch'."""
+"""AlgoPerf's `jax_sharding_utils`: where arrays lie, on a mesh of all devices, of all processes, with the one axis
+'batch'."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from workloads import processes
 
 
 def get_replicate_sharding() -> NamedSharding:
@@ -35,4 +38,4 @@ def display_shard_info(x: jax.Array) -> None:
 
 
 def _mesh() -> Mesh:
-    return Mesh(jax.devices(), ("batch",))
+    return Mesh(processes.ordered_devices(), ("batch",))

@@ -18,11 +18,13 @@ from submissions import api
 from submissions.api import _inputs, checkpoints
 from submissions.api._logs import KEPT, TrialLogs
 from submissions.api._schedule import Schedule, diverged
+from submissions.api._together import Together
 from submissions.api._trial_spec import Attendant, TrialOutcome, TrialSpec
 from submissions.api.failures import Refused, calling
 from submissions.api.row_file import Mark, RowFile
 from submissions.api.training import Training
 from submissions.statuses import Status
+from workloads import processes
 
 
 def train(spec: TrialSpec, attendant: Attendant) -> TrialOutcome:
@@ -46,7 +48,10 @@ class _Trial:
             raise Refused(str(error)) from error
         self.eval_batch_size = _eval_batch_size(submission, spec.workload, workload)
         self.schedule = Schedule.of(spec, workload)
+        self.together = Together(self.schedule.eval_steps is not None, submission.wants_train_state)
+        self._check_together(workload)
         self.logs = TrialLogs(self.folder, resume=spec.resume)
+        self.logs.preemption_count = self.together.first(self.logs.preemption_count)
         self.rows = RowFile(self.folder / KEPT)
         with calling("get_batch_size"):
             batch_size = loading.batch_size(
@@ -56,7 +61,7 @@ class _Trial:
                 default=getattr(workload, "batch_size", None),
             )
         try:
-            spec.arithmetic.check_batch(spec.workload, batch_size, jax.local_device_count())
+            spec.arithmetic.check_batch(spec.workload, batch_size, jax.device_count())
         except ValueError as error:
             raise Refused(str(error)) from error
         self.training = Training(
@@ -87,16 +92,21 @@ class _Trial:
                 saved = False
             if schedule.all_steps_made(training.global_step):
                 clock.training_complete = True
-            due = clock.training_complete or schedule.is_due(training.global_step, clock)
+            due, stop = self.together.agreed(
+                training.global_step, schedule.is_due(training.global_step, clock), attendant.is_to_stop()
+            )
+            due |= clock.training_complete
             if due or training.global_step == 1:
                 # Steps may still be queued on the device. They belong to the submission's time, not to the pause.
                 jax.block_until_ready((training.params, training.model_state))
             now = time.time()
             clock.accumulated_submission_time += now - clock.last_step_end_time
+            self.together.share_if_seen(clock)
             if training.global_step == 1:
                 training.first_step_seconds = clock.accumulated_submission_time
             if due and self.spec.skip_evals:
                 clock.last_eval_time = now  # the next look at the budget comes a period later
+                self.together.share(clock)
                 clock.is_time_remaining = schedule.is_time_remaining(clock)
             elif due:
                 attendant.evaluating()
@@ -106,7 +116,7 @@ class _Trial:
             if now - said > 0.5:
                 said = now
                 attendant.progress(training.global_step, schedule.steps)
-            if attendant.is_to_stop() and schedule.ending(training) is None:
+            if stop and schedule.ending(training) is None:
                 return self._stop(saved)
         attendant.progress(training.global_step, schedule.steps)
         return self._finish(*ending)
@@ -120,6 +130,7 @@ class _Trial:
             training.prepare_for_eval(preparation_key)
             jax.block_until_ready((training.params, training.model_state))
             clock.accumulated_submission_time += time.time() - began
+        self.together.share(clock)
         clock.is_time_remaining = self.schedule.is_time_remaining(clock)
         if not clock.is_time_remaining:
             return False  # work beyond the budget is not judged
@@ -142,16 +153,36 @@ class _Trial:
             "global_step": training.global_step,
             "preemption_count": self.logs.preemption_count,
         }
+        row = self.together.first(row)
         training.eval_results.append((training.global_step, row))
         self.logs.evaluation(row)
         if spec.save_checkpoints:
-            self.rows.add(row)
+            if self.together.leads:
+                self.rows.add(row)
             self._save()
         clock.accumulated_logging_time += time.time() - now
+        self.together.share(clock)
         return spec.save_checkpoints
+
+    def _check_together(self, workload: Any) -> None:
+        """Accepts a trial that several processes train, see `Together`."""
+        if self.together.alone:
+            return
+        if self.spec.workload.startswith(api.INSTALLED):
+            raise Refused(
+                f"{self.spec.workload}: an installed AlgoPerf trains on one host; run the native workload"
+            )
+        try:
+            self.together.check_alike(data=str(workload.workload.data.provenance))
+        except ValueError as error:
+            raise Refused(str(error)) from error
 
     def _save(self) -> None:
         arrays, kept = self.training.saved()
+        arrays = processes.whole(arrays)
+        if not self.together.leads:
+            self.attendant.saved()
+            return
         kept["evaluations"] = self.rows.mark._asdict()
         keep_others = self.spec.save_intermediate_checkpoints
         checkpoints.save(self.folder, self.training.global_step, arrays, kept, keep_others, self._owner())
@@ -164,8 +195,15 @@ class _Trial:
     def _restore(self) -> None:
         """Goes on from the last checkpoint that is whole, and says so where that is not the last.
 
-        A trial without one begins anew: it was killed before its first, or all are damaged.
+        A trial without one begins anew: it was killed before its first, or all are damaged. Of several processes the
+        first reads it, and tells the others.
         """
+        if self.together.leads:
+            self._restore_here()
+        if not self.together.alone:
+            self._follow()
+
+    def _restore_here(self) -> None:
         self.logs.check_data(self.training.workload, self.spec)
         like, damaged = self.training.saved()[0], []
         for file in checkpoints.newest_first(self.folder):
@@ -185,6 +223,17 @@ class _Trial:
             raise Refused(str(error)) from error
         for said in mended:
             self.attendant.say(said)
+
+    def _follow(self) -> None:
+        """Goes on with the state of process 0."""
+        training = self.training
+        arrays, kept = training.saved()
+        state = self.together.first({"kept": kept, "evaluations": training.eval_results})
+        if not state["kept"]["global_step"]:
+            return
+        values = processes.from_first(checkpoints.numbers(processes.whole(arrays)))
+        if not self.together.leads:
+            training.restore(checkpoints.of_numbers(values, arrays), state["kept"], state["evaluations"])
 
     def _restore_from(self, file: Path, like: Any) -> None:
         training = self.training

@@ -10,6 +10,7 @@ import jax
 from submissions.api._fields import Fields
 from workloads import Workload
 from workloads.evaluation import examples_of
+from workloads.parts import WHOLE, Part
 
 Batches = Iterator[dict[str, Any]]
 
@@ -21,6 +22,7 @@ def evaluation_batches(
     key: jax.Array,
     batch_size: int,
     place: Callable[[Any], Any],
+    part: Part = WHOLE,
 ) -> Batches:
     """One pass over the examples of a role that are evaluated, in order.
 
@@ -32,11 +34,14 @@ def evaluation_batches(
       role: whose split.
       key: of what is random.
       batch_size: examples per batch.
-      place: reshapes a batch.
+      place: reshapes a batch, or the part of one.
+      part: of every batch, as this process needs it.
     """
     examples, split = examples_of(workload, role), workload.eval_splits[role]
-    for batch in workload.data.once_filled(split, key, batch_size, examples):
-        seen = fields.seen(batch, batch_size)
+    of_part: Any = {} if part == WHOLE else {"part": part}  # sources of a user's own may know of no parts
+    batches = workload.data.once_filled(split, key, batch_size, examples, **of_part)
+    for batch in batches:
+        seen = fields.seen(batch, batch_size // part.count)
         if "weights" in batch:
             seen["weights"] = batch["weights"]
         yield place(seen)

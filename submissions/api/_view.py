@@ -15,9 +15,10 @@ from submissions.api._facts import Facts
 from submissions.api._fields import Seen
 from submissions.api._install import spec as spec_in_force
 from submissions.api._model import Model, typed
-from workloads import Workload, batch_shapes
+from workloads import Workload, batch_shapes, processes
 from workloads.arithmetic import Arithmetic, computed
 from workloads.evaluation import Evaluator
+from workloads.parts import WHOLE
 
 AS_WRITTEN = Arithmetic()
 ROLES = {"train": "train", "eval_train": "train", "validation": "validation", "test": "test"}
@@ -91,13 +92,13 @@ class View(Facts, Model):
           data_rng: everything random comes from it.
           split: AlgoPerf's name.
           data_dir: not used: the workload has its data.
-          global_batch_size: a multiple of the number of devices.
+          global_batch_size: a multiple of the number of devices, of all processes.
           cache: not used: data are in memory.
           repeat_final_dataset: of splits but `train`: begin again for ever.
           num_batches: of splits but `train`: stop after so many.
         """
         del data_dir, cache
-        devices = jax.local_device_count()
+        devices, part = jax.device_count(), processes.part()
         if split not in ROLES:
             raise ValueError(f"{self.name}: no split {split!r}; AlgoPerf's are {', '.join(ROLES)}")
         if global_batch_size < 1 or global_batch_size % devices:
@@ -107,25 +108,27 @@ class View(Facts, Model):
         role, key = ROLES[split], typed(data_rng)
         data, of_role = self.workload.data, self.workload.eval_splits[role]
         place = functools.partial(jax.tree.map, self._placed)
+        sharding = sharding_utils.get_batch_dim_sharding()
+        of_part: Any = {} if part == WHOLE else {"part": part}  # sources of a user's own may know of no parts
         if split == "train":
             return data.stream(
                 of_role,
                 key,
                 global_batch_size,
-                finish=Seen(self._fields, global_batch_size, self._placed),
-                sharding=sharding_utils.get_batch_dim_sharding(),
+                finish=Seen(self._fields, global_batch_size // part.count, self._placed),
+                sharding=sharding,
+                **of_part,
             )
+
+        def spread(batch):
+            placed = place(batch)
+            return jax.device_put(placed, sharding) if part == WHOLE else processes.joined(placed, sharding)
 
         def passes():
             made = 0
             while True:
                 batches = _queue.evaluation_batches(
-                    self.workload,
-                    self._fields,
-                    role,
-                    key,
-                    global_batch_size,
-                    lambda batch: sharding_utils.shard_along_batch_dim(place(batch)),
+                    self.workload, self._fields, role, key, global_batch_size, spread, part
                 )
                 for batch in batches:
                     if num_batches is not None and made >= num_batches:
@@ -201,6 +204,11 @@ class DeviceAxisView(View):
 
     def __init__(self, workload: Workload, arithmetic: Arithmetic = AS_WRITTEN) -> None:
         super().__init__(workload, arithmetic)
+        if jax.process_count() > 1:
+            raise ValueError(
+                f"{self.name}: a submission by jax.pmap computes on the devices of one process; run it on one host, or "
+                "port it to jax.jit"
+            )
         graphs = any(hasattr(field, "n_node") for field in batch_shapes(workload).values())
         if graphs and jax.local_device_count() > 1:
             raise ValueError(

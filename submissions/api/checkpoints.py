@@ -11,13 +11,14 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from workloads import processes
 from workloads.data import reading
 from workloads.data.files import write_atomically
 
@@ -86,6 +87,17 @@ def save(
             if other != file:
                 other.unlink(missing_ok=True)
     return file
+
+
+def numbers(arrays: Any) -> list[np.ndarray]:
+    """The leaves of what `save` saves, as it saves them."""
+    return [np.asarray(_numbers(leaf)) for leaf in jax.tree.leaves(arrays)]
+
+
+def of_numbers(values: Sequence[np.ndarray], like: Any) -> Any:
+    """A tree whose leaves had these numbers, on the devices of `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    return structure.unflatten([_like(value, leaf) for value, leaf in zip(values, leaves, strict=True)])
 
 
 def last(folder: Path) -> Path | None:
@@ -185,6 +197,8 @@ def _like(value: np.ndarray, leaf: Any) -> Any:
     if isinstance(leaf, jax.Array):
         if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(jax.numpy.asarray(value), impl=jax.random.key_impl(leaf))
+        if not leaf.is_fully_addressable:
+            return processes.placed(value, leaf.sharding)
         return jax.device_put(value, leaf.sharding) if leaf.committed else jax.device_put(value)
     if isinstance(leaf, bool | int | float | complex):
         return type(leaf)(value.item())

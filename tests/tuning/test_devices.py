@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ DEVICES = 8
 VIT, RESNET, OGBG = (f"algoperf/{name}@mini" for name in ("imagenet_vit", "imagenet_resnet", "ogbg"))
 
 # float32 sums in another order: one step's gradients, then some steps of an optimizer that divides by them.
-ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
-STEPS_ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
+ROUNDING: Any = {"rtol": 1e-5, "atol": 1e-6}
+STEPS_ROUNDING: Any = {"rtol": 1e-4, "atol": 1e-5}
 
 GRADIENTS = """
 import sys
@@ -88,11 +89,15 @@ from tuning.studies.tune import tune
 folder, name = Path(sys.argv[1]), sys.argv[2]
 (outcome,) = run(optimizer="nadamw_optax", workload=name, experiment_dir=folder, experiment_name="run", rng_seed=1,
                  max_global_steps=4, eval_period_steps=2, isolated=False)
-spec = plan(name="tune", workloads=(name,), strategy="quasirandom", budget=2, seed=1, optimizer="nadamw_optax", steps=4)
-trials = tune(folder / "tune", spec)
-curves = {column: trials[column].to_list() for column in trials.columns if column.endswith("/loss")}
+curves = {}
+for devices in {1, len(jax.devices())}:  # whole trials, and shared batches
+    spec = plan(name="tune", workloads=(name,), strategy="quasirandom", budget=2, seed=1, optimizer="nadamw_optax",
+                steps=4, devices_per_trial=devices)
+    trials = tune(folder / f"tune_{devices}", spec)
+    curves[devices > 1] = {c: trials[c].to_list() for c in trials.columns if c.endswith("/loss")}
 print(len(jax.devices()))
-Path(sys.argv[3]).write_text(json.dumps({"run": dict(outcome.metrics), "tune": curves}))
+curves = {"tune": curves[False], "shared": curves.get(True, curves[False])}
+Path(sys.argv[3]).write_text(json.dumps({"run": dict(outcome.metrics), **curves}))
 """
 
 
@@ -123,6 +128,43 @@ def test_a_batch_of_graphs_is_the_same_on_all_devices():
     child(GRAPHS, DEVICES)
 
 
+SHARED = """
+import jax
+import numpy as np
+import pytest
+from pathlib import Path
+from tests.tuning.toy import sgd, toy_workload
+from tuning.engine.population import Population
+
+workload, seeds = toy_workload(), np.arange(4, dtype=np.uint32)
+rates = {"learning_rate": np.linspace(0.01, 0.1, 4, dtype=np.float32)}
+
+
+def trained(devices, shared, **how):
+    population = Population(workload, sgd, 12, 6, shared, devices_per_trial=devices)
+    curves = population.run(rates, seeds, seeds[:1] if shared else seeds + 9, **how)
+    return curves, population.programs[-1].call.as_text()
+
+
+(alone, plain), (two, summed) = (trained(devices, True) for devices in (1, 2))
+(four, _) = trained(4, True, checkpoint=Path.cwd() / "states")
+(own, _), (own_by_two, _) = (trained(devices, False) for devices in (1, 2))
+assert ("all-reduce" in plain, "all-reduce" in summed) == (False, True)
+for one, other in ((alone, two), (alone, four), (own, own_by_two)):
+    for name, values in one.metrics.items():
+        np.testing.assert_allclose(other.metrics[name], values, rtol=1e-5, err_msg=name)  # float32 sums
+for devices, message in ((3, "this process has 4"), (0, "devices_per_trial is 0")):
+    with pytest.raises(ValueError, match=message):
+        Population(workload, sgd, 12, 6, devices_per_trial=devices)
+print(len(jax.devices()))
+"""
+
+
+def test_devices_that_share_a_trials_batches_train_what_one_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    child(SHARED, 4)
+
+
 @pytest.mark.slow
 def test_gradients_and_batch_statistics_are_those_of_the_whole_batch(tmp_path):
     gradients(tmp_path, OGBG, VIT, RESNET)
@@ -143,3 +185,4 @@ def test_run_and_tune_train_what_one_device_does(tmp_path, name):
         np.testing.assert_allclose(many["run"][key], one["run"][key], **STEPS_ROUNDING, err_msg=key)
     for column, curves in one["tune"].items():
         np.testing.assert_allclose(many["tune"][column], curves, **STEPS_ROUNDING, err_msg=column)
+        np.testing.assert_allclose(many["shared"][column], curves, **STEPS_ROUNDING, err_msg=column)

@@ -13,6 +13,7 @@ import workloads
 from submissions import api
 from tests.workloads import click_logs
 from tests.workloads.algoperf import golden
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads.algoperf import _click_logs, criteo1tb
 from workloads.data import criteo
 from workloads.evaluation import Evaluator
@@ -241,3 +242,10 @@ def test_batches_are_those_of_an_installed_algoperf(written, data, split):
             # The logarithms of two libraries differ in the last place.
             np.testing.assert_allclose(mine, other, rtol=1.2e-7)
             np.testing.assert_array_equal(mine[..., 13:], other[..., 13:])
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_parts_of_several_processes_make_the_whole(data):
+    assert_parts_make_the_whole(data, 20, 2, steps=12, first_step=1)  # more than an epoch
+    assert_turns_make_the_whole(data, "test", 16, data.size("test"), 2)
+    assert_turns_make_the_whole(data, "train", 16, 40, 2)

@@ -11,6 +11,7 @@ import workloads
 from submissions import api
 from tests.workloads import knees
 from tests.workloads.algoperf import golden
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads.algoperf import _knees
 from workloads.algoperf import fastmri as workload_file
 from workloads.data import fastmri, mri, stateless
@@ -261,3 +262,9 @@ def test_a_slice_is_made_as_an_installed_algoperf_makes_it_of_the_same_seed(larg
         theirs = pipeline._process_example(measured.frequencies, shapes[0], image, shapes[1], 3.0, seed)
         for name, values in _knees.example(measured, seed).items():
             np.testing.assert_allclose(values[0], theirs[name], rtol=2e-6, atol=2e-5)
+
+
+def test_parts_of_several_processes_make_the_whole(data):
+    assert_parts_make_the_whole(data, 4, 2, steps=5)  # more than an epoch
+    assert_turns_make_the_whole(data, "test", 4, data.size("test"), 2)
+    assert_turns_make_the_whole(data, "train", 4, 7, 2)

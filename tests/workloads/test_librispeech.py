@@ -8,6 +8,7 @@ import pytest
 
 import workloads
 from tests.workloads.algoperf import golden
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads.data import librispeech
 
 
@@ -72,3 +73,9 @@ def test_the_workload_reads_them_with_the_tokenizer_beside(folder):
     shutil.copy(golden.FOLDER / "spm_1024.model", folder / librispeech.TOKENIZER)
     with pytest.raises(ValueError, match=r"batch_size 256 exceeds the 18 examples"):
         workloads.load("algoperf/librispeech_deepspeech", folder)
+
+
+def test_parts_of_several_processes_make_the_whole(folder):
+    data = librispeech.read(folder, 5, samples=200)
+    assert_parts_make_the_whole(data, 4, 2, steps=6)  # more than an epoch
+    assert_turns_make_the_whole(data, "validation", 4, data.size("validation"), 2)

@@ -1,6 +1,8 @@
 """Trials spread over the devices of this process: an equal part of them on every device, and no communication.
 
 The number of trials must be a multiple of the number of devices. With one device, functions are as they are.
+Where a trial has several devices (`Training.devices_per_trial`), an equal part of the trials is on every group of so
+many, which share the examples of every batch: `tuning.engine._batch_axis`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from tuning.engine import _batch_axis
 from tuning.engine._training import Training
 from tuning.engine._trials import Inputs, Keys, State, Trials
 
@@ -21,7 +24,7 @@ _TRIAL, _SAME = P("trial"), P()
 
 def whole(training: Training, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function that trains from start to end, see `tuning.engine._whole`."""
-    return _mapped(function, (_inputs(training),), (_SAME, _TRIAL, _TRIAL))
+    return _mapped(training, function, (_inputs(training),), (_SAME, _TRIAL, _TRIAL))
 
 
 def stepwise(
@@ -44,7 +47,7 @@ def stepwise(
         "accumulate": ((state.params, state.model_state, _SAME, _SAME), _TRIAL),
     }
     given, returned = specs[what]
-    return _mapped(function, (_inputs(training), *given), returned)
+    return _mapped(training, function, (_inputs(training), *given), returned)
 
 
 def _inputs(training: Training) -> Inputs:
@@ -69,14 +72,23 @@ def _spec(axis: int) -> P:
     return P(*[None] * axis, "trial")
 
 
-def _mapped(function: Callable[..., Any], in_specs: Any, out_specs: Any) -> Callable[..., Any]:
-    devices = jax.local_devices()
+def _mapped(
+    training: Training, function: Callable[..., Any], in_specs: Any, out_specs: Any
+) -> Callable[..., Any]:
+    devices, each = np.array(jax.local_devices()), training.devices_per_trial
     if len(devices) == 1:
         return function
+
+    def alike(*arguments):
+        return _batch_axis.alike(function(*arguments))
+
     return jax.shard_map(
-        function,
-        mesh=Mesh(np.array(devices), ("trial",)),
+        function if each == 1 else alike,
+        mesh=Mesh(devices, ("trial",))
+        if each == 1
+        else Mesh(devices.reshape(-1, each), ("trial", _batch_axis.NAME)),
         in_specs=in_specs,
         out_specs=out_specs,
+        axis_names={"trial"},  # XLA sees to the other
         check_vma=False,  # the loops carry trials and counters alike
     )

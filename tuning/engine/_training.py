@@ -47,6 +47,7 @@ class Training:
       weights_per_trial: the optimizer's weights have a leading axis [trial].
       constants_per_trial: so have the workload's constants: trials are tasks of one structure. Such trials are not
         evaluated.
+      devices_per_trial: that share the examples of its batches.
     """
 
     workload: Workload
@@ -59,6 +60,7 @@ class Training:
     horizon: int | None = None
     weights_per_trial: bool = False
     constants_per_trial: bool = False
+    devices_per_trial: int = 1
 
     def key(self) -> Hashable:
         """Everything that determines the program. Trainings of equal keys differ in their arrays alone."""
@@ -77,6 +79,7 @@ class Training:
             self.horizon,
             self.weights_per_trial,
             self.constants_per_trial,
+            self.devices_per_trial,
         )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from submissions import Seen
+from tuning.engine import _batch_axis
 from tuning.engine._layout import trial_axes
 from tuning.engine._training import Training
 from workloads import Batch, Functions, Regularization, Workload
@@ -142,6 +143,7 @@ class Trials:
           number: of the step, from 0; [trial] where trials have begun at different times.
         """
         axes, of_number = self.axes, 0 if jnp.ndim(number) else None
+        batch = _batch_axis.spread(self._training, batch)
         # Gradients are mapped apart from the update, so that they come in the layout of the parameters.
         gradients = jax.vmap(
             self._gradient,

@@ -80,6 +80,8 @@ class Population:
       constrained: apply the workload's constraint, if it has one, after every update.
       width: at most so many trials form one program; by default what serves the workload's cost class best.
       side_by_side: programs run at a time, each on a thread of its own; by default as the machine has places for.
+      devices_per_trial: devices of this process that share the examples of a trial's batches; the others train other
+        trials. It changes the order of sums.
       memory: bytes that the programs of a run may take together; by default a part of the device's.
     """
 
@@ -93,6 +95,7 @@ class Population:
     width: int | None = None
     side_by_side: int | None = None
     memory: int | None = None
+    devices_per_trial: int = 1
     _programs: dict[Hashable, _programs.Program] = dataclasses.field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -111,6 +114,7 @@ class Population:
                 f"{self.workload.name}: its data are streamed or judged by the host, and evaluated on whole splits; "
                 f"leave out the {self.evaluation.batches} random batches"
             )
+        self._check_devices()
         shared, splits = self.workload.shared, dict.fromkeys(self.workload.eval_splits.values())
         arrays = (
             copies.of_fields(shared.constants if shared else {}),
@@ -256,6 +260,7 @@ class Population:
     ) -> _spread.Spread:
         """How so many trials are spread over programs that fit into memory."""
         spread = _spread.spread(self.workload.cost_class, self.width, self.side_by_side)
+        spread = dataclasses.replace(spread, devices=spread.devices // self.devices_per_trial)
         if reads_on_host(self.workload):
             spread = dataclasses.replace(spread, side_by_side=1)
         parts = spread.parts(trials)
@@ -285,7 +290,7 @@ class Population:
             )
         return Training(
             self.workload, self.rule, self.total_steps, self.eval_period, self.shared_batches, self.evaluation,
-            self.constrained, static, per_trial,
+            self.constrained, static, per_trial, self.devices_per_trial,
         )  # fmt: skip
 
     def _way(self, training: Training, checkpoint: Path | None = None) -> Whole | Stepwise:
@@ -308,6 +313,30 @@ class Population:
         if compiled:
             self._compiled.append(program)
         return program
+
+    def _check_devices(self) -> None:
+        """Accepts a number of devices per trial.
+
+        Raises:
+          ValueError: they are not there, or a batch cannot be cut over them.
+        """
+        each, there, size = self.devices_per_trial, len(jax.local_devices()), self.workload.batch_size
+        if each < 1 or there % each:
+            raise ValueError(
+                f"{self.workload.name}: devices_per_trial is {each}; this process has {there} devices, and "
+                "that must be a multiple of it"
+            )
+        if each > 1:
+            split = self.workload.eval_splits["train"]
+            shapes = self.workload.data.shapes(split, size)
+            uneven = [
+                leaf.shape for leaf in jax.tree.leaves(shapes) if not leaf.shape or leaf.shape[0] % each
+            ]
+            if uneven or not jax.tree.leaves(shapes):
+                raise ValueError(
+                    f"{self.workload.name}: a batch of {size} examples cannot be cut over {each} devices"
+                    + (f": it has an array of shape {uneven[0]}" if uneven else ": it has no arrays")
+                )
 
     def _fitting(self, program: _programs.Program, width: int, spread: _spread.Spread) -> int:
         """How many trials per program fit into memory, given what a program of `width` takes."""

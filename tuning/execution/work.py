@@ -223,13 +223,13 @@ def population(
     arithmetic = Arithmetic(spec.precision, spec.micro_batches)
     # Everything that is not an array.
     what = (name, workload_source), data_dir, spec.optimizer, source
-    key = *what, spec.steps, evaluation, how, arithmetic
+    key = *what, spec.steps, evaluation, how, arithmetic, spec.devices_per_trial
     with kept.lock:
         if key not in kept.populations:
             loaded = (
                 load(name, data_dir, kept, file, workload_source) if isinstance(workload, str) else workload
             )
-            arithmetic.check_batch(name, loaded.batch_size, 1)  # devices share trials, not batches
+            arithmetic.check_batch(name, loaded.batch_size, spec.devices_per_trial)
             loaded = computed(loaded, arithmetic)
             steps = spec.steps or loaded.step_hint
             kept.populations[key] = Population(
@@ -242,6 +242,7 @@ def population(
                 optimizer.applies_constraints,
                 width=programs.width,
                 side_by_side=programs.side_by_side,
+                devices_per_trial=spec.devices_per_trial,
             )
         return kept.populations[key]
 

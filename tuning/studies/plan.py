@@ -35,6 +35,7 @@ def plan(
     title: str | None = None,
     precision: str = "float32",
     micro_batches: int = 1,
+    devices_per_trial: int = 1,
     **options: Any,
 ) -> StudySpec:
     """The specification of a study in which every workload gets the same strategy.
@@ -53,7 +54,7 @@ def plan(
       repeats, seed, seeding, cohort_size, shared_batches, steps, eval_period, eval_batches, eval_at_start: see
         `StudySpec`.
       title: how reports call it; the strategy's own by default.
-      precision, micro_batches: see `StudySpec`.
+      precision, micro_batches, devices_per_trial: see `StudySpec`.
       options: what the strategy's row takes, such as space, weight_decay, grid, points; None is as not given.
 
     Raises:
@@ -134,6 +135,7 @@ def plan(
         shared_batches=shared_batches,
         precision=precision,
         micro_batches=micro_batches,
+        devices_per_trial=devices_per_trial,
         **dataclasses.asdict(agreed),
     )
 

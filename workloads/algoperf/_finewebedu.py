@@ -11,6 +11,7 @@ import numpy as np
 
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, finewebedu
+from workloads.parts import WHOLE, Part
 
 # AlgoPerf asks for 100,000 and takes whole batches of 256, of its validation split's million.
 VALIDATION = 100_096
@@ -50,14 +51,18 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> StreamedData:
             )
         return found
 
-    def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
-        return ahead.prefetched(batches(split, seed, batch_size, first_step), AHEAD)
+    def endless(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[StreamedBatch]:
+        return ahead.prefetched(batches(split, seed, batch_size, first_step, part), AHEAD)
 
-    def batches(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+    def batches(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part
+    ) -> Iterator[StreamedBatch]:
         order, of_epoch = np.arange(0), -1
         for step in itertools.count(first_step):
             rows = []
-            for place in range(step * batch_size, (step + 1) * batch_size):
+            for place in part.places(step, batch_size):
                 epoch, number = divmod(place, counts[split])
                 if epoch != of_epoch:
                     order = np.random.default_rng((seed, epoch)).permutation(counts[split])
@@ -65,21 +70,22 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> StreamedData:
                 rows.append(sequence(split, int(order[number])))
             yield _joined(rows)
 
-    def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
-        numbers = iter(range(counts[split]))
-        while some := list(itertools.islice(numbers, batch_size)):
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[StreamedBatch]:
+        for first in range(part.index * batch_size, counts[split], part.count * batch_size):
+            some = range(first, min(first + batch_size, counts[split]))
             batch = _joined([sequence(split, number) for number in some])
             yield batch | {"weights": np.ones((len(some), length), np.float32)}
 
     sizes = counts | {"validation": min(counts["validation"], VALIDATION)}
     tokens = sum(split.size for split in splits.values())
-    devices = jax.local_device_count()
+    devices = jax.device_count()
     return StreamedData(
         endless,
         sizes,
         Provenance("real", f"FineWeb-Edu, {tokens:,} tokens of GPT-2 in sequences of {length:,}"),
         read_once=once,
         eval_batch_size=-(-EVAL_BATCH // devices) * devices,
+        reads_parts=True,
     )
 
 

@@ -116,8 +116,8 @@ def _packed(counts: jax.Array, total: int, rows: int) -> tuple[jax.Array, _Place
 
 
 def _multiple(size: int) -> int:
-    """The next multiple of the number of devices."""
-    devices = jax.local_device_count()
+    """The next multiple of the number of devices, of all processes."""
+    devices = jax.device_count()
     return -(-size // devices) * devices
 
 

@@ -6,6 +6,7 @@ and augmentation; and how a batch is mixed, of the seed and the batch's number. 
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import imagenet, imagenet_augment, imagenet_images
 from workloads.data.imagenet_images import tensorflow
+from workloads.parts import WHOLE, Part
 
 CHUNK = 32  # records that one call reads
 READERS = 8  # calls at a time, which wait for the disk
@@ -43,32 +45,42 @@ def read(
     tensorflow()
     splits = imagenet.find(data_dir, classes)
 
-    def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+    def endless(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[StreamedBatch]:
         training = split == "train"
         prepare = _prepared(side, seed if training else None, augment)
-        finish = _mixing(seed, first_step, classes) if training and augment else None
-        examples, first = splits[split], first_step * batch_size
+        examples, rows, finish = splits[split], np.arange(batch_size)[part.rows(batch_size)], None
+        if training and augment:
+            before = (
+                part != WHOLE
+            )  # the first of a part is mixed with the one before it, which is read as well
+            finish = _mixing(seed, first_step, classes, before)
+            rows = np.append((rows[0] - 1) % batch_size, rows) if before else rows
 
-        def numbers(begin: int, count: int) -> np.ndarray:
-            return imagenet.shuffled(len(examples), seed, first + begin, count)
+        def chosen(begin: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+            step, row = np.divmod(np.arange(begin, begin + count), len(rows))
+            places = (first_step + step) * batch_size + rows[row]
+            return places, imagenet.shuffled_at(len(examples), seed, places)
 
-        return _batches(examples, numbers, None, first, batch_size, prepare, finish)
+        return _batches(examples, chosen, None, len(rows), prepare, finish)
 
-    def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[StreamedBatch]:
         examples = splits[split]
-        order = examples.in_order()
+        order = np.array(part.dealt(examples.in_order().tolist(), batch_size), np.int64)
 
-        def numbers(begin: int, count: int) -> np.ndarray:
-            return order[begin : begin + count]
+        def chosen(begin: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+            records = order[begin : begin + count]
+            return begin + np.arange(len(records)), records
 
-        return _batches(examples, numbers, len(order), 0, batch_size, _prepared(side, None, False), None)
+        return _batches(examples, chosen, len(order), batch_size, _prepared(side, None, False), None)
 
     sizes = {split: len(examples) for split, examples in splits.items()}
     source = (
         f"ImageNet (TFDS {imagenet.TRAINED}), {sizes['train']:,} pictures to train and {sizes['validation']:,} to "
         f"validate on; tested on {sizes['test']:,} of ImageNet-v2"
     )
-    return StreamedData(endless, sizes, Provenance("real", source), once, eval_batch_size)
+    return StreamedData(endless, sizes, Provenance("real", source), once, eval_batch_size, reads_parts=True)
 
 
 def _prepared(side: int, seed: int | None, augment: bool) -> Callable[..., Any]:
@@ -87,8 +99,8 @@ def _prepared(side: int, seed: int | None, augment: bool) -> Callable[..., Any]:
     return of_example
 
 
-def _mixing(seed: int, first_step: int, classes: int) -> Callable[..., Any]:
-    """(place of a batch in the stream, batch) -> the batch, mixed."""
+def _mixing(seed: int, first_step: int, classes: int, before: bool) -> Callable[..., Any]:
+    """(place of a batch in the stream, batch) -> the batch, mixed; without its first row, if that is the one before."""
     tf = tensorflow()
 
     def mix(place, batch):
@@ -96,16 +108,19 @@ def _mixing(seed: int, first_step: int, classes: int) -> Callable[..., Any]:
             tf.constant([seed, 1], tf.int64), first_step + place
         )
         inputs, targets = imagenet_images.mixed(batch["inputs"], batch["targets"], of_its_own, classes)
-        return {"inputs": inputs, "targets": targets}
+        return (
+            {"inputs": inputs[1:], "targets": targets[1:]}
+            if before
+            else {"inputs": inputs, "targets": targets}
+        )
 
     return mix
 
 
 def _batches(
     examples: imagenet.Examples,
-    numbers: Callable[[int, int], np.ndarray],
+    chosen: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
     count: int | None,
-    first: int,
     batch_size: int,
     prepare: Callable[..., Any],
     finish: Callable[..., Any] | None,
@@ -114,10 +129,10 @@ def _batches(
 
     Args:
       examples: of the split.
-      numbers: (place in the stream, how many) -> numbers of those records; fewer at the end.
+      chosen: (place in the stream, how many) -> numbers of those examples, which decide what is random in them, and of
+        their records; fewer at the end.
       count: examples of the stream; None: without end.
-      first: number of the example at place 0.
-      batch_size: the last batch may be smaller.
+      batch_size: examples that a batch is made of; of the last there may be fewer.
       prepare, finish: of an example and of a batch.
 
     Raises:
@@ -128,13 +143,12 @@ def _batches(
 
     def load(chunk):
         try:
-            records = numbers(int(chunk) * CHUNK, CHUNK)
+            numbers, records = chosen(int(chunk) * CHUNK, CHUNK)
             contents, labels = examples.read(records.tolist())
         except Exception as error:
             failed.append(error)  # TensorFlow would say it in a page of its own
             raise
-        places = first + int(chunk) * CHUNK + np.arange(len(records))
-        return places, np.array(contents, object), np.array(labels, np.int32)
+        return numbers, np.array(contents, object), np.array(labels, np.int32)
 
     def loaded(chunk):
         fields = tf.numpy_function(load, [chunk], (tf.int64, tf.string, tf.int32), stateful=False)
@@ -149,9 +163,8 @@ def _batches(
     )
     if finish is not None:
         batches = batches.enumerate().map(finish, num_parallel_calls=AHEAD)
-    given = 0
     iterator = batches.prefetch(AHEAD).as_numpy_iterator()
-    while True:
+    for step in itertools.count():
         try:
             batch = next(iterator)
         except StopIteration:
@@ -159,26 +172,25 @@ def _batches(
         except tf.errors.OpError as error:
             if failed:
                 raise failed[0] from None
-            raise _unusable(examples, numbers(given, batch_size), first + given, prepare, error) from None
-        given += len(batch["targets"])
+            raise _unusable(examples, *chosen(step * batch_size, batch_size), prepare, error) from None
         yield batch
 
 
 def _unusable(
     examples: imagenet.Examples,
+    numbers: np.ndarray,
     records: np.ndarray,
-    first: int,
     prepare: Callable[..., Any],
     error: Exception,
 ) -> ValueError:
     """Which of a batch's pictures TensorFlow could not prepare."""
     tf = tensorflow()
-    for place, number in enumerate(records.tolist()):
-        ((content,), (label,)) = examples.read([number])
+    for number, record in zip(numbers.tolist(), records.tolist(), strict=True):
+        ((content,), (label,)) = examples.read([record])
         try:
-            prepare(tf.constant(first + place, tf.int64), tf.constant(content), label)
+            prepare(tf.constant(number, tf.int64), tf.constant(content), label)
         except tf.errors.OpError as found:
-            return ValueError(f"{examples.named(number)}: its picture cannot be used: {_said(found)}")
+            return ValueError(f"{examples.named(record)}: its picture cannot be used: {_said(found)}")
     return ValueError(f"{examples.folder.path}: {_said(error)}")
 
 

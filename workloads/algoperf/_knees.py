@@ -11,6 +11,7 @@ import numpy as np
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, fastmri, mri, stateless, tfds_folder
 from workloads.data.epochs import epoch_steps
+from workloads.parts import WHOLE, Part
 
 EVAL_BATCH_SIZE = 64  # AlgoPerf's is 256, over all devices; metrics do not depend on it
 CYCLE = 32  # volumes that AlgoPerf's evaluations have open at a time
@@ -39,23 +40,26 @@ def read(data_dir: pathlib.Path, side: int, eval_batch_size: int = EVAL_BATCH_SI
     volumes = fastmri.volumes(data_dir, side)
     places = {split: _places(of_split) for split, of_split in volumes.items()}
 
-    def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+    def endless(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[StreamedBatch]:
         per_epoch = epoch_steps(split, len(places[split]), batch_size)
-        return _batches(_epochs(places[split], seed, batch_size, per_epoch, first_step), batch_size, seed)
+        chosen = _epochs(places[split], seed, batch_size, per_epoch, first_step, part)
+        return _batches(chosen, batch_size // part.count, seed)
 
-    def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[StreamedBatch]:
         of_split = places[split]
         if split == "train":  # evaluations see a part of it: of all volumes, and the same every time
-            shuffled = np.random.default_rng((0, 0)).permutation(len(of_split))
-            return _batches((of_split[i] for i in shuffled), batch_size, 0)
+            shuffled = np.random.default_rng((0, 0)).permutation(len(of_split)).tolist()
+            return _batches((of_split[i] for i in part.dealt(shuffled, batch_size)), batch_size, 0)
         order = tfds_folder.interleaved([volume.slices for volume in volumes[split]], CYCLE, BLOCK)
-        return _batches((of_split[i] for i in order), batch_size, None)
+        return _batches((of_split[i] for i in part.dealt(order.tolist(), batch_size)), batch_size, None)
 
     sizes = {split: len(of_split) for split, of_split in places.items()}
     source = (
         f"fastMRI's single-coil knees, {sizes['train']:,} slices to train on, a quarter of the columns kept"
     )
-    return StreamedData(endless, sizes, Provenance("real", source), once, eval_batch_size)
+    return StreamedData(endless, sizes, Provenance("real", source), once, eval_batch_size, reads_parts=True)
 
 
 def _places(volumes: Sequence[fastmri.Volume]) -> list[Place]:
@@ -64,12 +68,13 @@ def _places(volumes: Sequence[fastmri.Volume]) -> list[Place]:
 
 
 def _epochs(
-    places: Sequence[Place], seed: int, batch_size: int, per_epoch: int, first_step: int
+    places: Sequence[Place], seed: int, batch_size: int, per_epoch: int, first_step: int, part: Part
 ) -> Iterator[Place]:
     epoch, step = divmod(first_step, per_epoch)
     for number in itertools.count(epoch):
         order = np.random.default_rng((seed, number)).permutation(len(places))
-        yield from (places[i] for i in order[step * batch_size : per_epoch * batch_size])
+        whole = order[: per_epoch * batch_size].reshape(per_epoch, batch_size)
+        yield from (places[i] for i in whole[step:, part.rows(batch_size)].reshape(-1).tolist())
         step = 0
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.algoperf._graphs import GraphsTuple
 from workloads.data import molpcba
+from workloads.parts import WHOLE, Part
 
 AVERAGE_NODES, AVERAGE_EDGES = 26, 56  # of a molecule
 EVAL_BATCH = 4096  # AlgoPerf takes 32,768; metrics do not depend on it
@@ -31,17 +32,18 @@ def read(data_dir: pathlib.Path, node_features: int, edge_features: int) -> Stre
     folder = molpcba.find(data_dir)
     graphs = functools.cache(lambda split: molpcba.read(folder, split, node_features, edge_features))
 
-    def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+    def endless(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[StreamedBatch]:
         of_split = graphs(split)
         cuts = _cuts(of_split, _epochs(len(of_split.n_node), seed), batch_size // _shards(batch_size))
-        return _batches(of_split, cuts, batch_size, first_step)
+        return _batches(of_split, cuts, batch_size, first_step, part=part)
 
-    def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[StreamedBatch]:
         of_split = graphs(split)
         order = iter([np.arange(len(of_split.n_node))])
-        return _batches(
-            of_split, _cuts(of_split, order, batch_size // _shards(batch_size)), batch_size, last=True
-        )
+        cuts = _cuts(of_split, order, batch_size // _shards(batch_size))
+        return _batches(of_split, cuts, batch_size, last=True, turns=part)
 
     sizes = {split: folder.size(split) for split in ("train", "validation", "test")}
     return StreamedData(
@@ -49,14 +51,16 @@ def read(data_dir: pathlib.Path, node_features: int, edge_features: int) -> Stre
         sizes,
         Provenance("real", f"ogbg-molpcba (TFDS 0.1.3), {sum(sizes.values()):,} molecules split by scaffold"),
         read_once=once,
-        eval_batch_size=-(-EVAL_BATCH // jax.local_device_count()) * jax.local_device_count(),
+        eval_batch_size=-(-EVAL_BATCH // jax.device_count()) * jax.device_count(),
         count=_count,
+        reads_parts=True,
     )
 
 
 def _shards(batch_size: int) -> int:
-    """Parts of a batch, one for every device, each with padding of its own; one if they cannot be equal."""
-    devices = jax.local_device_count()
+    """Parts of a batch, one for every device of all processes, each with padding of its own; one if they cannot be
+    equal."""
+    devices = jax.device_count()
     return devices if batch_size % devices == 0 else 1
 
 
@@ -111,6 +115,8 @@ def _batches(
     batch_size: int,
     first_step: int = 0,
     last: bool = False,
+    part: Part = WHOLE,
+    turns: Part = WHOLE,
 ) -> Iterator[StreamedBatch]:
     """Batches of so many parts as there are devices.
 
@@ -120,16 +126,27 @@ def _batches(
       batch_size: average-sized graphs of a batch.
       first_step: batches to pass over, which costs only the cutting.
       last: a last batch with fewer parts is given too, filled up with parts of padding.
+      part: of every batch, as a process needs it.
+      turns: which of the batches.
+
+    Raises:
+      ValueError: the processes cannot have as many devices each.
     """
     shards = _shards(batch_size)
+    own = part.rows(shards)
     taken = itertools.islice(cuts, first_step * shards, None)
     starts = _starts(graphs.n_node), _starts(graphs.n_bond)
-    while parts := list(itertools.islice(taken, shards)):
+    for number in itertools.count():
+        parts = list(itertools.islice(taken, shards))
+        if not parts:
+            return
         if len(parts) < shards:
             if not last:
                 return
             parts += [np.zeros(0, np.int64)] * (shards - len(parts))
-        yield _joined([_part(graphs, starts, part, batch_size // shards) for part in parts])
+        if turns.has_turn(number):
+            most = batch_size // shards
+            yield _joined([_part(graphs, starts, chosen, most) for chosen in parts[own]], own.start)
 
 
 def _part(
@@ -180,16 +197,14 @@ def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.arange(sizes.sum()) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
 
 
-def _joined(parts: list[StreamedBatch]) -> StreamedBatch:
-    """Parts end to end, as one batch; nodes are counted on."""
-    if len(parts) == 1:
-        return parts[0]
+def _joined(parts: list[StreamedBatch], first: int = 0) -> StreamedBatch:
+    """Parts of a batch end to end; nodes are counted on from those of the parts before the first."""
     nodes = len(parts[0]["inputs"].nodes)
     shifted = [
         part["inputs"]._replace(
             senders=part["inputs"].senders + i * nodes, receivers=part["inputs"].receivers + i * nodes
         )
-        for i, part in enumerate(parts)
+        for i, part in enumerate(parts, first)
     ]
     return {
         "inputs": jax.tree.map(lambda *values: np.concatenate(values), *shifted),
@@ -199,6 +214,6 @@ def _joined(parts: list[StreamedBatch]) -> StreamedBatch:
 
 def _count(batch: StreamedBatch) -> int:
     """Graphs that are no padding: of every part, all before its last with a node."""
-    counts, devices = np.asarray(batch["inputs"].n_node), jax.local_device_count()
+    counts, devices = np.asarray(batch["inputs"].n_node), jax.device_count()
     parts = counts.reshape(devices if len(counts) % devices == 0 else 1, -1)
     return sum(int(np.flatnonzero(part).max()) for part in parts)

@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from workloads._source import Provenance, StreamedBatch, StreamedData
 from workloads.data import ahead, packing, wmt
+from workloads.parts import WHOLE, Part
 
 AHEAD = 8  # batches
 EVAL_BATCH = 128  # AlgoPerf's
@@ -52,29 +53,36 @@ def read(data_dir: pathlib.Path, vocabulary: int, length: int) -> Sentences:
     held_out = {split: wmt.held_out(layout, split, model, length) for split in ("validation", "test")}
     training = functools.cache(lambda: wmt.training(layout, model, length))
 
-    def endless(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[StreamedBatch]:
+    def endless(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[StreamedBatch]:
         rows = Rows(training() if split == "train" else held_out[split], seed, length)
         return ahead.prefetched(
-            (_batch(rows, batch_size, step) for step in itertools.count(first_step)), AHEAD
+            (_rows(rows, part.places(step, batch_size)) for step in itertools.count(first_step)), AHEAD
         )
 
-    def once(split: str, batch_size: int) -> Iterator[StreamedBatch]:
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[StreamedBatch]:
         if split == "train":
             pairs = wmt.leading(layout, model, length)
         else:
             pairs = map(held_out[split].pair, range(len(held_out[split].lengths)))
-        while some := list(itertools.islice(pairs, batch_size)):
-            yield packing.padded(some, length)
+        for number in itertools.count():
+            some = list(itertools.islice(pairs, batch_size))
+            if not some:
+                return
+            if part.has_turn(number):
+                yield packing.padded(some, length)
 
     sizes = {"train": layout.train.size("train")} | {split: len(of.lengths) for split, of in held_out.items()}
     source = (
         f"WMT 2017 German to English (TFDS 1.0.0), {sizes['train']:,} pairs; validation and test of WMT 2014"
     )
-    return Sentences(endless, sizes, Provenance("real", source), once, EVAL_BATCH, model=model)
+    return Sentences(
+        endless, sizes, Provenance("real", source), once, EVAL_BATCH, reads_parts=True, model=model
+    )
 
 
-def _batch(rows: Rows, batch_size: int, number: int) -> StreamedBatch:
-    chosen = range(number * batch_size, (number + 1) * batch_size)
+def _rows(rows: Rows, chosen: range) -> StreamedBatch:
     return packing.laid_out(map(rows.__getitem__, chosen), rows.length)
 
 

@@ -60,12 +60,37 @@ class Shard:
     rows: int
 
 
+class Kept(NamedTuple):
+    """Which rows of shards laid end to end are parsed: of every `period` those from `begin` to `end`, excluded."""
+
+    period: int
+    begin: int
+    end: int
+
+    def within(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The stretches of them from row `first` to `last`, excluded."""
+        for start in range(first - first % self.period, last, self.period):
+            begin, end = max(start + self.begin, first), min(start + self.end, last)
+            if begin < end:
+                yield begin, end
+
+
+EVERY = Kept(1, 0, 1)
+
+
 class Piece(NamedTuple):
-    """Lines `first` to `last` of a shard, the latter excluded."""
+    """Lines `first` to `last` of a shard, the latter excluded.
+
+    Attributes:
+      start: number of the shard's first row, of shards laid end to end.
+      kept: which rows are parsed.
+    """
 
     shard: Shard
     first: int
     last: int
+    start: int = 0
+    kept: Kept = EVERY
 
 
 def shards(data_dir: pathlib.Path) -> dict[str, list[Shard]]:
@@ -123,14 +148,16 @@ def _count(path: pathlib.Path) -> int:
     return lines + (end != b"\n")
 
 
-def pieces(shards: Sequence[Shard], first: int, last: int) -> Iterator[Piece]:
-    """Rows `first` to `last`, the latter excluded, of shards laid end to end."""
+def pieces(shards: Sequence[Shard], first: int, last: int, kept: Kept = EVERY) -> Iterator[Piece]:
+    """Rows `first` to `last`, the latter excluded, of shards laid end to end, as far as they are kept."""
     ends = list(itertools.accumulate(shard.rows for shard in shards))
     for number in range(bisect.bisect_right(ends, first), len(shards)):
         start = ends[number] - shards[number].rows
         if start >= last:
             return
-        yield Piece(shards[number], max(first - start, 0), min(last - start, shards[number].rows))
+        yield Piece(
+            shards[number], max(first - start, 0), min(last - start, shards[number].rows), start, kept
+        )
 
 
 def batches(pieces: Iterable[Piece], size: int) -> Iterator[Rows]:
@@ -171,9 +198,15 @@ def _blocks(piece: Piece) -> Iterator[_Block]:
             first, line = line, line + lines
             begin, stop = max(piece.first - first, 0), min(piece.last - first, lines)
             if begin < stop:
-                yield _Block(path, first + begin, _lines(text, begin, stop, lines))
+                of_all = first + piece.start
+                for row, end in _stretches(piece.kept, of_all + begin, of_all + stop):
+                    yield _Block(path, row - piece.start, _lines(text, row - of_all, end - of_all, lines))
         if piece.last == piece.shard.rows and (line > piece.last or rest or file.read(1)):
             raise ValueError(f"{path}: has more than the {piece.shard.rows} lines that were expected")
+
+
+def _stretches(kept: Kept, first: int, last: int) -> Iterator[tuple[int, int]]:
+    return iter([(first, last)]) if kept == EVERY else kept.within(first, last)
 
 
 def _lines(text: bytes, begin: int, stop: int, lines: int) -> bytes:

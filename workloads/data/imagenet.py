@@ -116,7 +116,11 @@ def shuffled(records: int, seed: int, first: int, count: int) -> Int[np.ndarray,
       first: number of the first example, counted over all epochs.
       count: of examples.
     """
-    numbers = np.arange(first, first + count)
+    return shuffled_at(records, seed, np.arange(first, first + count))
+
+
+def shuffled_at(records: int, seed: int, numbers: Int[np.ndarray, " example"]) -> Int[np.ndarray, " example"]:
+    """As `shuffled`, of examples with these numbers."""
     orders = {epoch: _order(records, seed, epoch) for epoch in np.unique(numbers // records).tolist()}
     return np.array([orders[number // records][number % records] for number in numbers.tolist()], np.int64)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from workloads._source import Provenance, StreamedData
 from workloads.data.epochs import epoch_steps
+from workloads.parts import WHOLE, Part
 
 SPLITS = {
     "train": ("train-clean-100", "train-clean-360", "train-other-500"),
@@ -39,7 +40,9 @@ def read(data_dir: pathlib.Path, eval_batch_size: int, samples: int = SAMPLES) -
     """
     stems = {split: _stems(data_dir, parts) for split, parts in SPLITS.items()}
 
-    def batches(split: str, seed: int, batch_size: int, first_step: int) -> Iterator[Batch]:
+    def batches(
+        split: str, seed: int, batch_size: int, first_step: int, part: Part = WHOLE
+    ) -> Iterator[Batch]:
         files = stems[split]
         per_epoch = epoch_steps(split, len(files), batch_size)
         step = first_step
@@ -48,18 +51,18 @@ def read(data_dir: pathlib.Path, eval_batch_size: int, samples: int = SAMPLES) -
             epoch, place = divmod(step, per_epoch)
             if epoch != of_epoch:
                 order, of_epoch = np.random.default_rng((seed, epoch)).permutation(len(files)), epoch
-            rows = order[place * batch_size : (place + 1) * batch_size]
-            yield _batch([files[row] for row in rows], samples)
+            rows = part.places(place, batch_size)
+            yield _batch([files[row] for row in order[rows.start : rows.stop]], samples)
             step += 1
 
-    def once(split: str, batch_size: int) -> Iterator[Batch]:
+    def once(split: str, batch_size: int, part: Part = WHOLE) -> Iterator[Batch]:
         files = stems[split]
-        for first in range(0, len(files), batch_size):
+        for first in range(part.index * batch_size, len(files), part.count * batch_size):
             yield _batch(files[first : first + batch_size], samples)
 
     sizes = {split: len(files) for split, files in stems.items()}
     provenance = Provenance("real", f"LibriSpeech, {sum(sizes.values()):,} utterances")
-    return StreamedData(batches, sizes, provenance, once, eval_batch_size)
+    return StreamedData(batches, sizes, provenance, once, eval_batch_size, reads_parts=True)
 
 
 def _stems(data_dir: pathlib.Path, parts: Sequence[str]) -> list[pathlib.Path]:

@@ -12,6 +12,7 @@ import pytest
 import workloads
 from tests.workloads import documents
 from tests.workloads.documents_golden import make
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads import Regularization, evaluation
 from workloads.algoperf import _finewebedu, finewebedu_lm
 from workloads.data import finewebedu
@@ -219,3 +220,8 @@ def test_a_model_is_trained_and_judged_on_the_files(folder, monkeypatch):
     after = evaluation.Evaluator(workload).metrics("validation", params, state)
     assert before["ppl"] == pytest.approx(VOCABULARY, rel=0.1)
     assert after["ppl"] < 0.8 * before["ppl"]
+
+
+def test_parts_of_several_processes_make_the_whole(data):
+    assert_parts_make_the_whole(data, 8, 2, steps=20)  # more than an epoch
+    assert_turns_make_the_whole(data, "validation", 8, data.size("validation"), 4)

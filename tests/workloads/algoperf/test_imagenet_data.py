@@ -11,6 +11,7 @@ import pytest
 
 from submissions import api
 from tests.workloads import imagenet_folder
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from tuning.execution.trials.run import run
 from workloads.algoperf import _build
 from workloads.data import imagenet_augment, imagenet_images
@@ -326,3 +327,8 @@ def test_an_optimizer_trains_the_workload_on_its_files(name, tmp_path, monkeypat
     for row in rows:
         assert 6 < float(row["validation/loss"]) < 8  # ln 1000 = 6.9
         assert 6 < float(row["train/loss"]) < 8
+
+
+def test_parts_of_several_processes_make_the_whole(full):
+    assert_parts_make_the_whole(full, 8, 2, steps=2, first_step=9)  # across the end of an epoch
+    assert_turns_make_the_whole(full, "validation", 16, 37, 2)

@@ -10,6 +10,7 @@ import pytest
 import workloads
 from submissions import api
 from tests.workloads import tfds_folders
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from tuning.execution.trials.run import run
 from workloads import StreamedData
 from workloads.algoperf import _molpcba, ogbg
@@ -269,7 +270,7 @@ def test_batches_are_those_of_an_installed_algoperf(full, molpcba_dir, split):
 
 
 def test_batches_have_a_part_for_every_device(full, monkeypatch):
-    monkeypatch.setattr(_molpcba.jax, "local_device_count", lambda: 4)
+    monkeypatch.setattr(_molpcba.jax, "device_count", lambda: 4)
     (batch,) = take(full.data, 0, 1, batch_size=16)
     assert batch["inputs"].nodes.shape == (4 * (26 * 4 + 1), 9)
     assert batch["targets"].shape == (20, 128)
@@ -333,3 +334,10 @@ def test_a_submission_of_algoperfs_trains_the_mini_workload(tmp_path):
         found = [float(row["validation/mean_average_precision"]) for row in csv.DictReader(lines)]
     # A tenth of the labels is yes: chance has about .1.
     assert found[-1] > 0.18
+
+
+def test_parts_of_several_processes_make_the_whole(full, monkeypatch):
+    monkeypatch.setattr(_molpcba.jax, "device_count", lambda: 4)
+    assert_parts_make_the_whole(full.data, 16, 2)
+    assert_turns_make_the_whole(full.data, "validation", 16, 41, 2)
+    assert_turns_make_the_whole(full.data, "train", 16, 30, 4)

@@ -11,6 +11,7 @@ import pytest
 import workloads
 from submissions import api
 from tests.workloads import tfds_folders
+from tests.workloads.parting import assert_parts_make_the_whole, assert_turns_make_the_whole
 from workloads import Regularization, evaluation
 from workloads.algoperf import _bleu, _wmt, wmt
 from workloads.data import packing
@@ -297,3 +298,9 @@ def test_tokens_texts_and_bleu_are_those_of_an_installed_algoperf(wmt_dir, data)
     assert bleu.corpus_bleu(found, [wanted]).score == pytest.approx(
         _bleu.corpus_bleu(found, wanted), rel=1e-12
     )
+
+
+def test_parts_of_several_processes_make_the_whole(data):
+    assert_parts_make_the_whole(data, 4, 2, steps=20)  # more than an epoch
+    assert_turns_make_the_whole(data, "validation", 8, data.size("validation"), 2)
+    assert_turns_make_the_whole(data, "train", 8, 20, 2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 from submissions import api
 from submissions.api import TrialOutcome, TrialSpec, failures
+from tuning.execution import team
 from tuning.execution.trials import _trial_folder, _trial_process
 from tuning.execution.trials._attendant import RunAttendant
 from tuning.execution.trials._decided import Decided
@@ -16,7 +18,11 @@ from workloads.data.files import sweep
 
 
 def train_in_line(
-    decided: Decided, record: RunRecord, taken: TrialLocks | None, attendant: RunAttendant
+    decided: Decided,
+    record: RunRecord,
+    taken: TrialLocks | None,
+    attendant: RunAttendant,
+    several: team.Leader | None = None,
 ) -> list[TrialOutcome]:
     """Trains what is missing of a run.
 
@@ -25,6 +31,7 @@ def train_in_line(
       record: of the run.
       taken: their locks, for processes of their own; None: all of them train in this process.
       attendant: whoever looks after the run.
+      several: the other hosts that train every trial along.
 
     Returns:
       How each trial of the slice ended; those after a stop are left out.
@@ -38,7 +45,7 @@ def train_in_line(
         else:
             attendant.what = f"{decided.asked.workload}, trial {trial} of {decided.asked.trials}"
             lock = None if taken is None else taken.of(trial)
-            outcome = _train(decided.spec(trial), record, lock, attendant)
+            outcome = _train(decided.spec(trial), record, lock, attendant, several)
         outcomes.append(outcome)
     return outcomes
 
@@ -51,7 +58,13 @@ def recorded(outcome: TrialOutcome | None, record: RunRecord) -> TrialOutcome:
     return outcome
 
 
-def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: RunAttendant) -> TrialOutcome:
+def _train(
+    spec: TrialSpec,
+    record: RunRecord,
+    lock: int | None,
+    attendant: RunAttendant,
+    several: team.Leader | None,
+) -> TrialOutcome:
     """Trains a trial, in a process of its own where it has a lock for it, and records it, however it ends."""
     folder = Path(spec.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +73,8 @@ def _train(spec: TrialSpec, record: RunRecord, lock: int | None, attendant: RunA
     record.forget(spec.trial)
     try:
         if lock is not None:
-            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant)
+            part = None if several is None else several.trial(dataclasses.asdict(spec))
+            outcome = _trial_process.train_apart(spec, lock, attendant.stop, attendant, part=part)
         else:
             outcome = _here(spec, attendant)
     finally:  # of a trial that Ctrl-C ended, too

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from submissions.api import Attendant, TrialOutcome, TrialSpec
+from tuning.execution import team
 from tuning.execution.stopping import Stop
 from tuning.execution.trials import _trial_folder
 
@@ -35,6 +36,7 @@ def train_apart(
     stop: Stop,
     attendant: Attendant,
     *,
+    part: team.InTrial | None = None,
     without: Collection[str] = (),
     may_go: bool = False,
 ) -> TrialOutcome:
@@ -45,10 +47,12 @@ def train_apart(
       lock: descriptor of its lock.
       stop: set to have the trial save itself and end; it knows what the trial is doing.
       attendant: told how it is getting on.
+      part: that its process has, where several hosts train it.
       without: environment variables that it is not to have.
       may_go: SIGTERM to it is no crash of its own.
 
     Raises:
+      GaveUp: another host is gone.
       ValueError: the trial was refused.
       OSError: its files could not be written.
       ToldToGo: it ended by SIGTERM, and may.
@@ -57,19 +61,31 @@ def train_apart(
     folder = Path(spec.folder)
     _trial_folder.write_spec(spec)
     try:
-        _converse(spec, "train", lock, stop, attendant, without)
+        with contextlib.ExitStack() as together:
+            if part is not None:  # Ctrl-C leaves nobody alone: whoever hears it waits until all have stopped
+                together.enter_context(stop.under_way(f"trial {spec.trial} to stop on all hosts"))
+                together.enter_context(part)
+            _converse(spec, "train", lock, stop, attendant, part, without)
         outcome = _trial_folder.read_outcome(folder)
         if outcome is None:  # sys.exit(0) is no end of a trial
             raise TrialCrashed("the submission ended its process, with exit status 0")
-    except TrialCrashed as crash:
+    except (TrialCrashed, team.Broken) as crash:
         if may_go and isinstance(crash, ToldToGo):
             raise
-        found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{crash}, see {folder / CONSOLE}")
+        why = str(crash) if part is None else part.why(str(crash))
+        found = TrialOutcome(spec.trial, spec.folder, "crashed", f"{why}, see {folder / CONSOLE}")
         return _ended(_trial_folder.with_last_evaluation(found))
     except KeyboardInterrupt:  # the process is gone
         found = TrialOutcome(spec.trial, spec.folder, "interrupted", "by the keyboard")
         _ended(_trial_folder.with_last_evaluation(found))
         raise
+    except team.Lost as lost:
+        if _trial_folder.read_outcome(folder) is None:  # it had not ended by itself
+            found = TrialOutcome(spec.trial, spec.folder, "interrupted", str(lost))
+            _ended(_trial_folder.with_last_evaluation(found))
+        raise
+    if part is not None and outcome.status == "interrupted":
+        stop.set()  # whichever host was asked, no other trial begins
     return outcome
 
 
@@ -88,13 +104,22 @@ def _ended(outcome: TrialOutcome) -> TrialOutcome:
 
 
 def _converse(
-    spec: TrialSpec, task: str, lock: int, stop: Stop, attendant: Attendant, without: Collection[str] = ()
+    spec: TrialSpec,
+    task: str,
+    lock: int,
+    stop: Stop,
+    attendant: Attendant,
+    part: team.InTrial | None = None,
+    without: Collection[str] = (),
 ) -> None:
     """Has a process of its own do a task, to its end."""
     console, asked = Path(spec.folder) / CONSOLE, False
     crash, saves = None, _Unsaved(spec, stop)
-    with _process(spec, task, lock, console, without) as (process, reports, words), saves:
+    join = "" if part is None else part.join.to_json()
+    with _process(spec, task, lock, console, join, without) as (process, reports, words), saves:
         for line in _lines(reports, process):
+            if part is not None:
+                part.look()
             if stop.is_set() and spec.save_checkpoints and not asked:
                 asked = True
                 with contextlib.suppress(BrokenPipeError):  # it has just ended
@@ -152,7 +177,7 @@ class _Unsaved:
 
 @contextlib.contextmanager
 def _process(
-    spec: TrialSpec, task: str, lock: int, console: Path, without: Collection[str]
+    spec: TrialSpec, task: str, lock: int, console: Path, join: str, without: Collection[str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
     """The process, its reports, and a pipe for words to it; it has ended when the context does."""
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
@@ -168,7 +193,7 @@ def _process(
             process = subprocess.Popen(
                 [
                     sys.executable, "-m", "tuning.execution.trials._trial_main", file, str(reporting), str(listening),
-                    str(lock), str(os.getpid()), task,
+                    str(lock), str(os.getpid()), task, join,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from submissions.api import TrialOutcome
+from tuning.execution import team
 from tuning.execution.seen import Seen
 from tuning.execution.stopping import Stop
 from tuning.execution.trials._asked import Asked
@@ -29,6 +30,7 @@ _NO_FLAGS = (
     "progress",
     "say",
     "stop",
+    "several",
 )  # change no number
 
 
@@ -67,6 +69,7 @@ def run(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
     stop: Stop | None = None,
+    several: team.Leader | None = None,
 ) -> list[TrialOutcome]:
     """Runs a submission's trials on a workload: one after the other, or as jobs of an executor.
 
@@ -110,6 +113,7 @@ def run(
         trials in all).
       say: called with what a person must know, a line each; None: standard error.
       stop: set to have the trial under way save itself and end, and no other begin.
+      several: the other hosts that train every trial along, see `tuning.execution.team`.
 
     Returns:
       How each trial of the slice ended; those after a stop are left out.
@@ -126,6 +130,10 @@ def run(
     asked = Asked.of({name: value for name, value in given.items() if name not in _NO_FLAGS})
     attendant = RunAttendant(progress, say, stop or Stop())
     elsewhere = chosen(executor, workers, options, deadline, watch, isolated=isolated)
+    if several is not None and (elsewhere is not None or not isolated):
+        raise ValueError(
+            "several hosts train one trial after the other, each in a process of its own; choose one way"
+        )
     with contextlib.ExitStack() as held:
         taken = held.enter_context(asked.locks())
         decided = decide(asked, held, taken, attendant.say)
@@ -139,4 +147,4 @@ def run(
             )
         elif elsewhere is not None:
             return elsewhere.train(decided, record, attendant)
-        return train_in_line(decided, record, taken if isolated else None, attendant)
+        return train_in_line(decided, record, taken if isolated else None, attendant, several)

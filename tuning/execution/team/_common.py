@@ -1,0 +1,191 @@
+"""Who takes part in a trial on several hosts, how their processes join, and how what one tells the other travels."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import queue
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import workloads
+from submissions import environment
+from submissions.api.failures import Refused
+from tuning.execution.stopping import GaveUp
+
+SECONDS_TO_COME = 600.0  # that the others have to join
+LONGEST = 2**24  # bytes of a message
+SILENT = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+)  # a host that vanishes: half a minute
+
+
+class Lost(GaveUp):
+    """A process of the team is gone, or has ended the run."""
+
+
+class Broken(Exception):
+    """The trial has ended by the fault of another process; the run goes on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """Which process this is, and where process 0 is.
+
+    Attributes:
+      address: HOST:PORT, of process 0.
+      index: of this process.
+      count: of processes.
+    """
+
+    address: str
+    index: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(
+                f"processes is {self.count}; several hosts are at least 2, one needs no coordinator"
+            )
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"process_id is {self.index}; must lie in 0..{self.count - 1}")
+        self.place  # noqa: B018
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        host, colon, port = self.address.rpartition(":")
+        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"coordinator is {self.address!r}; must be HOST:PORT of process 0, such as node1:6380"
+            )
+        return host.strip("[]"), int(port)
+
+
+@dataclasses.dataclass(frozen=True)
+class Join:
+    """How the process of a trial joins those of the other hosts, see `joined`."""
+
+    address: str
+    index: int
+    count: int
+
+    def to_json(self) -> str:
+        """As `from_json` takes it."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Join:
+        """What `to_json` gave."""
+        return cls(**json.loads(text))
+
+
+def joined(join: Join) -> None:
+    """Joins the processes of a trial: from here on JAX has the devices of all of them.
+
+    Raises:
+      Refused: they have not the same devices.
+      Exception: JAX's, where they do not find each other.
+    """
+    import jax
+
+    jax.distributed.initialize(
+        join.address,
+        join.count,
+        join.index,
+        cluster_detection_method="deactivate",  # under Slurm it would take one device per process
+        initialization_timeout=int(SECONDS_TO_COME),
+        coordinator_bind_address=join.address,
+    )
+    kinds: dict[int, list[str]] = {}
+    for device in jax.devices():
+        kinds.setdefault(device.process_index, []).append(device.device_kind)
+    for index, found in kinds.items():
+        if found != kinds[0]:
+            raise Refused(
+                f"process 0 has {len(kinds[0])} devices ({kinds[0][0]}), process {index} {len(found)} ({found[0]}); "
+                "one trial needs the same on all hosts"
+            )
+
+
+class InTrial(Protocol):
+    """A process of the team while a trial trains: a context, that ends when the trial has ended everywhere.
+
+    Attributes:
+      join: how its process joins the others.
+    """
+
+    @property
+    def join(self) -> Join: ...
+
+    def look(self) -> None:
+        """To be called every so often.
+
+        Raises:
+          Broken: the trial has ended elsewhere.
+          Lost: another process is gone, or has ended the run.
+        """
+        ...
+
+    def why(self, own: str) -> str:
+        """What a trial crashed by that crashed here by `own`."""
+        ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> bool | None: ...
+
+
+class Line:
+    """A connection that says and hears JSON, a line each; what it hears comes with a number of its own."""
+
+    def __init__(
+        self, connection: socket.socket, number: int, heard: queue.SimpleQueue[tuple[int, Any]]
+    ) -> None:
+        self._connection, self._number, self._heard = connection, number, heard
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in SILENT:
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        threading.Thread(target=self._listen, name="team", daemon=True).start()
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Sends a message; one that nobody hears any more is dropped, as the end of the line is heard as well."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def close(self) -> None:
+        """Ends the line."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError), self._connection.makefile("rb") as lines:
+            while (line := lines.readline(LONGEST)).endswith(b"\n"):
+                self._heard.put((self._number, json.loads(line)))
+        self._heard.put((self._number, None))
+
+
+def facts(workload: str) -> dict[str, str]:
+    """What must be the same on all hosts, as far as it is known before a trial.
+
+    Args:
+      workload: as it is recorded.
+    """
+    own = workloads.own_file(workload)
+    content = "" if own is None else hashlib.sha256(Path(own.path).read_bytes()).hexdigest()[:12]
+    said = {
+        "workload": workload,
+        "the workload's own file": content,
+        "Shortlist's source": environment.source()[:12],
+    }
+    return said | {f"version of {name}": version for name, version in environment.versions().items()}
