@@ -108,7 +108,7 @@ def mnist():
 def asked(submission, tmp_path, monkeypatch, mnist):
     """Arguments of a run of two trials, of which the second crashes; trials train in this process."""
 
-    def in_this_process(spec, lock, stop, attendant, *, without=(), may_go=False):
+    def in_this_process(spec, lock, stop, attendant, *, part=None, without=(), may_go=False):
         _trial_folder.write_spec(spec)
         try:
             outcome = api.train(spec, attendant)

@@ -290,7 +290,7 @@ class Population:
             )
         return Training(
             self.workload, self.rule, self.total_steps, self.eval_period, self.shared_batches, self.evaluation,
-            self.constrained, static, per_trial, self.devices_per_trial,
+            self.constrained, static, per_trial, devices_per_trial=self.devices_per_trial,
         )  # fmt: skip
 
     def _way(self, training: Training, checkpoint: Path | None = None) -> Whole | Stepwise:
