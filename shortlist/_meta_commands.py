@@ -16,6 +16,7 @@ from submissions.learned import LEARNED
 from tuning.execution.stopping import Stop
 
 if TYPE_CHECKING:
+    from tuning.meta_training.distribution import Distribution
     from tuning.meta_training.estimators import Estimator
 
 KINDS = ("persistent-es", "truncated-es", "full-es", "truncated-gradient", "full-gradient")
@@ -53,6 +54,20 @@ def meta_train(
         list[str] | None,
         typer.Option(metavar="NAME[=WEIGHT]", help="All workloads of a family; the weight is the family's."),
     ] = None,
+    distribution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Instead of workloads and families: velo-one or velo-two, tasks of VeLO's families, drawn as in "
+            "its phases, with augmentations.",
+        ),
+    ] = None,
+    slowdown: Annotated[
+        float,
+        typer.Option(
+            metavar="X", help="Of --distribution: a step may take so many times its bound on a TPU v4."
+        ),
+    ] = 50.0,
     estimator: Annotated[
         str, typer.Option(metavar="NAME", help="Of gradients, see below.")
     ] = "persistent-es",
@@ -170,12 +185,12 @@ def meta_train(
     """
     from submissions import environment
     from submissions.learned import weight_files
-    from tuning.meta_training import distribution, schedules
+    from tuning.meta_training import schedules
     from tuning.meta_training.learner import Learner
     from tuning.meta_training.plan import Plan
     from tuning.meta_training.training import WEIGHTS, MetaTraining
 
-    among = distribution.listed(workload or [], family or [], data_dir)
+    among = _distribution(distribution, slowdown, workload or [], family or [], data_dir)
     several, lengths = len(among.names) > 1, schedules.parse(length)
     asked = {
         "std": std, "window": unroll, "sign": 1.0 if sign else None, "loss": loss, "clip": clip_difference,
@@ -229,6 +244,24 @@ def meta_train(
             f"{out / WEIGHTS}: {training.outer_step} outer steps, meta-loss {row.meta_loss:.6g}, "
             f"{row.inner_steps:,} inner steps, {row.inner_steps_per_second:,.0f} a second at the end"
         )
+
+
+def _distribution(
+    name: str | None, slowdown: float, workload: list[str], family: list[str], data_dir: Path | None
+) -> Distribution:
+    """What to train on.
+
+    Raises:
+      ValueError: a distribution, and workloads or families beside it.
+    """
+    from tuning.meta_training.distribution import listed
+    from tuning.meta_training.parametric import Parametric
+
+    if name is None:
+        return listed(workload, family, data_dir)
+    if workload or family:
+        raise ValueError("--distribution draws its own tasks; leave out --workload and --family")
+    return Parametric(name, slowdown, data_dir=None if data_dir is None else str(data_dir))
 
 
 def _estimator(name: str, asked: dict[str, Any]) -> Estimator:

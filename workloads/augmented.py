@@ -57,11 +57,11 @@ def build(name: str, load: Callable[[str], Workload]) -> Workload:
     workload = load(plain)
     for switch in switches:
         kind, _, arguments = switch.partition("=")
-        if kind not in _KINDS:
-            hint = did_you_mean(kind, _KINDS)
-            raise ValueError(f"{name}: no augmentation {kind!r}{hint} (there is: {', '.join(_KINDS)})")
+        if kind not in KINDS:
+            hint = did_you_mean(kind, KINDS)
+            raise ValueError(f"{name}: no augmentation {kind!r}{hint} (there is: {', '.join(KINDS)})")
         try:
-            workload = _KINDS[kind](workload, *filter(None, arguments.split(":")))
+            workload = KINDS[kind](workload, *filter(None, arguments.split(":")))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: {switch!r} is not understood: {error}") from None
         workload = dataclasses.replace(workload, name=f"{workload.name}{SEPARATOR}{switch}")
@@ -84,14 +84,15 @@ def reparametrised(workload: Workload, level: str, low: str, high: str, seed: st
     def drawn(shape: tuple[int, ...]) -> np.ndarray:
         return np.exp(rng.uniform(math.log(bottom), math.log(top), shape)).astype(np.float32)
 
-    one = drawn(())
-    scales = [
-        one if level == "global" else drawn(leaf.shape if level == "element" else ()) for leaf in leaves
-    ]
-    numbers = {f"scale_{i}": scale for i, scale in enumerate(scales)}
+    names = ["scale" if level == "global" else f"scale_{i}" for i in range(len(leaves))]
+    shapes = {
+        name: leaf.shape if level == "element" else () for name, leaf in zip(names, leaves, strict=True)
+    }
+    numbers = {name: drawn(shape) for name, shape in shapes.items()}
+    numbers |= {"low": np.float32(math.log(bottom)), "high": np.float32(math.log(top))}
 
     def change(constants):
-        scale = jax.tree.unflatten(treedef, [constants[f"scale_{i}"] for i in range(len(leaves))])
+        scale = jax.tree.unflatten(treedef, [constants[name] for name in names])
 
         def unscaled(params):
             return jax.tree.map(lambda p, s: p * s.astype(p.dtype), params, scale)
@@ -254,7 +255,27 @@ def delayed(workload: Workload, steps: str) -> Workload:
     return _changed(workload, lambda _: changed, ["delayed", age])
 
 
-_KINDS: dict[str, Callable[..., Workload]] = {
+def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
+    """The constants of a workload with the scales of its augmentations drawn anew. May be traced.
+
+    Args:
+      constants: of `Workload.shared`.
+      key: of the draws.
+    """
+    import jax
+
+    made = dict(constants)
+    for number, name in enumerate(sorted(constants)):
+        prefix, found, _ = name.rpartition("scale")
+        if found and prefix and not prefix.replace(_PREFIX, ""):
+            low, high = constants[f"{prefix}low"], constants[f"{prefix}high"]
+            uniform = jax.random.uniform(jax.random.fold_in(key, number), constants[name].shape)
+            made[name] = jax.numpy.exp(low + uniform * (high - low))
+    return made
+
+
+_PREFIX = "augmented_"
+KINDS: dict[str, Callable[..., Workload]] = {
     function.__name__: function
     for function in (
         reparametrised, es_gradient, reduced_batch, bfloat16, normalized_gradient, random_directions, delayed
@@ -281,7 +302,7 @@ def _changed(
     if shared is not None:
         bind = shared.bind
         own = tuple(shared.constants)
-        prefix = "augmented_" * (1 + sum(name.startswith("augmented_") for name in own))
+        prefix = _PREFIX * (1 + max((name.count(_PREFIX) for name in own), default=0))
 
         def bound(constants):
             ours = {name: constants[prefix + name] for name in numbers}

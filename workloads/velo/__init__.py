@@ -16,11 +16,12 @@ from __future__ import annotations
 import importlib
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workloads._workload import Workload
 from workloads.spelling import did_you_mean
+from workloads.velo._work import Work, of_config
 
 if TYPE_CHECKING:
     import jax
@@ -36,6 +37,9 @@ FAMILIES = {
     "lm_rnn": "lm_rnn",
     "lm_transformer": "lm_transformer",
 }
+_DRAWN = (
+    "initializer", "initial_scale", "activation", "log_loss", "center_data", "constrain_output", "per_dim_loss",
+)  # fmt: skip
 _NAME = re.compile(r"velo/(?P<family>\w+)_seed(?P<seed>0|[1-9][0-9]*)(@(?P<switches>.*))?")
 
 
@@ -65,6 +69,34 @@ def draw(family: str, seed: int, number: int) -> dict[str, float]:
 
     module = _module(family)
     return module.draw(_draws.generator(family, seed, number))
+
+
+def work(family: str, seed: int) -> Work:
+    """How much work a step of a seed is, counted from its sizes; nothing is built."""
+    return of_config(family, sample(family, seed))
+
+
+def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
+    """The constants of a task with another draw's numbers, as `draw` makes them. May be traced.
+
+    Args:
+      constants: of `Workload.shared`.
+      key: of the draws.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from workloads.velo import _draws
+
+    counts = {"initializer": len(_draws.INITIALIZERS), "activation": len(_draws.ACTIVATIONS)}
+    made = dict(constants)
+    for number, name in enumerate(sorted({*constants} & {*_DRAWN})):
+        noise = jax.random.fold_in(key, number)
+        if name == "initial_scale":
+            made[name] = jax.random.uniform(noise, (), jnp.float32, *_draws.SCALES)
+        else:
+            made[name] = jax.random.randint(noise, (), 0, counts.get(name, 2), jnp.int32)
+    return made
 
 
 def parse(name: str) -> tuple[str, int, int] | None:

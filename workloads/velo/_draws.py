@@ -14,6 +14,7 @@ INITIALIZERS = ("orthogonal", "uniform_scale", "variance_normal", "variance_norm
 ACTIVATIONS = (
     "relu", "relu", "relu6", "selu", "tanh", "cos", "sin", "sigmoid", "silu", "silu", "gelu", "leaky_relu",
 )  # fmt: skip
+SCALES = (0.5, 2.0)  # of an initialiser
 IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10", "cifar100", "imagenet_resized/16x16")
 # 32k: pieces of words; TFDS has 8k of them.
 TEXT_SETS = (
@@ -68,7 +69,7 @@ def initializer(rng: np.random.Generator) -> dict[str, float]:
     """Number and scale of an initialiser, see `_sampled`."""
     return {
         "initializer": int(rng.integers(len(INITIALIZERS))),
-        "initial_scale": float(np.float32(rng.uniform(0.5, 2.0))),
+        "initial_scale": float(np.float32(rng.uniform(*SCALES))),
     }
 
 
