@@ -35,6 +35,9 @@ WHO = {
     "RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 ray start --head": "test_a_ray_cluster_of_two_hosts",
     "RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 ray start --address": "test_a_ray_cluster_of_two_hosts",
     "--executor ray --address HEAD:6379": "test_a_ray_cluster_of_two_hosts",
+    "shortlist tune algoperf/imagenet_vit": "needs eight devices; tuning/test_devices has virtual ones",
+    "shortlist run --submission-path my_submission": "tuning/test_several_hosts, both commands on one machine",
+    "srun --nodes 2": "needs Slurm; what it says is read by a doctest of shortlist._several_hosts",
     "pip install 'shortlist[slurm]'": "installs",
     "shortlist workers /shared/jobs": "test_workers_that_slurm_starts",
 }
@@ -44,6 +47,8 @@ def commands():
     """All commands of the page, those of several lines in one."""
     found, going_on = [], False
     for line in PAGE.read_text().splitlines():
+        if line.startswith("    #"):
+            continue
         if going_on or line.startswith("    "):
             text = line.strip()
             found[-1:] = [f"{found[-1]} {text}"] if going_on else [*found[-1:], text]

@@ -228,9 +228,9 @@ def test_prodigy_waits_for_a_gradient(tmp_path, algoperf):
 # 0.2.2 were those with JAX 0.10.2 and Optax 0.2.8 to 1e-4 for Shampoo and to 2e-6 for all others (CPU, 14 updates).
 OF_OPTAX = {
     "EmaState", "EmptyState", "GradientTransformation", "GradientTransformationExtraArgs", "OptState",
-    "ScaleByAdamState", "ScaleByScheduleState", "Schedule", "TraceState", "adagrad", "adamw",
+    "ScaleByAdamState", "ScaleByScheduleState", "Schedule", "TraceState", "adagrad", "adam", "adamw",
     "add_decayed_weights", "apply_updates", "chain", "clip_by_block_rms", "ema", "lion", "multi_transform",
-    "nadamw", "rmsprop", "scale", "scale_by_adam", "scale_by_factored_rms", "scale_by_learning_rate",
+    "nadamw", "radam", "rmsprop", "scale", "scale_by_adam", "scale_by_factored_rms", "scale_by_learning_rate",
     "scale_by_param_block_rms", "scale_by_rss", "scale_by_schedule",
 }  # fmt: skip
 

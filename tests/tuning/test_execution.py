@@ -270,7 +270,7 @@ def test_a_users_optimizer_travels_with_the_job(tmp_path):
     job = maker(folder, spec, work.here(), None, sent)(WORKLOAD, spec.cohorts(POINTS, WORKLOAD)[1])
     result = work.work(job, work.Kept())
     (folder / "optimizer.py").rename(tmp_path / "kept.py")
-    with pytest.raises(ValueError, match=r"another optimizer\.py was put into this study while cohort 1"):
+    with pytest.raises(ValueError, match=r"another optimizer's file was put into this study while cohort 1"):
         commit(job, result)
     (tmp_path / "kept.py").rename(folder / "optimizer.py")
     assert commit(job, result)

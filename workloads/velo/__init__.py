@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from workloads._workload import Workload
 from workloads.spelling import did_you_mean
-from workloads.velo._work import Work, of_config
 
 if TYPE_CHECKING:
     import jax
+
+    from workloads.velo._work import Work
 
 # family -> module that builds it
 FAMILIES = {
@@ -73,6 +74,8 @@ def draw(family: str, seed: int, number: int) -> dict[str, float]:
 
 def work(family: str, seed: int) -> Work:
     """How much work a step of a seed is, counted from its sizes; nothing is built."""
+    from workloads.velo._work import of_config
+
     return of_config(family, sample(family, seed))
 
 
