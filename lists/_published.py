@@ -15,6 +15,10 @@ PUBLISHED = {
     "metz2020/appendix_f": "50 points for Metz' NAdamW, learnt on TaskSet (arXiv:2002.11887, Appendix F)",
     "metz2020/opt_list": "first 50 of the 1000 points that the opt_list package tries, in its own order",
     "mini/nadamw_optax": "5 points for NAdamW, learnt on AlgoPerf's workloads at mini scale, with its proof",
+    "mini/adamw_optax": "the same for AdamW, out of 100 points",
+    "mini/schedule_free_adamw_optax": "the same for Schedule-Free AdamW, out of 100 points",
+    "mini/muon_optax": "the same for Muon, out of 100 points; one workload left out is missed",
+    "mini/lion_optax": "the same for Lion, out of 100 points; five workloads left out are missed: no proof",
 }
 
 
@@ -22,8 +26,9 @@ def published(name: str) -> HyperparameterList:
     """A published list, with all hyperparameters and its update rule.
 
     Point ids are the authors' own numbering: rows of the 200 candidates for Medapati et al. and for
-    `mini/nadamw_optax`, TaskSet's `nadamw_grid_seed<n>` for Metz et al. Lists of ours are made by
-    `shortlist reproduce medapati2025` and say in `made_by` what leaving one workload out came to.
+    `mini/nadamw_optax`, rows of the quasi-random points of their space for the others of `mini/`, TaskSet's
+    `nadamw_grid_seed<n>` for Metz et al. Lists of ours are made by `shortlist reproduce medapati2025` and say in
+    `made_by` what leaving one workload out came to.
 
     Args:
       name: a key of `PUBLISHED`.
