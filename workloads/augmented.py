@@ -26,6 +26,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from workloads._measure import ForeignMeasure, Measure
 from workloads._workload import Functions, SharedProgram, Workload
 from workloads.spelling import did_you_mean
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # constants -> functions -> functions
 Change = Callable[[Mapping[str, Any]], Callable[[Functions], Functions]]
+Own = Callable[[Any, Any], tuple[Any, Any]]  # (params, model_state) -> the workload's own
 LEVELS = ("global", "tensor", "element")
 SEPARATOR = "+"
 
@@ -106,7 +108,14 @@ def reparametrised(workload: Workload, level: str, low: str, high: str, seed: st
 
         return changed
 
-    return _changed(workload, change, ["reparametrised", level], numbers)
+    if workload.constraint is not None:
+        raise ValueError(f"{workload.name} has a constraint, of its own parameters")
+    whole = jax.tree.unflatten(treedef, [numbers[name] for name in names])
+
+    def own(params, model_state):
+        return jax.tree.map(lambda p, s: p * s.astype(p.dtype), params, whole), model_state
+
+    return _changed(workload, change, ["reparametrised", level], numbers, own)
 
 
 def es_gradient(workload: Workload, std: str, pairs: str) -> Workload:
@@ -252,7 +261,9 @@ def delayed(workload: Workload, steps: str) -> Workload:
 
         return Functions(init, loss, metrics)
 
-    return _changed(workload, lambda _: changed, ["delayed", age])
+    return _changed(
+        workload, lambda _: changed, ["delayed", age], None, lambda params, state: (params, state["model"])
+    )
 
 
 def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
@@ -284,7 +295,11 @@ KINDS: dict[str, Callable[..., Workload]] = {
 
 
 def _changed(
-    workload: Workload, change: Change, structure: list, numbers: Mapping[str, Any] | None = None
+    workload: Workload,
+    change: Change,
+    structure: list,
+    numbers: Mapping[str, Any] | None = None,
+    own: Own | None = None,
 ) -> Workload:
     """The workload with other functions, and with a shared program wherever it had one.
 
@@ -293,6 +308,10 @@ def _changed(
       change: constants -> functions -> functions.
       structure: JSON values that determine `change`.
       numbers: constants of the change.
+      own: what a measure of the workload's is to be given; None: parameters and model state as they are.
+
+    Raises:
+      ValueError: it has a measure that cannot be given that.
     """
     numbers = numbers or {}
     made = change(numbers)(
@@ -301,21 +320,35 @@ def _changed(
     shared = workload.shared
     if shared is not None:
         bind = shared.bind
-        own = tuple(shared.constants)
-        prefix = _PREFIX * (1 + max((name.count(_PREFIX) for name in own), default=0))
+        of_workload = tuple(shared.constants)
+        prefix = _PREFIX * (1 + max((name.count(_PREFIX) for name in of_workload), default=0))
 
         def bound(constants):
             ours = {name: constants[prefix + name] for name in numbers}
-            return change(ours)(bind({name: constants[name] for name in own}))
+            return change(ours)(bind({name: constants[name] for name in of_workload}))
 
         shared = SharedProgram(
             (shared.key, *structure),
             {**shared.constants, **{prefix + name: value for name, value in numbers.items()}},
             bound,
         )
-    return dataclasses.replace(
-        workload, **made._asdict(), shared=shared, model_fn=None, constraint=workload.constraint
-    )
+    measure = workload.measure if own is None else _measured(workload, own)
+    return dataclasses.replace(workload, **made._asdict(), shared=shared, model_fn=None, measure=measure)
+
+
+def _measured(workload: Workload, own: Own) -> Measure | None:
+    """The workload's measure, of its own parameters and model state."""
+    measure = workload.measure
+    if measure is None:
+        return None
+    if isinstance(measure, ForeignMeasure) or workload.shared is not None:
+        raise ValueError(f"{workload.name} is measured by what knows its parameters and model state alone")
+    accumulate = measure.accumulate
+
+    def of_own(params, model_state, batch, key):
+        return accumulate(*own(params, model_state), batch, key)
+
+    return dataclasses.replace(measure, accumulate=of_own)
 
 
 def _of_params(plain: Functions, to: Callable[[Any], Any]) -> Functions:

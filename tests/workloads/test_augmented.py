@@ -12,6 +12,7 @@ import pytest
 import workloads
 from tests.tuning.toy import toy_workload
 from workloads import Functions, Regularization, SharedProgram, augmented
+from workloads._measure import ForeignMeasure, Measure
 from workloads._registry import builder
 
 PLAIN = "taskset/mlp_family_seed15"
@@ -126,6 +127,34 @@ def test_a_delayed_gradient_is_that_of_older_parameters(plain, at, delay, age):
         assert value == pytest.approx(float(expected), rel=1e-5)
         close(found, true, rtol=1e-4, atol=1e-6)
         params = jax.tree.map(lambda p, g: p - 0.1 * g, params, found)
+
+
+@pytest.mark.parametrize(
+    "switch", ["reparametrised=element:0.1:10", "delayed=4", "normalized_gradient", "bfloat16"]
+)
+def test_a_measure_sees_the_workloads_own_parameters(plain, at, switch):
+    params, model_state, batch, key = at
+
+    def accumulate(params, model_state, batch, key):
+        assert model_state == ()
+        return {"mse": jnp.sum((batch["inputs"] @ params["w"] + params["b"] - batch["targets"]) ** 2)}
+
+    measured = dataclasses.replace(plain, shared=None, measure=Measure(accumulate))
+    workload = made(measured, switch)
+    theirs, state = workload.init(jax.random.key(1))
+    assert isinstance(workload.measure, Measure)
+    found = workload.measure.accumulate(theirs, state, batch, key)["mse"]
+    expected = accumulate(params, model_state, batch, key)["mse"]
+    assert float(found) == pytest.approx(float(expected), rel=0.02 if switch == "bfloat16" else 1e-4)
+
+
+def test_what_knows_its_own_parameters_alone_is_refused(plain):
+    foreign = dataclasses.replace(plain, measure=ForeignMeasure(lambda *_: {}))
+    with pytest.raises(ValueError, match="measured by what knows its parameters and model state alone"):
+        made(foreign, "delayed=3")
+    bound = dataclasses.replace(plain, constraint=lambda params: params)
+    with pytest.raises(ValueError, match="has a constraint, of its own parameters"):
+        made(bound, "reparametrised=global:0.1:10")
 
 
 def test_reduced_batches_and_types(plain, at):
