@@ -117,7 +117,7 @@ def test_tasks_of_one_program_can_have_constants_of_their_own_drawn_anew_at_rese
 @pytest.mark.slow
 def test_an_optimizer_that_asks_for_validation_losses_is_told_them_at_its_own_steps_of_every_task():
     row = LEARNED["hierarchical"]
-    weights = row.initial(jax.random.key(0), lstm_size=4, mlp_size=4)
+    weights = row.initial(jax.random.key(0), lstm=4, mlp=4)
     unroll = toy.unroll(row.make(weights, validation_period=4))
     programs = Programs(PersistentES(window=9), unroll)
     carried = toy.carried(programs.begin(weights, toy.world(50, 50), 0, 0), [0, 1, 2, 3, 30])
