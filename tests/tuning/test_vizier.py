@@ -97,7 +97,7 @@ def test_a_worker_that_dies_is_reported_with_its_last_words_and_replaced(fake_wo
     fake_worker("import sys; sys.stdin.readline(); sys.exit('out of memory')")
     with pytest.raises(RuntimeError, match="the Vizier worker ended with status 1: out of memory"):
         suggest(SPACE, 0, [])
-    fake_worker("""print('{"hyperparameters": {"learning_rate": 0.001, "dropout_rate": 0.1}}')""")
+    fake_worker("""input(); print('{"hyperparameters": {"learning_rate": 0.001, "dropout_rate": 0.1}}')""")
     assert suggest(SPACE, 0, []) == {"learning_rate": 0.001, "dropout_rate": 0.1, "beta1": 0.9}
 
 
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_is_reported_with_its_last_words_and_replaced(fake_wo
     ],
 )
 def test_every_suggestion_is_checked(fake_worker, suggestion, message):
-    fake_worker(f"""print('{{"hyperparameters": {suggestion}}}')""")
+    fake_worker(f"""input(); print('{{"hyperparameters": {suggestion}}}')""")
     with pytest.raises(RuntimeError, match=message):
         suggest(SPACE, 0, [])
 
