@@ -88,7 +88,7 @@ def test_a_missing_extra_is_answered_with_the_command_that_installs_it(monkeypat
 
 
 def test_a_package_that_fails_to_import_is_answered_so_too(fake_worker):
-    fake_worker("""print('{"missing": "No module named chex"}')""")
+    fake_worker("""input(); print('{"missing": "No module named chex"}')""")
     with pytest.raises(ValueError, match=r"\(No module named chex\): pip install 'shortlist\[vizier\]'"):
         suggest(SPACE, 0, [])
 
