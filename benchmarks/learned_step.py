@@ -21,11 +21,8 @@ Beside wall time stands the processor's, which another process on the machine le
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-import types
 from collections.abc import Callable, Mapping, Sequence
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +32,7 @@ import numpy as np
 import optax
 
 import workloads
+from benchmarks.learned_optimization import importable_from
 from submissions import Seen
 from submissions.learned import velo
 from submissions.learned.lstm import LstmState
@@ -106,26 +104,6 @@ def theirs(weights: Any, params: Any, loss: Callable, batch: Any, steps: int) ->
     return run, optimizer(weights).init(params, num_steps=HORIZON, key=key)
 
 
-def shimmed(folder: Path) -> None:
-    """learned_optimization importable from a folder, without TensorFlow, which it needs for summaries and files."""
-
-    class Anything(types.ModuleType):
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return type(name, (), {})
-
-    for name in ("tensorflow", "tensorflow.compat", "tensorflow.compat.v2"):
-        module = Anything(name)
-        module.__spec__, module.__path__ = ModuleSpec(name, None), []
-        sys.modules[name] = module
-        parent, _, own = name.rpartition(".")
-        if parent:
-            setattr(sys.modules[parent], own, module)
-    np.prod = np.prod  # type: ignore[attr-defined]
-    sys.path.insert(0, str(folder))
-
-
 class Timed:
     """Programs that are compiled once and then run in turns.
 
@@ -158,7 +136,7 @@ class Timed:
 def perceptrons(reference: Path | None, sides: Sequence[int], steps: int, turns: int) -> None:
     """Two lines per perceptron, and how many times faster ours is."""
     if reference:
-        shimmed(reference)
+        importable_from(reference)
     weights = velo.initial_velo(jax.random.key(0))
     ways = {"ours": ours} | ({"theirs": theirs} if reference else {})
     for side in sides:

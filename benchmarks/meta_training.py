@@ -20,9 +20,7 @@ import argparse
 import dataclasses
 import sys
 import time
-import types
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.learned_optimization import importable_from
 from submissions.learned import LEARNED
 from tuning.meta_training.distribution import Task
 from tuning.meta_training.estimators import FullES, PersistentES
@@ -183,27 +182,6 @@ def theirs(optimizer: str, estimator: str, tasks: int) -> OuterStep:
     return step
 
 
-def shimmed(folder: Path) -> None:
-    """learned_optimization importable from a folder, without TensorFlow, which it needs for summaries and files."""
-    import flax.training.checkpoints  # noqa: F401, while it can still see that there is no TensorFlow
-
-    class Anything(types.ModuleType):
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return type(name, (), {})
-
-    for name in ("tensorflow", "tensorflow.compat", "tensorflow.compat.v2", "tensorflow_datasets"):
-        module = Anything(name)
-        module.__spec__, module.__path__ = ModuleSpec(name, None), []
-        sys.modules[name] = module
-        parent, _, own = name.rpartition(".")
-        if parent:
-            setattr(sys.modules[parent], own, module)
-    setattr(np, "product", np.prod)  # noqa: B010, gone since NumPy 2
-    sys.path.insert(0, str(folder))
-
-
 def measure(ways: dict[str, OuterStep], turns: int) -> None:
     """A line for each way, and one for their ratio."""
     for step in ways.values():
@@ -237,7 +215,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, metavar="N", help="(default: 5)")
     a = parser.parse_args()
     if a.reference:
-        shimmed(a.reference)
+        importable_from(a.reference)
     for optimizer in a.optimizers.split(","):
         if optimizer not in LEARNED:
             sys.exit(f"unknown learned optimizer {optimizer!r}; known are {', '.join(LEARNED)}")

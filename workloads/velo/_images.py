@@ -52,11 +52,11 @@ def _resized(
 ) -> tuple[dict[str, dict[str, np.ndarray]], Provenance]:
     data = taskset_images.load_fixed(name, taskset_images.IMAGE_SETS[name].published // 10, data_dir)
     return {
-        split: {**fields, "inputs": _resize(fields["inputs"], size)} for split, fields in data.splits.items()
+        split: {**fields, "inputs": resize(fields["inputs"], size)} for split, fields in data.splits.items()
     }, (data.provenance)
 
 
-def _resize(images: np.ndarray, size: int) -> np.ndarray:
+def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Bilinear, each pixel from its two by two neighbours however small the result, rounded to bytes."""
     if images.shape[1:3] == (size, size):
         return images

@@ -34,7 +34,7 @@ def test_fast_tasks_come_up_more_often_and_none_is_dearer_than_the_largest_bound
 
 def test_augmentations_come_up_as_often_as_the_program_has_them():
     rng = np.random.default_rng(1)
-    drawn = [parametric._augmentations(rng) for _ in range(4000)]
+    drawn = [parametric.augmentations(rng) for _ in range(4000)]
     shares = collections.Counter(each.partition("=")[0] for one in drawn for each in one)
     expected = {
         "reparametrised": 5 / 7, "es_gradient": 0.08, "reduced_batch": 0.2, "bfloat16": 0.2,
