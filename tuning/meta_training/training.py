@@ -142,9 +142,10 @@ class MetaTraining:
         else:
             self._estimators = Elsewhere(workers, plan, self.parts, folder)
         file = None if folder is None else checkpoints.last(folder)
-        before, was_asynchronous = (self._base, False) if file is None else self._restore(file)
-        self.settings = before
-        changed = self._look() or {}
+        before, was_asynchronous = (Settings.of(plan), False) if file is None else self._restore(file)
+        self.settings = self._base if file is None else before
+        self._look()
+        changed = self.settings.changes(before)
         if file is None:
             for number in range(plan.estimators):
                 self._draw(number, 0)
@@ -182,6 +183,7 @@ class MetaTraining:
         """
         asked = _Asked(outer_steps, record_every, checkpoint_seconds, progress, stopped, seconds)
         self._tally = Tally()
+        self._record_change(self._look() or {})
         if self._asynchronous:
             self._run_asynchronously(asked)
             return asked.rows
@@ -346,7 +348,8 @@ class MetaTraining:
         _, structure = jax.tree.flatten(self.weights)
         shares = kept.get("shares") or [None] * len(kept["drawn_at"])
         for number, at in enumerate(kept["drawn_at"]):
-            drawn = Drawn(at, None if shares[number] is None else tuple(shares[number]))
+            by = shares[number]
+            drawn = Drawn(at, None if by is None else tuple(by))
             carried = [
                 [array for name, array in found if name.startswith(f"[1][{number}][{part}]")]
                 for part in range(self.parts)
