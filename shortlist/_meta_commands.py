@@ -324,6 +324,7 @@ def _workers(
 
     if executor is not None:
         how = who_trains(executor, workers, deadline, display, **options)
+        how["watch"] = display.watch  # threads too: what is accepted is of interest
         return Workers(**how, asynchronous=asynchronous, staleness=staleness)
     given = {
         "workers": workers,

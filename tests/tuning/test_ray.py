@@ -413,8 +413,8 @@ def test_a_node_that_is_told_to_go_ends_what_it_does_and_gets_nothing_more(two_a
 @pytest.mark.slow
 def test_its_workers_serve_a_learner_with_the_numbers_of_one_process(tried, tmp_path):
     asked = test_workers.plan()
-    whole = test_workers.trained(tmp_path / "whole", asked, 4)
-    assert test_workers.trained(tmp_path / "sent", asked, 4, ("ray", 2)) == whole
+    alone = test_workers.trained(tmp_path / "alone", asked, 4)
+    assert test_workers.trained(tmp_path / "sent", asked, 4, ("ray", 2)) == alone
 
 
 @pytest.mark.slow

@@ -114,6 +114,9 @@ class Workers:
     def abandon(self, future: Future[Result]) -> None:
         self.executor.abandon(future)
 
+    def interrupt(self, future: Future[Result]) -> None:
+        """An estimate is short, and is let end."""
+
     def submit(self, job: AnyJob) -> Future[Result]:
         future = self.executor.submit(job)
         self._futures.add(future)

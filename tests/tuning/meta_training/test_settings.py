@@ -19,12 +19,20 @@ from tuning.meta_training.training import MetaTraining
 NAMES = ("digits/conv", "clicks/mlp")
 
 
+@pytest.fixture(scope="module")
+def alive():
+    """Holds programs, so that tests here compile them once."""
+    held = MetaTraining(plan(), parts=1)
+    held.step()
+    return held
+
+
 def plan(among=None, **other):
     how = {"tasks": 2, "learner": Learner(0.03), "estimators": 2}
     return Plan("learnable_sgd", among or Toy(), PersistentES(window=5), Lengths(10, 20), **how | other)
 
 
-def test_settings_are_taken_as_they_change_and_every_change_is_a_row(tmp_path):
+def test_settings_are_taken_as_they_change_and_every_change_is_a_row(tmp_path, alive):
     file, said, stamps = tmp_path / "settings.json", [], iter(range(1, 100))
 
     def write(content):
@@ -60,7 +68,7 @@ def test_settings_are_taken_as_they_change_and_every_change_is_a_row(tmp_path):
     assert max(moves[1:4]) < 0.002 < min(moves[0], *moves[4:])  # an early step of Adam's is about its rate
 
 
-def test_what_was_in_force_is_known_when_a_training_goes_on(tmp_path):
+def test_what_was_in_force_is_known_when_a_training_goes_on(tmp_path, alive):
     file = tmp_path / "settings.json"
     tmp_path.mkdir(exist_ok=True)
     file.write_text('{"clip": 1}')
@@ -75,6 +83,7 @@ def test_what_was_in_force_is_known_when_a_training_goes_on(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_workloads_are_drawn_by_other_weights_from_then_on(tmp_path):
     asked = plan(
         listed(["taskset/quadratic_family_seed1", "taskset/quadratic_family_seed3=1e-9"]), resample_every=1

@@ -16,8 +16,10 @@ import jax
 import numpy as np
 import pytest
 
+from submissions.api import checkpoints
 from tests.tuning.meta_training.test_meta_train_command import run
 from tuning.execution import executors, work
+from tuning.execution.jobs import Result, WorkerLost, job_from_json
 from tuning.meta_training.asynchronous import Gathering
 from tuning.meta_training.distribution import listed
 from tuning.meta_training.estimators import FullES, PersistentES
@@ -68,27 +70,71 @@ def worker_processes(of=None):
     return found
 
 
-def test_a_killed_worker_costs_no_number_and_workers_give_those_of_one_process(tmp_path):
+class Lossy:
+    """An executor of one worker that is lost after every second estimate, with the result and all that it had."""
+
+    ahead, device, workers = 0, None, 1
+
+    def __init__(self, workers, kept, options):
+        self.lost = 0
+
+    def submit(self, job):
+        future: Future = Future()
+        future.set_running_or_notify_cancel()
+        result = work.work(job_from_json(json.loads(json.dumps(job.to_json()))), work.Kept())
+        self.lost += 1
+        if self.lost % 2:
+            future.set_exception(WorkerLost("it is gone", "host"))
+        else:
+            future.set_result(Result.from_json(json.loads(json.dumps(result.to_json()))))
+        return future
+
+    def abandon(self, future):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def alive():
+    """Holds programs, so that all tests here compile the same ones once."""
+    held = MetaTraining(plan(), parts=1)
+    held.step()
+    return held
+
+
+def test_a_lost_worker_costs_no_number_and_workers_give_those_of_one_process(tmp_path, monkeypatch, alive):
+    monkeypatch.setitem(executors.EXECUTORS, "processes", executors.Row(Lossy, "tests"))
     asked = plan(per_step=1)  # the other estimator begins later, with weights that are kept for it
-    whole = trained(tmp_path / "whole", asked, 6)
-    killed = []
+    whole = trained(tmp_path / "whole", asked, 4)
+    assert trained(tmp_path / "lost", asked, 4, ("processes", 1)) == whole
+    assert (tmp_path / "lost" / "failures").is_dir()  # says which worker was lost
+    assert_same_numbers(rows(tmp_path / "lost"), rows(tmp_path / "whole"))
+    # A training goes on with other workers, or without, where it was.
+    for steps, how in ((1, ("inline",)), (2, None), (3, ("threads", 2)), (4, None)):
+        found = trained(tmp_path / "there and back", asked, steps, how)
+    assert found == whole
+
+
+def assert_same_numbers(some, others):
+    numbers = ("outer_step", "meta_loss", "gradient_norm", "inner_steps", "workloads", "accepted", "refused")
+    assert [[row[n] for n in numbers] for row in some] == [[row[n] for n in numbers] for row in others]
+
+
+@pytest.mark.slow
+def test_a_worker_process_that_is_killed_costs_no_number(tmp_path):
+    asked, killed = plan(per_step=1), []
 
     def kill(what, done, total):
         if done == 3:
             killed.extend(worker_processes())
             os.kill(killed[0], signal.SIGKILL)
 
+    whole = trained(tmp_path / "whole", asked, 6)
     assert trained(tmp_path / "killed", asked, 6, ("processes", 1), progress=kill) == whole
     assert killed
-    assert (tmp_path / "killed" / "failures").is_dir()  # says which worker was lost
-    numbers = ("outer_step", "meta_loss", "gradient_norm", "inner_steps", "workloads", "accepted", "refused")
-    said, other = rows(tmp_path / "killed"), rows(tmp_path / "whole")
-    assert [[row[n] for n in numbers] for row in said] == [[row[n] for n in numbers] for row in other]
-    # A training goes on with other workers, or without, where it was.
-    here = tmp_path / "there and back"
-    for steps, how in ((1, ("inline",)), (3, None), (5, ("threads", 2)), (6, None)):
-        found = trained(here, asked, steps, how)
-    assert found == whole
+    assert_same_numbers(rows(tmp_path / "killed"), rows(tmp_path / "whole"))
 
 
 @pytest.mark.slow
@@ -262,19 +308,17 @@ def test_a_folder_of_jobs_serves_a_learner(tmp_path):
     assert (tmp_path / "sent" / "weights.msgpack").read_bytes() == whole
 
 
-def test_a_checkpoint_of_the_former_layout_is_read(tmp_path):
-    from submissions.api import checkpoints
-
+def test_a_checkpoint_of_the_former_layout_is_read(tmp_path, alive):
     asked = plan(resample_every=None)
-    whole = trained(tmp_path / "whole", asked, 3)
+    whole = trained(tmp_path / "whole", asked, 2)
     training = MetaTraining(asked, tmp_path / "former", parts=1)
-    training.run(2, record_every=1)
-    former = tmp_path / "former" / "checkpoint_2.npz"
+    training.run(1, record_every=1)
+    former = tmp_path / "former" / "checkpoint_1.npz"
     kept = checkpoints.kept(former)
     arrays = (training.learning, carried_trees(training))
     kept = {name: kept[name] for name in ("outer_step", "inner_steps", "drawn_at", "rows")}
-    checkpoints.save(tmp_path / "former", 2, arrays, kept, keep_others=False)
-    assert trained(tmp_path / "former", asked, 3) == whole
+    checkpoints.save(tmp_path / "former", 1, arrays, kept, keep_others=False)
+    assert trained(tmp_path / "former", asked, 2) == whole
 
 
 def carried_trees(training):
