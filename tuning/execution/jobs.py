@@ -234,12 +234,12 @@ class EstimateJob:
     files: Mapping[str, SentFile] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"part {self.part} of {self.workload} after {self.outer_step} outer steps"
+        return f"part {self.part} of estimator {self.estimator} after {self.outer_step} outer steps"
 
     @property
     def workload(self) -> str:
         """Whose it is; what that trains, its worker draws."""
-        return f"estimator {self.estimator}"
+        return f"estimator_{self.estimator}"
 
     @property
     def number(self) -> int:
