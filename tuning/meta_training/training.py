@@ -8,6 +8,8 @@ numbers of steps, estimators and tasks, so that a training that is killed goes o
 |---|---|
 | `meta_training.json` | the plan, and what made the weights: versions, data, device, command |
 | `weights.msgpack` | the newest weights, in the layout that every command reads |
+| `weights_N.msgpack` | those after N outer steps, where asked for |
+| `state.json` | how far it is to go, and whether it has ended |
 | `record.jsonl` | a row for every interval of outer steps, see `Row` |
 | `checkpoint_N.npz` | weights, Adam's state, tasks under way, after N outer steps |
 """
@@ -15,10 +17,11 @@ numbers of steps, estimators and tasks, so that a training that is killed goes o
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from results import meta_trainings
+from results.meta_trainings import DESCRIPTION, RECORD, WEIGHTS
 from submissions import Rule, environment
 from submissions.api import checkpoints
 from submissions.api.row_file import Mark, RowFile
@@ -43,7 +48,6 @@ from workloads import copies
 from workloads.data.files import write_atomically
 
 FORMAT = 1
-DESCRIPTION, WEIGHTS, RECORD = "meta_training.json", "weights.msgpack", "record.jsonl"
 PROGRAMS = 64  # structures whose programs are kept
 
 
@@ -59,6 +63,7 @@ class Row:
       compile_seconds: of these.
       inner_steps: training steps of tasks taken since the beginning, both signs counted.
       inner_steps_per_second: in this interval.
+      distance: of the weights from those that it began with, Euclidean.
       workloads: name -> mean meta-loss on it in this interval.
     """
 
@@ -69,6 +74,7 @@ class Row:
     compile_seconds: float
     inner_steps: int
     inner_steps_per_second: float
+    distance: float
     workloads: Mapping[str, float]
 
 
@@ -114,6 +120,8 @@ class MetaTraining:
             key = jax.random.key(trial_seed(plan.seed, "weights"))
             weights = plan.learned.initial(key, **{**plan.learned.sizes, **plan.sizes})
         weights = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
+        self._began_with = weights
+        self._weights_every: int | None = None
         self._rule = _rule(plan, weights)
         asked = json.loads(json.dumps({**plan.describe(), "initial": initial}))
         self.parts = (None if folder is None else _parts_of(folder, asked)) or _parts(plan)
@@ -145,6 +153,7 @@ class MetaTraining:
         progress: Callable[[str, int, int], None] | None = None,
         stopped: Callable[[], bool] = lambda: False,
         seconds: float | None = None,
+        keep_weights_every: int | None = None,
     ) -> list[Row]:
         """Trains until so many outer steps have been made in all; the rows of those made now.
 
@@ -155,9 +164,12 @@ class MetaTraining:
           progress: told (what, done, total) after every outer step.
           stopped: asked after every row whether to stop; what was made is kept.
           seconds: stop after so long, likewise.
+          keep_weights_every: outer steps after which the weights are kept for good, from those at the beginning on;
+            None: the newest alone.
         """
         rows, began, kept_at = [], time.monotonic(), time.monotonic()
-        with ThreadPoolExecutor(_spread.places()) as pool:
+        self._weights_every = keep_weights_every
+        with self._said(outer_steps), ThreadPoolExecutor(_spread.places()) as pool:
             while self.outer_step < outer_steps:
                 until = min(outer_steps, (self.outer_step // record_every + 1) * record_every)
                 rows.append(self._interval(pool, until, outer_steps, progress))
@@ -209,8 +221,7 @@ class MetaTraining:
         }
         arrays = (self.learning, [slot.carried for slot in self._slots])
         checkpoints.save(self.folder, self.outer_step, arrays, kept, keep_others=False)
-        around = {"gen_id": "shortlist", "step": self.outer_step}
-        weight_files.write(self.folder / WEIGHTS, self.weights, around)
+        self._write_weights(WEIGHTS)
         self._keep_data(self.folder)
 
     @property
@@ -218,12 +229,41 @@ class MetaTraining:
         """What compiling has taken so far."""
         return sum(one.compile_seconds for programs in self._programs.values() for one in programs.compiled)
 
+    @contextlib.contextmanager
+    def _said(self, outer_steps: int) -> Iterator[None]:
+        """Has the folder say that the training is under way, and at last, however it ends, that it is no more."""
+        if self.folder is None:
+            yield
+            return
+        self._keep_weights()
+        meta_trainings.write_state(self.folder, self.outer_step, outer_steps, ended=False)
+        try:
+            yield
+        finally:
+            meta_trainings.write_state(self.folder, self.outer_step, outer_steps, ended=True)
+
+    def _keep_weights(self) -> None:
+        """Keeps the weights for good, where they are to be kept after this outer step."""
+        if self._weights_every is not None and self.outer_step % self._weights_every == 0:
+            self._write_weights(meta_trainings.weights_name(self.outer_step))
+
+    def _write_weights(self, name: str) -> None:
+        if self.folder is not None:
+            around = {"gen_id": "shortlist", "step": self.outer_step}
+            weight_files.write(self.folder / name, self.weights, around)
+
+    def _distance(self) -> float:
+        """Of the weights from those that the training began with."""
+        moved = jax.tree.map(np.subtract, self.weights, self._began_with)
+        return float(np.linalg.norm([np.linalg.norm(leaf) for leaf in jax.tree.leaves(moved)]))
+
     def _interval(self, pool: ThreadPoolExecutor, until: int, total: int, progress: Any) -> Row:
         began, compiled = time.perf_counter(), self.compile_seconds
         losses: dict[str, list[float]] = {}
         norms, taken = [], 0
         while self.outer_step < until:
             of_step, norm, steps = self.step(pool)
+            self._keep_weights()
             taken += steps
             norms.append(float(norm))
             for name, values in of_step.items():
@@ -240,6 +280,7 @@ class MetaTraining:
             max(0.0, self.compile_seconds - compiled),
             self.inner_steps,
             taken / seconds,
+            self._distance(),
             {name: learner.recorded_loss(values) for name, values in losses.items()},
         )
 
