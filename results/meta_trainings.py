@@ -30,6 +30,7 @@ from workloads.data.files import append_line, write_atomically
 DESCRIPTION, WEIGHTS, RECORD = "meta_training.json", "weights.msgpack", "record.jsonl"
 STATE, EVALUATIONS = "state.json", "evaluations.jsonl"
 _KEPT = re.compile(r"weights_(\d+)\.msgpack")
+CAP = 2.0  # what a loss relative to that of fresh parameters counts at most, and where a training diverged
 OWN_KEY = ("outer_step", "workload", "steps", "seed")  # of an evaluation
 EVALUATION = {
     "outer_step": pl.Int64,
@@ -60,9 +61,9 @@ class MetaTrainingRecord:
       folder: its path.
       description: of `meta_training.json`: plan, parts, made_by, data.
       state: of `state.json`; {} where there is none.
-      rows: a row per interval of outer steps, columns as in the file but for `workloads`.
+      rows: a row per interval of outer steps, columns as in the file but for `workloads`; null where a row lacks one.
       workloads: outer_step, workload, meta_loss: the mean on it in that interval.
-      changes: outer_step, name, value: what was changed while it ran, value as JSON.
+      changes: outer_step, name, before, after: what was changed while it ran, both as JSON.
       evaluations: columns of `EVALUATION`; of several of one outer step, workload, steps and seed the last.
       evaluators: what made them: device, versions, command of every process.
     """
@@ -109,10 +110,10 @@ def read_meta_training(folder: Path) -> MetaTrainingRecord:
     lines = _lines(folder / RECORD)
     rows = [line for line in lines if "changed" not in line]
     changes = [
-        (line["outer_step"], name, json.dumps(value))
+        (line["outer_step"], name, *map(json.dumps, both))
         for line in lines
         if "changed" in line
-        for name, value in line["changed"].items()
+        for name, both in line["changed"].items()
     ]
     losses = [
         (row["outer_step"], name, loss) for row in rows for name, loss in (row.get("workloads") or {}).items()
@@ -120,14 +121,14 @@ def read_meta_training(folder: Path) -> MetaTrainingRecord:
     plain = [{name: value for name, value in row.items() if name != "workloads"} for row in rows]
     evaluations, evaluators = read_evaluations(folder)
     of_losses = {"outer_step": pl.Int64, "workload": pl.String, "meta_loss": pl.Float64}
-    of_changes = {"outer_step": pl.Int64, "name": pl.String, "value": pl.String}
+    of_changes = dict.fromkeys(("name", "before", "after"), pl.String)
     return MetaTrainingRecord(
         folder,
         description,
         read_state(folder),
-        pl.DataFrame(plain, infer_schema_length=None, strict=False),
-        pl.DataFrame(losses, schema=of_losses, orient="row", strict=False),
-        pl.DataFrame(changes, schema=of_changes, orient="row"),
+        _frame(plain),
+        pl.DataFrame(losses, schema=of_losses, orient="row"),
+        pl.DataFrame(changes, schema={"outer_step": pl.Int64, **of_changes}, orient="row"),
         evaluations.unique(OWN_KEY, keep="last", maintain_order=True).sort("outer_step", maintain_order=True),
         evaluators,
     )
@@ -213,13 +214,20 @@ def mend_evaluations(folder: Path) -> None:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(f"{file}: damaged, no JSON ({error})") from None
+    content = reading.read_json(file)
     if not isinstance(content, dict):
         raise ValueError(f"{file}: holds no JSON object")
     return content
+
+
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Rows as numbers, null where a key is missing or its value is no number."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    numbers = {name: pl.Series([row.get(name) for row in rows], dtype=pl.Float64) for name in names}
+    whole = [
+        name for name in ("outer_step", "inner_steps", "accepted", "refused", "workers") if name in names
+    ]
+    return pl.DataFrame(numbers).fill_nan(None).with_columns(pl.col(whole).cast(pl.Int64))
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
