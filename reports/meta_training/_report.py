@@ -202,7 +202,7 @@ def _worth_sections(
     if record.evaluations.is_empty():
         return ()
     of_workloads = worth.of_workloads(record.evaluations)
-    newest = int(of_workloads["outer_step"].max())  # type: ignore[arg-type]
+    newest = worth.newest_of_all(record.evaluations)
     trained_on = _trained_on(record)
     of_newest = of_workloads.filter(outer_step=newest).with_columns(
         trained=pl.col("workload").is_in(sorted(trained_on))

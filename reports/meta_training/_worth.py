@@ -109,6 +109,12 @@ def of_workloads(evaluations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def newest_of_all(evaluations: pl.DataFrame) -> int:
+    """The newest outer step whose weights have been evaluated on as many workloads and horizons as any."""
+    found = evaluations.group_by("outer_step").agg(made=pl.struct("workload", "steps").n_unique())
+    return int(found.filter(pl.col("made") == pl.col("made").max())["outer_step"].max())  # type: ignore[arg-type]
+
+
 def together(evaluations: pl.DataFrame) -> pl.DataFrame:
     """The mean over workloads of losses relative to those of fresh parameters, over seeds.
 
