@@ -290,7 +290,7 @@ def meta_evaluate(
     """
     from results import meta_trainings
     from submissions import environment
-    from tuning.meta_training.evaluation import Chief
+    from tuning.meta_training.evaluation import Chief, wait_for
 
     horizons = _whole_numbers(steps, "--steps")
     environment.use_compilation_cache()
@@ -300,6 +300,9 @@ def meta_evaluate(
         interruptible(Stop(), waits_for=lambda: "", kept=kept),
         progress_display() as progress,
     ):
+        if watch:
+            said = f"{folder}: waiting for a meta-training to begin there"
+            wait_for(folder, look_seconds, told=lambda: typer.echo(said, err=True))
         chief = Chief(folder, workload, horizons, seeds, data_dir)
         made = chief.run(watch, look_seconds, progress, told=lambda outer_step, _: judged.append(outer_step))
     if json:

@@ -44,6 +44,14 @@ class Found:
     weights: Any
 
 
+def wait_for(folder: Path, look_seconds: float = 2.0, told: Callable[[], object] = lambda: None) -> None:
+    """Returns when there is a meta-training in the folder; `told` is called once where that takes waiting."""
+    if not meta_trainings.is_meta_training(folder):
+        told()
+    while not meta_trainings.is_meta_training(folder):
+        time.sleep(look_seconds)
+
+
 class Chief:
     """Evaluates the weights of a meta-training.
 
@@ -91,7 +99,7 @@ class Chief:
         self._check_data()
         self._rule: Rule | None = None
         self._populations: dict[tuple[str, int], Population] = {}
-        self._read: dict[tuple[Path, int, int], Found] = {}
+        self._read: dict[Path, tuple[object, Found]] = {}
         self._said_who = False
 
     @property
@@ -157,14 +165,14 @@ class Chief:
 
     def _read_once(self, file: Path) -> Found:
         there = file.stat()
-        key = (file, there.st_mtime_ns, there.st_size)
-        if key not in self._read:
+        version = (there.st_mtime_ns, there.st_size, there.st_ino)
+        if file not in self._read or self._read[file][0] != version:
             read = weight_files.read(file)
             if "step" not in read.around:
                 raise ValueError(f"{file}: does not say after which outer step it was written")
             weights = weight_files.for_optimizer(self._learned, read, str(file))
-            self._read[key] = Found(int(read.around["step"]), read.sha256, weights)
-        return self._read[key]
+            self._read[file] = version, Found(int(read.around["step"]), read.sha256, weights)
+        return self._read[file][1]
 
     def _evaluate(
         self, found: Found, groups: list[tuple[Workload, int, list[int]]], progress: Progress | None
