@@ -23,7 +23,9 @@ ExecutorName = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, help="Cohorts, or trials of 'run', at a time; default: one per core on a CPU."
+        metavar="N",
+        min=1,
+        help="Cohorts, trials of 'run', or estimates of 'meta-train', at a time; default: one per core on a CPU.",
     ),
 ]
 Folder = Annotated[
@@ -51,8 +53,8 @@ Deadline = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.001,
-        help="Give up the worker of a cohort, or trial of 'run', that takes longer; default: 10 times the longest of "
-        "its workload, 120 at least.",
+        help="Give up the worker of a cohort, a trial of 'run', or an estimate of 'meta-train', that takes longer; "
+        "default: of cohorts 10 times the longest of their workload, 120 at least.",
     ),
 ]
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._names import OWN_WORKLOAD, learned_names, workload_names
 from shortlist._output import print_json
-from shortlist._progress import progress_display
+from shortlist._progress import Display, progress_display
 from submissions.learned import LEARNED
 from tuning.execution.stopping import Stop
 
 if TYPE_CHECKING:
     from tuning.meta_training.distribution import Distribution
     from tuning.meta_training.estimators import Estimator
+    from tuning.meta_training.workers import Workers as LearnersWorkers
 
 KINDS = ("persistent-es", "truncated-es", "full-es", "truncated-gradient", "full-gradient")
 
@@ -181,13 +185,54 @@ def meta_train(
     seconds: Annotated[
         float | None, typer.Option(metavar="X", help="Stop after so long; the same command goes on.")
     ] = None,
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Programs that an estimate is cut into, each for a worker or a core; changes the order of sums. "
+            "Default: as many as give every core of this machine one.",
+        ),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who makes estimates; default: this process. processes: one per core; folder: 'shortlist worker' on "
+            "any machine; ray: all accelerators of a machine, or a cluster. It changes no number but with "
+            "--asynchronous.",
+        ),
+    ] = None,
+    workers: Workers = None,
+    asynchronous: Annotated[
+        bool,
+        typer.Option(
+            "--asynchronous",
+            help="Workers do not wait for each other: gradients count that come within --staleness. Faster with many "
+            "workers, and not reproducible.",
+        ),
+    ] = False,
+    staleness: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Of --asynchronous: outer steps by which the weights of a gradient may be older; default: 10.",
+        ),
+    ] = None,
+    folder: Folder = None,
+    device: Device = None,
+    address: Address = None,
+    deadline: Deadline = None,
     data_dir: Annotated[
         Path | None,
         typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Train the weights of a learned optimizer on workloads, in this process.
+    """Train the weights of a learned optimizer on workloads, in this process or with many workers.
+
+    What may be changed while it runs is read again from settings.json in --out, see docs/meta_training.md.
 
     Example: shortlist meta-train --optimizer learnable_adam --workload digits/conv --outer-steps 100 --out meta
     """
@@ -220,6 +265,10 @@ def meta_train(
         weights, begun = weight_files.for_optimizer(plan.learned, file, str(begin_with)), file.sha256
     environment.use_compilation_cache()
     stop = Stop()
+
+    def say(said: str) -> None:
+        typer.echo(said, err=True)
+
     with (
         interruptible(
             stop,
@@ -227,8 +276,19 @@ def meta_train(
             kept=f"{out} goes on from its last checkpoint, run the same command",
         ),
         progress_display() as progress,
+        _workers(
+            executor,
+            workers,
+            deadline,
+            progress,
+            asynchronous,
+            staleness,
+            folder=folder,
+            device=device,
+            address=address,
+        ) as with_whom,
     ):
-        training = MetaTraining(plan, out, weights, begun)
+        training = MetaTraining(plan, out, weights, begun, with_whom, parts, say)
         before = training.outer_step
         rows = training.run(
             outer_steps, record_every, checkpoint_seconds, progress, stopped=stop.is_set, seconds=seconds,
@@ -253,6 +313,40 @@ def meta_train(
             f"{out / WEIGHTS}: {training.outer_step} outer steps, meta-loss {row.meta_loss:.6g}, "
             f"{row.inner_steps:,} inner steps, {row.inner_steps_per_second:,.0f} a second at the end"
         )
+
+
+def _workers(
+    executor: str | None,
+    workers: int | None,
+    deadline: float | None,
+    display: Display,
+    asynchronous: bool,
+    staleness: int | None,
+    **options: Any,
+) -> AbstractContextManager[LearnersWorkers | None]:
+    """Who makes estimates; None: this process.
+
+    Raises:
+      ValueError: an option that needs an executor, without one.
+    """
+    from tuning.meta_training.workers import Workers
+
+    if executor is not None:
+        how = who_trains(executor, workers, deadline, display, **options)
+        how["watch"] = display.watch  # threads too: what is accepted is of interest
+        return Workers(**how, asynchronous=asynchronous, staleness=staleness)
+    given = {
+        "workers": workers,
+        "deadline": deadline,
+        "asynchronous": asynchronous or None,
+        "staleness": staleness,
+    }
+    for name, value in (given | options).items():
+        if value is not None:
+            raise ValueError(
+                f"--{name} is of workers; give an --executor, such as processes, or leave it out"
+            )
+    return contextlib.nullcontext()
 
 
 def _distribution(

@@ -61,7 +61,7 @@ class _Workers:
             self.began = time.monotonic()
         self.trials = seen.trials
         seconds = time.monotonic() - self.began
-        rate = f"{seen.trials / seconds:.3g} trials/s, " if seen.trials and seconds > 0 else ""
+        rate = f"{seen.trials / seconds:.3g} {seen.made}/s, " if seen.trials and seconds > 0 else ""
         return f"{rate}{seen}"
 
 

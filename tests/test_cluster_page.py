@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -39,6 +40,7 @@ WHO = {
     "shortlist run --submission-path my_submission": "tuning/test_several_hosts, both commands on one machine",
     "srun --nodes 2": "needs Slurm; what it says is read by a doctest of shortlist._several_hosts",
     "pip install 'shortlist[slurm]'": "installs",
+    "shortlist meta-train --optimizer learnable_adam": "test_a_learner_and_a_worker_of_a_shared_folder",
     "shortlist workers /shared/jobs": "test_workers_that_slurm_starts",
 }
 
@@ -125,6 +127,17 @@ def test_two_workers_and_a_shared_folder(shell, tmp_path):
     assert f"`{stop}`" in PAGE.read_text()
     run(stop)
     assert [worker.wait(SECONDS) for worker in workers] == [0, 0]
+
+
+@pytest.mark.slow
+def test_a_learner_and_a_worker_of_a_shared_folder(shell, tmp_path):
+    run, start = shell
+    start(of("shortlist worker /shared/jobs"))
+    asked = of("shortlist meta-train --optimizer learnable_adam")
+    run(f"{asked} --outer-steps 3 --record-every 1 --estimators 2 --length 20 --unroll 5")
+    rows = [json.loads(line) for line in (tmp_path / "meta" / "record.jsonl").read_text().splitlines()]
+    assert rows[-1]["outer_step"] == 3
+    assert rows[-1]["accepted"] == 2
 
 
 @pytest.mark.slow

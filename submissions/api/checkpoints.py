@@ -120,6 +120,22 @@ def kept(file: Path) -> dict[str, Any]:
     return header["kept"]
 
 
+def leaves(file: Path) -> tuple[list[tuple[str, np.ndarray]], dict[str, Any]]:
+    """What was saved, by the names of the arrays and in their order, for those who know the structure; and the JSON.
+
+    Raises:
+      Damaged: the file is no whole checkpoint.
+      ValueError: it is of another format.
+    """
+    header, contents = _read(file)
+    _check_format(file, header)
+    found = [
+        (name, _array(file, name, dtype, shape, content))
+        for (name, dtype, shape), content in zip(header["leaves"], contents, strict=True)
+    ]
+    return found, header["kept"]
+
+
 def restore(file: Path, like: Any, owner: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
     """What was saved: arrays in the structure of `like`, on its devices, and the JSON.
 
@@ -133,8 +149,7 @@ def restore(file: Path, like: Any, owner: Mapping[str, Any] | None = None) -> tu
       ValueError: the file is of another format or owner, or its arrays are not those of `like`.
     """
     header, contents = _read(file)
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{file}: checkpoint format {header.get('format')}, not {FORMAT}")
+    _check_format(file, header)
     for name, value in (owner or {}).items():
         if "owner" in header and (there := header["owner"].get(name)) != value:
             raise ValueError(f"{file}: was saved of {name} {there!r}, not {value!r}")
@@ -152,14 +167,23 @@ def restore(file: Path, like: Any, owner: Mapping[str, Any] | None = None) -> tu
         )
     restored = []
     for (name, dtype, shape), content, (_, leaf) in zip(header["leaves"], contents, leaves, strict=True):
-        try:
-            value = np.frombuffer(content, np.dtype(dtype)).reshape(shape)
-        except _BROKEN as error:
-            raise Damaged(f"{file}: damaged ({name}: {error})") from error
+        value = _array(file, name, dtype, shape, content)
         if np.shape(_numbers(leaf)) != value.shape:
             raise ValueError(f"{file}: {name} has shape {value.shape}, the trial has {np.shape(leaf)}")
         restored.append(_like(value, leaf))
     return jax.tree_util.tree_unflatten(structure, restored), header["kept"]
+
+
+def _check_format(file: Path, header: Mapping[str, Any]) -> None:
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{file}: checkpoint format {header.get('format')}, not {FORMAT}")
+
+
+def _array(file: Path, name: str, dtype: str, shape: Sequence[int], content: bytes) -> np.ndarray:
+    try:
+        return np.frombuffer(content, np.dtype(dtype)).reshape(shape)
+    except _BROKEN as error:
+        raise Damaged(f"{file}: damaged ({name}: {error})") from error
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[bytes]]:

@@ -23,6 +23,7 @@ import pytest
 
 from tests.tuning import ray_cluster, test_contract
 from tests.tuning.hosts import processes_of, two_hosts  # noqa: F401  (a fixture)
+from tests.tuning.meta_training import test_workers
 from tuning.execution import executors, work
 from tuning.execution.executors.on_ray import surroundings
 from tuning.execution.jobs import OutOfMemory, Refused, WorkerLost
@@ -407,6 +408,13 @@ def test_a_node_that_is_told_to_go_ends_what_it_does_and_gets_nothing_more(two_a
     assert its.result(SECONDS).done.trials == 2
     assert other.result(SECONDS).done.trials == 2
     assert executor.submit(job(tmp_path)).result(SECONDS).done.trials == 2
+
+
+@pytest.mark.slow
+def test_its_workers_serve_a_learner_with_the_numbers_of_one_process(tried, tmp_path):
+    asked = test_workers.plan()
+    alone = test_workers.trained(tmp_path / "alone", asked, 4)
+    assert test_workers.trained(tmp_path / "sent", asked, 4, ("ray", 2)) == alone
 
 
 @pytest.mark.slow

@@ -146,6 +146,7 @@ def complete(
     watch: Callable[[Seen], None] | None = None,
     clock: Clock | None = None,
     store: Store | None = None,
+    seen: Seen | None = None,
 ) -> Done:
     """Has jobs done until the result of each is kept, whoever trained it.
 
@@ -162,6 +163,7 @@ def complete(
       watch: told after every event of what has been seen of the workers.
       clock: what time it is.
       store: keeps results; None: those of cohorts, in their studies.
+      seen: of the workers before; None: nothing.
 
     Returns:
       What was done here, in all.
@@ -173,7 +175,9 @@ def complete(
     """
     source = jobs if not isinstance(jobs, Iterable) else InOrder(jobs)
     rules, clock, store = rules or Rules(), clock or Clock(), store or Cohorts()
-    return _Coordinator(source, executor, claims, written, stop, rules, watch, clock, store).run()
+    return _Coordinator(
+        source, executor, claims, written, stop, rules, watch, clock, store, seen or Seen()
+    ).run()
 
 
 @dataclasses.dataclass
@@ -196,6 +200,7 @@ class _Coordinator:
         watch: Callable[[Seen], None] | None,
         clock: Clock,
         store: Store,
+        seen: Seen,
     ) -> None:
         self.source, self.executor, self.claims, self.written = source, executor, claims, written
         self.stop, self.rules, self.watch, self.clock, self.store = stop, rules, watch, clock, store
@@ -208,7 +213,7 @@ class _Coordinator:
         self.crashes = 0
         self.next_look = 0.0
         self.total = Done()
-        self.seen = Seen()
+        self.seen = seen
 
     def run(self) -> Done:
         while self._is_more():

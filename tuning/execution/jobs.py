@@ -192,12 +192,77 @@ class TrialJob:
         return msgspec.convert(data, cls)
 
 
-AnyJob: TypeAlias = Job | TrialJob
+@dataclasses.dataclass(frozen=True)
+class EstimateJob:
+    """One estimate of a meta-gradient to make, with everything that this takes.
+
+    Attributes:
+      study: folder of the meta-training, whole; for messages.
+      plan: of the meta-training, as JSON.
+      estimator, part: whose estimate; `parts` are all that there are of it.
+      outer_step: after which the weights are these.
+      drawn_at, shares: how the estimator's task was drawn: at which outer step, and by which weights of workloads; None
+        of these: the plan's.
+      weights: of the optimizer, as a file of Flax's layout.
+      carried: what the estimator's tasks have come to, as its last result has it; None where they have not begun.
+      begin_with: weights with which they begin; None: `weights`.
+      turn: of an asynchronous training, how many estimates were asked for before.
+      needs: what whoever makes it must have; None: nobody checks.
+      data_dir: where real data sets lie; None for embedded ones.
+      files: name of a workload, as the plan has it -> the user's own file that defines it.
+
+    Example:
+      >>> job = EstimateJob("/mine/meta", {"seed": 0}, 3, 0, 2, 17, 0, b"weights")
+      >>> str(job), job.number, job_from_json(job.to_json()) == job
+      ('part 0 of estimator 3 after 17 outer steps', 0, True)
+    """
+
+    study: str
+    plan: Mapping[str, Any]
+    estimator: int
+    part: int
+    parts: int
+    outer_step: int
+    drawn_at: int
+    weights: bytes
+    shares: tuple[float, ...] | None = None
+    carried: bytes | None = None
+    begin_with: bytes | None = None
+    turn: int | None = None
+    needs: Needs | None = None
+    data_dir: str | None = None
+    files: Mapping[str, SentFile] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"part {self.part} of {self.workload} after {self.outer_step} outer steps"
+
+    @property
+    def workload(self) -> str:
+        """Whose it is; what that trains, its worker draws."""
+        return f"estimator {self.estimator}"
+
+    @property
+    def number(self) -> int:
+        """Which of its estimator's it is, from 0."""
+        return self.part
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as plain JSON data; contents as base64."""
+        return {"kind": "estimate", **msgspec.to_builtins(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EstimateJob:
+        """Reads what `to_json` wrote."""
+        return msgspec.convert(data, cls)
+
+
+AnyJob: TypeAlias = Job | TrialJob | EstimateJob
 
 
 def job_from_json(data: dict[str, Any]) -> AnyJob:
-    """Reads what `to_json` of either kind wrote."""
-    return TrialJob.from_json(data) if data.get("kind") == "trial" else Job.from_json(data)
+    """Reads what `to_json` of any kind wrote."""
+    kinds = {"trial": TrialJob, "estimate": EstimateJob}
+    return kinds.get(data.get("kind", ""), Job).from_json(data)
 
 
 @dataclasses.dataclass(frozen=True)

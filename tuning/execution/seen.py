@@ -22,6 +22,8 @@ class Seen:
       retries: cause -> how often something was tried again.
       lost: the workers that were lost last, or why.
       refused: what workers said that refused and went.
+      made: what workers make.
+      said: what else is to be shown, by whoever asked for the jobs.
     """
 
     workers: int = 0
@@ -32,6 +34,8 @@ class Seen:
     retries: Counter[str] = dataclasses.field(default_factory=Counter)
     refused: list[str] = dataclasses.field(default_factory=list)
     lost: deque[str] = dataclasses.field(default_factory=lambda: deque(maxlen=LOST_SHOWN))
+    made: str = "trials"
+    said: str = ""
 
     def done(self, done: Done) -> None:
         """Counts a job."""
@@ -56,9 +60,12 @@ class Seen:
 
     def __str__(self) -> str:
         said = [f"{self.under_way} jobs at {self.workers} workers" if self.workers else "no worker is there"]
+        if self.said:
+            said.append(self.said)
         if len(self.of) > 1 or any(self.retries.values()):
             said += [
-                f"{host} ({device}): {trials} trials" for (host, device), trials in self.of.most_common(4)
+                f"{host} ({device}): {trials} {self.made}"
+                for (host, device), trials in self.of.most_common(4)
             ]
             if len(self.of) > 4:
                 said.append(f"{len(self.of) - 4} more")

@@ -28,7 +28,18 @@ from submissions import environment
 from tuning import strategies
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
-from tuning.execution.jobs import AnyJob, Done, Job, Needs, OutOfMemory, Refused, Result, SentFile, TrialJob
+from tuning.execution.jobs import (
+    AnyJob,
+    Done,
+    EstimateJob,
+    Job,
+    Needs,
+    OutOfMemory,
+    Refused,
+    Result,
+    SentFile,
+    TrialJob,
+)
 from tuning.execution.trials.sent import Here, train_sent
 from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
@@ -43,11 +54,13 @@ class Kept:
       data_dir: where real data sets lie here, in the place of where a job says.
       checkpoints: folder for those of jobs whose study is not on this machine; None: one of this process, which goes
         with it.
+      meta_trainings: what distinguishes meta-trainings -> the tasks of the last one, with their programs.
     """
 
     populations: dict[tuple[object, ...], Population] = dataclasses.field(default_factory=dict)
     data_dir: str | None = None
     checkpoints: Path | None = None
+    meta_trainings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
@@ -81,8 +94,9 @@ def here() -> Needs:
 
 
 def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
-    """Trains a cohort, or a trial of a submission. Writes nothing but checkpoints and the files that it was sent, in
-    folders of its own.
+    """Trains a cohort, or a trial of a submission, or makes an estimate of a meta-gradient.
+
+    Writes nothing but checkpoints and the files that it was sent, in folders of its own.
 
     Trainings on data that the host reads are long, and keep their state: a cohort that was interrupted goes on from
     there. Others are one program from start to end, and begin again.
@@ -99,6 +113,10 @@ def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
         state = kept.checkpoints or kept.folder / "checkpoints"
         return train_sent(job, Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept)))
     with _memory_named(job):
+        if isinstance(job, EstimateJob):
+            from tuning.meta_training import sent  # workers of studies need nothing of it
+
+            return sent.estimate_sent(job, kept, lambda file: place(file, kept))
         return _train(job, kept)
 
 
@@ -278,7 +296,7 @@ def _optimizer(job: Job, kept: Kept) -> submissions.Optimizer:
 
 
 @contextlib.contextmanager
-def _memory_named(job: Job) -> Iterator[None]:
+def _memory_named(job: AnyJob) -> Iterator[None]:
     """Raises what runs out of memory, on the host or on the device, as one error."""
     try:
         yield

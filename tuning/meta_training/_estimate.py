@@ -75,6 +75,10 @@ class Programs:
         arguments = (weights, world, np.uint32(seed), np.int32(offset))
         return self._program("begin", self._begin, arguments).call(*arguments)
 
+    def carried_like(self, weights: Any, world: World) -> Any:
+        """Shapes of what is carried of tasks of windows; nothing is compiled."""
+        return jax.eval_shape(self._begin, weights, world, np.uint32(0), np.int32(0))
+
     def estimate(self, weights: Any, world: World, seed: int, length: int, carried: Carried | None) -> Made:
         """An estimate by the weights; what was carried is used up.
 

@@ -111,6 +111,12 @@ class Listed:
             self._loaded[name] = Task(workloads.load(name, self.data_dir))
         return self._loaded[name]
 
+    def weighted(self, weights: tuple[float, ...]) -> Listed:
+        """The same workloads drawn by other weights; what is loaded is shared."""
+        made = dataclasses.replace(self, weights=weights)
+        object.__setattr__(made, "_loaded", self._loaded)
+        return made
+
     def describe(self) -> dict[str, Any]:
         """See `Distribution.describe`."""
         return {"workloads": list(self.names), "weights": list(self.weights), "data_dir": self.data_dir}

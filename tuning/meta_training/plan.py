@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from submissions.learned import LEARNED, Learned
-from tuning.meta_training.distribution import Distribution
+from tuning.meta_training.distribution import Distribution, Listed
 from tuning.meta_training.estimators import ESTIMATORS, Estimator, FullES, FullGradient
 from tuning.meta_training.learner import Learner
+from tuning.meta_training.parametric import Parametric
 from tuning.meta_training.schedules import Lengths
 from workloads.spelling import did_you_mean
 
@@ -101,3 +102,29 @@ class Plan:
             "learner": dataclasses.asdict(self.learner),
             **{name: dict(x) if isinstance(x, Mapping) else x for name, x in plain.items()},
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Reads what `describe` says, of distributions of this package.
+
+        Raises:
+          ValueError: the distribution is another's.
+        """
+        given, estimator = dict(data), dict(data["estimator"])
+        made = ESTIMATORS[estimator.pop("kind")](**estimator)
+        given |= {
+            "distribution": _distribution(data["distribution"]),
+            "estimator": made,
+            "lengths": Lengths(**data["lengths"]),
+            "learner": Learner(**data["learner"]),
+        }
+        return cls(**given)
+
+
+def _distribution(said: Mapping[str, Any]) -> Distribution:
+    match said:
+        case {"workloads": names, "weights": weights, "data_dir": data_dir}:
+            return Listed(tuple(names), tuple(weights), data_dir)
+        case {"phase": phase, "slowdown": slowdown, "augment": augment, "data_dir": data_dir}:
+            return Parametric(phase, slowdown, augment, data_dir)
+    raise ValueError(f"no distribution of this package says {', '.join(said)} of itself")

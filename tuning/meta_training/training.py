@@ -1,8 +1,9 @@
-"""Training the weights of a learned optimizer, in one process: estimates, their mean, the next weights.
+"""Training the weights of a learned optimizer: estimates, their mean, the next weights.
 
 An outer step asks some estimators for a gradient each. Every estimator has tasks of one workload, and is cut into parts
-that run side by side where there are more cores than estimators. Everything random follows from the seed and from
-numbers of steps, estimators and tasks, so that a training that is killed goes on with the same numbers.
+that run side by side where there are more cores than estimators. Estimates are made in this process, or by the workers
+of an executor. Everything random follows from the seed and from numbers of steps, estimators and tasks, so that a
+training that is killed goes on with the same numbers; unless it is asynchronous, see `asynchronous`.
 
 | file of the folder | holds |
 |---|---|
@@ -10,84 +11,78 @@ numbers of steps, estimators and tasks, so that a training that is killed goes o
 | `weights.msgpack` | the newest weights, in the layout that every command reads |
 | `weights_N.msgpack` | those after N outer steps, where asked for |
 | `state.json` | how far it is to go, and whether it has ended |
-| `record.jsonl` | a row for every interval of outer steps, see `Row` |
+| `record.jsonl` | a row for every interval of outer steps, and for every change of settings, see `record` |
+| `settings.json` | yours: what is changed while it runs, see `settings` |
 | `checkpoint_N.npz` | weights, Adam's state, tasks under way, after N outer steps |
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from results import meta_trainings
 from results.meta_trainings import DESCRIPTION, RECORD, WEIGHTS
-from submissions import Rule, environment
 from submissions.api import checkpoints
 from submissions.api.row_file import Mark, RowFile
 from submissions.learned import weight_files
 from tuning.engine import _spread
 from tuning.engine.population import trial_seed
-from tuning.meta_training import learner, schedules
-from tuning.meta_training._estimate import Carried, Made, Programs
-from tuning.meta_training._unroll import Unroll, World
-from tuning.meta_training.distribution import Task, scale_of
+from tuning.execution.jobs import EstimateJob, Result
+from tuning.meta_training import record
+from tuning.meta_training._description import Description
+from tuning.meta_training._in_line import Estimated, InLine
+from tuning.meta_training._slots import Drawn
+from tuning.meta_training.asynchronous import Gathering, Turns
 from tuning.meta_training.learner import Learning
 from tuning.meta_training.plan import Plan
-from workloads import copies
-from workloads.data.files import write_atomically
+from tuning.meta_training.record import Row, Tally
+from tuning.meta_training.settings import Settings, Watched
+from tuning.meta_training.workers import Elsewhere, Workers
 
-FORMAT = 1
-PROGRAMS = 64  # structures whose programs are kept
+__all__ = ["DESCRIPTION", "RECORD", "WEIGHTS", "MetaTraining", "Row"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What is recorded of an interval of outer steps.
+class _Estimators(Protocol):
+    """The estimators of a training, wherever they are; see `InLine`."""
 
-    Attributes:
-      outer_step: after it.
-      meta_loss: mean over the interval and its estimators.
-      gradient_norm: mean over the interval, of gradients before the clip.
-      seconds: that the interval took, compilation included.
-      compile_seconds: of these.
-      inner_steps: training steps of tasks taken since the beginning, both signs counted.
-      inner_steps_per_second: in this interval.
-      distance: of the weights from those that it began with, Euclidean.
-      workloads: name -> mean meta-loss on it in this interval.
-    """
-
-    outer_step: int
-    meta_loss: float
-    gradient_norm: float
-    seconds: float
-    compile_seconds: float
-    inner_steps: int
-    inner_steps_per_second: float
-    distance: float
-    workloads: Mapping[str, float]
+    @property
+    def workers(self) -> int: ...
+    def data(self) -> dict[str, str]: ...
+    def draw(self, number: int, drawn: Drawn, weights: Any) -> None: ...
+    def resume(
+        self, number: int, drawn: Drawn, weights: Any, carried: Sequence[Sequence[np.ndarray]], fresh: Any
+    ) -> None: ...
+    def kept(self, number: int) -> tuple[list[list[Any]], Any]: ...
+    def estimates(
+        self, asked: Sequence[tuple[int, int]], outer_step: int, weights: Any, pool: ThreadPoolExecutor | None
+    ) -> list[Estimated]: ...
 
 
 @dataclasses.dataclass
-class _Slot:
-    """One estimator: when its task was drawn, the task, and what each of its parts carries on."""
+class _Asked:
+    """What `MetaTraining.run` was asked for, and has come to."""
 
-    drawn_at: int
-    task: Task
-    copies: Any  # of its arrays on the device, which others share while somebody holds them
-    programs: Programs
-    worlds: list[World]
-    carried: list[Carried | None]
+    outer_steps: int
+    record_every: int
+    checkpoint_seconds: float
+    progress: Callable[[str, int, int], None] | None
+    stopped: Callable[[], bool]
+    seconds: float | None
+    keep_weights_every: int | None
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    ended: bool = False
+
+    def __post_init__(self) -> None:
+        self.began = self.kept_at = time.monotonic()
 
 
 class MetaTraining:
@@ -96,13 +91,22 @@ class MetaTraining:
     Attributes:
       plan: what it is.
       folder: of its files; None: nothing is kept.
+      parts: that every estimate is cut into.
       outer_step: steps made.
       learning: the weights, and the state of what trains them.
       inner_steps: training steps of tasks so far.
+      settings: what is in force of what may be changed.
     """
 
     def __init__(
-        self, plan: Plan, folder: Path | None = None, weights: Any = None, initial: str | None = None
+        self,
+        plan: Plan,
+        folder: Path | None = None,
+        weights: Any = None,
+        initial: str | None = None,
+        workers: Workers | None = None,
+        parts: int | None = None,
+        say: Callable[[str], object] = lambda said: None,
     ) -> None:
         """Begins, or goes on where the folder has a checkpoint.
 
@@ -111,34 +115,52 @@ class MetaTraining:
           folder: for files; made where it is missing.
           weights: to begin with; None: the optimizer's own before any training.
           initial: which these are, for the description.
+          workers: who makes estimates, started; None: this process.
+          parts: that every estimate is cut into; None: those that the folder has, or one per core.
+          say: told in a line what is wrong with settings, or with the number of workers.
 
         Raises:
-          ValueError: the folder holds another meta-training.
+          ValueError: the folder holds another meta-training, or workers cannot know the plan.
         """
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self._say = plan, folder, say
         if weights is None:
             key = jax.random.key(trial_seed(plan.seed, "weights"))
             weights = plan.learned.initial(key, **{**plan.learned.sizes, **plan.sizes})
         weights = jax.tree.map(lambda x: np.asarray(x, np.float32), weights)
+        self._asynchronous = workers is not None and workers.asynchronous
+        description = None if folder is None else Description.of(folder, plan, initial)
+        self.parts = _parts(plan, parts, None if description is None else description.parts)
         self._began_with = weights
-        self._weights_every: int | None = None
-        self._rule = _rule(plan, weights)
-        asked = json.loads(json.dumps({**plan.describe(), "initial": initial}))
-        self.parts = (None if folder is None else _parts_of(folder, asked)) or _parts(plan)
         self.learning = plan.learner.begin(weights)
-        self.outer_step, self.inner_steps = 0, 0
-        self._scales: dict[str, np.ndarray] = {}
-        self._programs: collections.OrderedDict[Any, Programs] = collections.OrderedDict()
-        self._rows = RowFile(folder / RECORD) if folder is not None else None
-        self._data: dict[str, str] = {}
-        self._slots: list[_Slot] = []
-        file = None if folder is None else checkpoints.last(folder)
-        if file is not None:
-            self._restore(file)
+        self.outer_step, self.inner_steps, self._turns = 0, 0, 0
+        self._workers, self._tally = workers, Tally()
+        self._all_accepted, self._all_refused = 0, 0
+        self._base = Settings.of(plan, 0 if workers is None else workers.staleness)
+        self._watched = None if folder is None else Watched(folder)
+        self._rows = None if folder is None else RowFile(folder / RECORD)
+        self._drawn: list[Drawn] = []
+        self._estimators: _Estimators
+        if workers is None:
+            self._estimators = InLine(plan, self.parts, weights)
+        elif folder is None:
+            raise ValueError("a meta-training with workers needs a folder, for what goes wrong with them")
         else:
-            self._slots = [self._slot(number, 0) for number in range(plan.estimators)]
-            if folder is not None:  # now that there is nothing to refuse
-                _describe(folder, asked, self.parts)
+            self._estimators = Elsewhere(workers, plan, self.parts, folder)
+        file = None if folder is None else checkpoints.last(folder)
+        before, was_asynchronous = (Settings.of(plan), False) if file is None else self._restore(file)
+        self.settings = self._base if file is None else before
+        self._look()
+        changed = self.settings.changes(before)
+        if file is None:
+            for number in range(plan.estimators):
+                self._draw(number, 0)
+        if description is not None:  # now that there is nothing to refuse
+            self._description = description
+            description.write(self.parts)
+        if was_asynchronous != self._asynchronous:
+            changed["asynchronous"] = [was_asynchronous, self._asynchronous]
+        self._record_change(changed)
+        self._tell_of_idle_workers()
 
     @property
     def weights(self) -> Any:
@@ -167,47 +189,34 @@ class MetaTraining:
           keep_weights_every: outer steps after which the weights are kept for good, from those at the beginning on;
             None: the newest alone.
         """
-        rows, began, kept_at = [], time.monotonic(), time.monotonic()
-        self._weights_every = keep_weights_every
-        with self._said(outer_steps), ThreadPoolExecutor(_spread.places()) as pool:
-            while self.outer_step < outer_steps:
-                until = min(outer_steps, (self.outer_step // record_every + 1) * record_every)
-                rows.append(self._interval(pool, until, outer_steps, progress))
-                if self._rows is not None:
-                    self._rows.add(dataclasses.asdict(rows[-1]))
-                over = stopped() or (seconds is not None and time.monotonic() - began >= seconds)
-                if over or self.outer_step >= outer_steps or time.monotonic() - kept_at >= checkpoint_seconds:
-                    self.keep()
-                    kept_at = time.monotonic()
-                if over:
-                    break
-        return rows
+        asked = _Asked(
+            outer_steps, record_every, checkpoint_seconds, progress, stopped, seconds, keep_weights_every
+        )
+        self._tally = Tally()
+        self._record_change(self._look() or {})
+        with self._said(asked):
+            if self._asynchronous:
+                self._run_asynchronously(asked)
+                return asked.rows
+            with ThreadPoolExecutor(_spread.places()) as pool:
+                while not self._is_over(asked):
+                    self.step(pool)
+                    self._after(asked)
+        return asked.rows
 
     def step(self, pool: ThreadPoolExecutor | None = None) -> tuple[dict[str, list[float]], jax.Array, int]:
         """One outer step: workload -> meta-losses, the norm of the gradient, training steps of tasks."""
-        plan, count = self.plan, self.plan.estimators
-        per_step = plan.per_step or count
-        asked = [(self.outer_step * per_step + i) % count for i in range(per_step)]
+        count, batch = self.plan.estimators, self.settings.batch
+        asked = [(self.outer_step * batch + i) % count for i in range(batch)]
         # Equal lengths of all parts of an estimate; estimators differ, as in learned_optimization.
         jobs = [(number, part) for number in asked for part in range(self.parts)]
-        bounds = plan.lengths.bounds(self.outer_step)
-        estimate = lambda job: self._estimate(job[0], job[1], bounds)  # noqa: E731
-        made = list(pool.map(estimate, jobs) if pool else map(estimate, jobs))
-        gradients, losses, taken = [], {}, 0
-        for i, number in enumerate(asked):
-            of_parts = made[i * self.parts : (i + 1) * self.parts]
-            gradients += [one.estimate.gradient for one in of_parts]
-            name = self._slots[number].task.workload.name
-            losses.setdefault(name, []).extend(float(one.estimate.loss) for one in of_parts)
-            taken += sum(int(one.steps) for one in of_parts)
-        self.learning, norm = plan.learner.update(self.learning, gradients)
-        self.outer_step += 1
-        self.inner_steps += taken
-        if plan.resample_every is not None:
-            for number in range(count):
-                if _uniform(plan.seed, "resample", self.outer_step, number) < 1 / plan.resample_every:
-                    self._slots[number] = self._slot(number, self.outer_step)
-        return losses, norm, taken
+        made = self._estimators.estimates(jobs, self.outer_step, self.learning.weights, pool)
+        losses: dict[str, list[float]] = {}
+        for one in made:
+            self._count(one)
+            losses.setdefault(one.workload, []).append(one.loss)
+        norm = self._update([one.gradient for one in made], [0] * len(made))
+        return losses, norm, sum(one.steps for one in made)
 
     def keep(self) -> None:
         """Writes a checkpoint and the weights; a kill at any moment leaves those before or these."""
@@ -216,35 +225,37 @@ class MetaTraining:
         kept = {
             "outer_step": self.outer_step,
             "inner_steps": self.inner_steps,
-            "drawn_at": [slot.drawn_at for slot in self._slots],
+            "turns": self._turns,
+            "drawn_at": [drawn.at for drawn in self._drawn],
+            "shares": [drawn.shares for drawn in self._drawn],
+            "settings": dataclasses.asdict(self.settings),
+            "asynchronous": self._asynchronous,
             "rows": self._rows.mark._asdict(),
         }
-        arrays = (self.learning, [slot.carried for slot in self._slots])
+        of_all = [self._estimators.kept(number) for number in range(len(self._drawn))]
+        fresh = {str(number): weights for number, (_, weights) in enumerate(of_all) if weights is not None}
+        arrays = (self.learning, [carried for carried, _ in of_all], fresh)
         checkpoints.save(self.folder, self.outer_step, arrays, kept, keep_others=False)
         self._write_weights(WEIGHTS)
-        self._keep_data(self.folder)
-
-    @property
-    def compile_seconds(self) -> float:
-        """What compiling has taken so far."""
-        return sum(one.compile_seconds for programs in self._programs.values() for one in programs.compiled)
+        self._description.add_data(self._estimators.data())
 
     @contextlib.contextmanager
-    def _said(self, outer_steps: int) -> Iterator[None]:
+    def _said(self, asked: _Asked) -> Iterator[None]:
         """Has the folder say that the training is under way, and at last, however it ends, that it is no more."""
         if self.folder is None:
             yield
             return
-        self._keep_weights()
-        meta_trainings.write_state(self.folder, self.outer_step, outer_steps, ended=False)
+        self._keep_weights(asked)
+        meta_trainings.write_state(self.folder, self.outer_step, asked.outer_steps, ended=False)
         try:
             yield
         finally:
-            meta_trainings.write_state(self.folder, self.outer_step, outer_steps, ended=True)
+            meta_trainings.write_state(self.folder, self.outer_step, asked.outer_steps, ended=True)
 
-    def _keep_weights(self) -> None:
+    def _keep_weights(self, asked: _Asked) -> None:
         """Keeps the weights for good, where they are to be kept after this outer step."""
-        if self._weights_every is not None and self.outer_step % self._weights_every == 0:
+        every = asked.keep_weights_every
+        if every is not None and self.outer_step % every == 0:
             self._write_weights(meta_trainings.weights_name(self.outer_step))
 
     def _write_weights(self, name: str) -> None:
@@ -257,172 +268,173 @@ class MetaTraining:
         moved = jax.tree.map(np.subtract, self.weights, self._began_with)
         return float(np.linalg.norm([np.linalg.norm(leaf) for leaf in jax.tree.leaves(moved)]))
 
-    def _interval(self, pool: ThreadPoolExecutor, until: int, total: int, progress: Any) -> Row:
-        began, compiled = time.perf_counter(), self.compile_seconds
-        losses: dict[str, list[float]] = {}
-        norms, taken = [], 0
-        while self.outer_step < until:
-            of_step, norm, steps = self.step(pool)
-            self._keep_weights()
-            taken += steps
-            norms.append(float(norm))
-            for name, values in of_step.items():
-                losses.setdefault(name, []).extend(values)
-            if progress is not None:
-                progress(f"meta-training {self.plan.optimizer}", self.outer_step, total)
-        seconds = time.perf_counter() - began
-        everything = [loss for values in losses.values() for loss in values]
-        return Row(
-            self.outer_step,
-            learner.recorded_loss(everything),
-            float(np.mean(norms)),
-            seconds,
-            max(0.0, self.compile_seconds - compiled),
-            self.inner_steps,
-            taken / seconds,
-            self._distance(),
-            {name: learner.recorded_loss(values) for name, values in losses.items()},
-        )
+    def _run_asynchronously(self, asked: _Asked) -> None:
+        assert self._workers is not None
+        assert isinstance(self._estimators, Elsewhere)
+        estimators, gathering = self._estimators, Gathering(self.settings.staleness)
 
-    def _estimate(self, number: int, part: int, bounds: tuple[int, int]) -> Made:
-        plan, slot = self.plan, self._slots[number]
-        world = slot.worlds[part]._replace(bounds=jnp.asarray(bounds, jnp.int32))
-        length = 0
-        if plan.whole:
-            rng = np.random.default_rng(trial_seed(plan.seed, "length", self.outer_step, number))
-            length = schedules.drawn(bounds, rng, plan.estimator.multiple)  # type: ignore[union-attr]
-        seed = trial_seed(plan.seed, "estimate", self.outer_step, number)
-        made = slot.programs.estimate(self.learning.weights, world, seed, length, slot.carried[part])
-        made = jax.block_until_ready(made)
-        slot.carried[part] = made.carried
-        return made
+        def job(number: int, part: int) -> EstimateJob:
+            self._turns += 1
+            return estimators.job(number, part, self.outer_step, self.learning.weights, self._turns)
 
-    def _slot(self, number: int, drawn_at: int) -> _Slot:
-        """An estimator whose task is drawn at an outer step."""
-        plan = self.plan
-        task = plan.distribution.draw(
-            jax.random.key(trial_seed(plan.seed, "task", number, drawn_at)), drawn_at
-        )
-        self._data[task.workload.name] = str(task.workload.data.provenance)
-        programs = self._programs_of(task)
-        held, worlds = self._worlds(task, plan.lengths.bounds(drawn_at))
-        seed = trial_seed(plan.seed, "begin", number, drawn_at)
-        carried = [programs.begin(self.learning.weights, world, seed, plan.offset) for world in worlds]
-        return _Slot(drawn_at, task, held, programs, worlds, carried)
+        def come(job: EstimateJob, result: Result) -> None:
+            if self._is_over(asked):  # it belongs to a step that nobody makes now
+                return
+            one = estimators.taken(job, result, self.learning.weights)
+            self._count(one)
+            gathering.staleness = self.settings.staleness
+            refused = gathering.refused
+            gathering.put(job.outer_step, one.gradient, self.outer_step)
+            while (batch := gathering.batch(self.settings.batch, self.outer_step)) is not None:
+                ages = [self.outer_step - step for step, _ in batch]
+                self._tally.refused += gathering.refused - refused
+                refused = gathering.refused
+                self._update([gradient for _, gradient in batch], ages)
+                self._after(asked)
+                if self._is_over(asked):
+                    return
+            self._tally.refused += gathering.refused - refused
 
-    def _programs_of(self, task: Task) -> Programs:
-        signs = 1 if "gradient" in self.plan.describe()["estimator"]["kind"] else 2
-        unroll = Unroll(task, self._rule, signs, self.plan.shared_batches, self.plan.meta_loss)
-        key = unroll.key()
-        if key in self._programs:
-            self._programs.move_to_end(key)
-            return self._programs[key]
-        self._programs[key] = Programs(self.plan.estimator, unroll)
-        while len(self._programs) > PROGRAMS:
-            self._programs.popitem(last=False)
-        return self._programs[key]
+        def is_late(job: EstimateJob) -> bool:
+            return self.outer_step - job.outer_step > self.settings.staleness
 
-    def _worlds(self, task: Task, bounds: tuple[int, int]) -> tuple[Any, list[World]]:
-        """Copies on the device, and the arrays of every part of an estimator."""
-        workload = task.workload
-        splits = dict.fromkeys(workload.eval_splits.values())
-        held = (
-            copies.of_fields(workload.shared.constants if workload.shared else {}),
-            {split: copies.of_fields(workload.data.arrays(split)) for split in splits},
-        )
-        constants, data = jax.tree.map(lambda copy: copy.device, held)
-        scale = jnp.asarray(self._scale(task) if self.plan.scaled else (0.0, 0.0), jnp.float32)
-        numbers = np.arange(self.plan.tasks, dtype=np.int32).reshape(self.parts, -1)
-        low_high = jnp.asarray(bounds, jnp.int32)
-        return held, [World(low_high, scale, constants, data, jnp.asarray(part)) for part in numbers]
+        units = [(number, part) for number in range(self.plan.estimators) for part in range(self.parts)]
+        over = lambda: self._is_over(asked)  # noqa: E731
+        turns = Turns(units, not self.plan.whole, job, come, over, is_late)
+        self._workers.complete(turns, turns)
 
-    def _scale(self, task: Task) -> np.ndarray:
-        name = task.workload.name
-        if name not in self._scales:
-            self._scales[name] = scale_of(task)
-        return self._scales[name]
+    def _is_over(self, asked: _Asked) -> bool:
+        return asked.ended or self.outer_step >= asked.outer_steps
 
-    def _restore(self, file: Path) -> None:
+    def _count(self, one: Estimated) -> None:
+        self._tally.estimate(one.workload, one.loss, one.steps, one.compile_seconds)
+        self.inner_steps += one.steps
+
+    def _update(self, gradients: list[Any], ages: list[int]) -> jax.Array:
+        """Makes the next weights, and draws other tasks where their time has come."""
+        learner = self.settings.learner(self.plan)
+        self.learning, norm = learner.update(self.learning, gradients)
+        self._tally.norms.append(norm)
+        self._tally.ages += ages
+        self.outer_step += 1
+        if self.plan.resample_every is not None:
+            for number in range(self.plan.estimators):
+                if (
+                    _uniform(self.plan.seed, "resample", self.outer_step, number)
+                    < 1 / self.plan.resample_every
+                ):
+                    self._draw(number, self.outer_step)
+        return norm
+
+    def _after(self, asked: _Asked) -> None:
+        """What is done after an outer step: it is shown, recorded and kept, and settings are read."""
+        self._keep_weights(asked)
+        if asked.progress is not None:
+            asked.progress(f"meta-training {self.plan.optimizer}", self.outer_step, asked.outer_steps)
+        if self._workers is not None:
+            self._workers.seen.said = f"{self._all_accepted + len(self._tally.ages)} gradients accepted" + (
+                f", {self._all_refused + self._tally.refused} refused" if self._asynchronous else ""
+            )
+        if self.outer_step % asked.record_every == 0 or self.outer_step >= asked.outer_steps:
+            self._end_interval(asked)
+        if not self._is_over(asked):
+            self._record_change(self._look() or {})
+
+    def _end_interval(self, asked: _Asked) -> None:
+        row = self._tally.row(self.outer_step, self.inner_steps, self._estimators.workers, self._distance())
+        self._all_accepted += row.accepted
+        self._all_refused += row.refused
+        self._tally = Tally()
+        asked.rows.append(row)
+        if self._rows is not None:
+            self._rows.add(dataclasses.asdict(row))
+        now = time.monotonic()
+        asked.ended = asked.stopped() or (asked.seconds is not None and now - asked.began >= asked.seconds)
+        if self._is_over(asked) or now - asked.kept_at >= asked.checkpoint_seconds:
+            self.keep()
+            asked.kept_at = time.monotonic()
+
+    def _look(self) -> dict[str, list[Any]] | None:
+        """Takes what `settings.json` says, where it has changed; what changes by it."""
+        try:
+            now = self._watched and self._watched.read(self._base, self.plan, self._asynchronous)
+        except (ValueError, OSError) as error:
+            self._say(f"{error}; the settings stay as they are")
+            return None
+        if now is None:
+            return None
+        before, self.settings = self.settings, now
+        return now.changes(before)
+
+    def _record_change(self, changed: dict[str, list[Any]]) -> None:
+        if changed and self._rows is not None:
+            self._rows.add(record.change(self.outer_step, changed))
+
+    def _draw(self, number: int, at: int) -> None:
+        """Gives an estimator a task that is drawn at an outer step."""
+        drawn = Drawn(at, self.settings.shares(self.plan))
+        self._drawn[number : number + 1] = [drawn]
+        self._estimators.draw(number, drawn, self.learning.weights)
+
+    def _restore(self, file: Path) -> tuple[Settings, bool]:
+        """Goes on from a checkpoint; the settings that were in force, and whether it was asynchronous."""
         assert self._rows is not None
-        # What each estimator carries has the structure that it begins with.
-        drawn_at = checkpoints.kept(file)["drawn_at"]
-        self._slots = [self._slot(number, at) for number, at in enumerate(drawn_at)]
-        like = (self.learning, [slot.carried for slot in self._slots])
-        (learning, carried), kept = checkpoints.restore(file, like)
-        self.learning = Learning(*learning)
-        for slot, of_slot in zip(self._slots, carried, strict=True):
-            slot.carried = of_slot
+        found, kept = checkpoints.leaves(file)
+        of_learning = [array for name, array in found if name.startswith("[0]")]
+        expected = checkpoints.numbers(self.learning)
+        if [x.shape for x in of_learning] != [x.shape for x in expected]:
+            raise ValueError(f"{file}: has weights of other shapes than this plan's")
+        self.learning = Learning(*checkpoints.of_numbers(of_learning, self.learning))
+        _, structure = jax.tree.flatten(self.weights)
+        shares = kept.get("shares") or [None] * len(kept["drawn_at"])
+        for number, at in enumerate(kept["drawn_at"]):
+            by = shares[number]
+            drawn = Drawn(at, None if by is None else tuple(by))
+            carried = [
+                [array for name, array in found if name.startswith(f"[1][{number}][{part}]")]
+                for part in range(self.parts)
+            ]
+            fresh = [array for name, array in found if name.startswith(f"[2]['{number}']")]
+            begin_with = jax.tree.unflatten(structure, fresh) if fresh else None
+            self._drawn.append(drawn)
+            self._estimators.resume(number, drawn, self.learning.weights, carried, begin_with)
         self.outer_step, self.inner_steps = kept["outer_step"], kept["inner_steps"]
+        self._turns = kept.get("turns", 0)
         self._rows.read(Mark.of(kept["rows"]))
+        before = Settings(**kept["settings"]) if "settings" in kept else self._base
+        if (
+            not self._asynchronous
+        ):  # which averages more gradients than there are estimators, if it is told to
+            before = dataclasses.replace(before, batch=min(before.batch, self.plan.estimators))
+        return before, kept.get("asynchronous", False)
 
-    def _keep_data(self, folder: Path) -> None:
-        """Adds to the description which data the workloads trained so far have."""
-        content = json.loads((folder / DESCRIPTION).read_text())
-        if not self._data.keys() <= content["data"].keys():
-            _write(folder / DESCRIPTION, {**content, "data": content["data"] | self._data})
+    def _tell_of_idle_workers(self) -> None:
+        """Says so where some workers would have nothing to do."""
+        units = self.plan.estimators if self._asynchronous else min(self.settings.batch, self.plan.estimators)
+        at_a_time = units * self.parts
+        if self._workers is None or (self._asynchronous and self.plan.whole):
+            return
+        if self._workers.workers > at_a_time:
+            self._say(
+                f"{self._workers.workers} workers, but {at_a_time} estimates at a time ({units} estimators, cut into "
+                f"{self.parts}); more --estimators, or a new folder with more --parts, keep all busy"
+            )
 
 
-def _parts_of(folder: Path, asked: Mapping[str, Any]) -> int | None:
-    """The number of parts with which the meta-training in a folder began; None where there is none.
+def _parts(plan: Plan, asked: int | None, there: int | None) -> int:
+    """Into how many programs an estimate is cut: as in the folder, as asked for, or so that every core has one.
 
     Raises:
-      ValueError: there is one of another plan.
+      ValueError: other parts are asked for than are there, or tasks cannot be cut into so many.
     """
-    file = folder / DESCRIPTION
-    if not file.exists():
-        return None
-    there = json.loads(file.read_text())
-    if there.get("format") != FORMAT:
-        raise ValueError(f"{file}: format {there.get('format')}, not {FORMAT}")
-    for name, value in asked.items():
-        if there["plan"].get(name) != value:
-            raise ValueError(
-                f"{folder}: holds a meta-training with {name} {json.dumps(there['plan'].get(name))}, not "
-                f"{json.dumps(value)}; choose another folder, or the same plan to go on"
-            )
-    return there["parts"]
-
-
-def _describe(folder: Path, asked: Mapping[str, Any], parts: int) -> None:
-    """Writes what a meta-training is, and what makes it; what is there stays."""
-    if (folder / DESCRIPTION).exists():
-        return
-    made_by = {
-        "versions": environment.versions(),
-        "source": environment.source(),
-        "device": environment.device(),
-        "command": environment.command(),
-    }
-    content = {"format": FORMAT, "plan": asked, "parts": parts, "made_by": made_by, "data": {}}
-    _write(folder / DESCRIPTION, content)
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    write_atomically(file, json.dumps(content, indent=1).encode() + b"\n")
-
-
-_RULES: dict[
-    Any, Rule
-] = {}  # one object for one optimizer, so that its programs are compiled once in a process
-
-
-def _rule(plan: Plan, weights: Any) -> Rule:
-    """The rule for weights of these shapes. Programs are given the weights themselves."""
-    leaves, structure = jax.tree.flatten(weights)
-    switches = {**plan.learned.switches, **plan.switches}
-    key = (
-        plan.optimizer,
-        json.dumps(switches, sort_keys=True),
-        structure,
-        tuple(np.shape(x) for x in leaves),
-    )
-    if key not in _RULES:
-        _RULES[key] = plan.learned.make(weights, **switches)
-    return _RULES[key]
-
-
-def _parts(plan: Plan) -> int:
-    """Into how many programs an estimate is cut so that every core has one."""
+    if asked is not None and there is not None and asked != there:
+        raise ValueError(
+            f"parts is {asked}, but the folder's training has {there}; leave it out, or choose another"
+        )
+    if asked is not None and (asked < 1 or plan.tasks % asked):
+        raise ValueError(f"parts is {asked}; must divide the {plan.tasks} tasks of an estimator")
+    if there or asked:
+        return there or asked or 1
     places = _spread.places() // (plan.per_step or plan.estimators)
     return next(n for n in range(max(1, places), 0, -1) if plan.tasks % n == 0)
 
