@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from reports import Score
     from results import LeftOut
 
-Source = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A study or a folder of studies, a tree of AlgoPerf logs, a folder with trials.parquet and "
-        "evals.parquet, or a CSV/Parquet table with the columns point, workload, fraction.",
-    ),
-]
+SOURCES = (
+    "A study or a folder of studies, a tree of AlgoPerf logs, a folder with trials.parquet and evals.parquet, or a "
+    "CSV/Parquet table with the columns point, workload, fraction"
+)
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", help=f"{SOURCES}.")]
 Benchmark = Annotated[str | None, typer.Option(metavar="VERSION", help="AlgoPerf version, such as v0.5.")]
 Ruleset = Annotated[
     Literal["external", "self-tuning"] | None,
@@ -309,7 +306,9 @@ def score_json(one: Score) -> dict[str, object]:
 
 
 def report(
-    source: Source,
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help=f"{SOURCES}; or the folder of a meta-training.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     benchmark: Benchmark = None,
     ruleset: Ruleset = None,
