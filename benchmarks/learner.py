@@ -41,6 +41,7 @@ def main() -> None:
         given.optimizer, listed([given.workload]), PersistentES(window=given.window), Lengths(200, 200),
         tasks=given.tasks, estimators=2, offset=200,
     )  # fmt: skip
+    environment.use_compilation_cache()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         trainings = {}
         for name, count in WAYS.items():

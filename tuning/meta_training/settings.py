@@ -54,9 +54,15 @@ class Settings:
         return cls(float(learner.learning_rate), float(learner.clip), batch, staleness, shares)
 
     def changes(self, before: Settings) -> dict[str, list[Any]]:
-        """Name -> [before, now] of what differs."""
+        """Name -> [before, now] of what differs; of the distribution, those workloads alone."""
         old, new = dataclasses.asdict(before), dataclasses.asdict(self)
-        return {name: [old[name], new[name]] for name in new if new[name] != old[name]}
+        found = {name: [old[name], new[name]] for name in new if new[name] != old[name]}
+        if self.distribution and before.distribution and "distribution" in found:
+            differing = [
+                name for name, weight in new["distribution"].items() if old["distribution"][name] != weight
+            ]
+            found["distribution"] = [{name: of[name] for name in differing} for of in found["distribution"]]
+        return found
 
     def shares(self, plan: Plan) -> tuple[float, ...] | None:
         """Weights of the plan's workloads in their order; None where they are the plan's own."""

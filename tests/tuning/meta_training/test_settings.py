@@ -122,6 +122,14 @@ def test_what_cannot_be_is_explained(content, said):
     assert str(error.value).startswith("meta/settings.json: ")
 
 
+def test_of_the_distribution_what_differs_is_recorded():
+    asked = plan(listed(NAMES))
+    found = changed({"distribution": {"clicks/mlp": 3}}, Settings.of(asked), asked, "settings.json")
+    assert found.changes(Settings.of(asked)) == {"distribution": [{"clicks/mlp": 1.0}, {"clicks/mlp": 3.0}]}
+    assert found.shares(asked) == (1.0, 3.0)
+    assert Settings.of(asked).shares(asked) is None
+
+
 def test_an_asynchronous_training_may_average_more_gradients_than_it_has_estimators():
     asked = plan(listed(NAMES))
     found = changed({"batch": 3}, Settings.of(asked, staleness=5), asked, "settings.json", asynchronous=True)
