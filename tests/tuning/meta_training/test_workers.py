@@ -274,7 +274,7 @@ def test_a_learner_and_its_workers_may_be_killed_at_any_moment(tmp_path, more):
         assert lines() < 200, "it had come to its end"
         until_gone(of_learner)
 
-    for number, victim in enumerate(["worker", "learner", "worker", "learner"]):
+    for number, victim in enumerate(["worker", "learner"]):
         run_until_killed(victim, 5 * number + 3)
     subprocess.run(command, check=True, capture_output=True)
     found = [row for row in rows(killed) if "changed" not in row]
