@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -22,6 +23,10 @@ def folder(tmp_path):
 
 def tables(content):
     return {table.name: table.data for table in content.tables}
+
+
+def pictures(content: reports.Report) -> dict[str, pl.DataFrame]:
+    return {picture.name: picture.data for picture in content.pictures if picture.data is not None}
 
 
 def curves(file, **losses):
@@ -75,7 +80,7 @@ def test_studies_stand_beside_what_ended_at_the_same_step(folder, tmp_path):
     assert found["a"]["ahead"] == pytest.approx(2 / 6)
     assert found["c"]["ahead"] == 0
     # Over 2: a .29 and .2, c .05 and .05; means .17 and .125.
-    lines = content.opening.data.filter(reference="list, best of 2")
+    lines = pictures(content)["worth"].filter(reference="list, best of 2")
     assert lines["value"].to_list() == pytest.approx([0.1475])
     other = curves(tmp_path / "d.parquet", b=[[0.6]])
     said = " ".join(reports.report_on(folder, against=[other]).caveats)
@@ -85,15 +90,14 @@ def test_studies_stand_beside_what_ended_at_the_same_step(folder, tmp_path):
 def test_what_was_changed_and_refused_is_told(folder):
     content = reports.report_on(folder)
     assert tables(content)["changes"].height == 1
-    picture = next(one for one in content.pictures if one.name == "gradients")
-    marks = picture.data.filter(picture.data["series"].is_null())
-    assert marks["outer_step"].to_list() == [20]
+    drawn = pictures(content)["gradients"]
+    assert drawn.filter(drawn["series"].is_null())["outer_step"].to_list() == [20]
 
 
 def test_without_evaluations_the_meta_loss_stands_first(tmp_path):
     folder = fake_meta_training(tmp_path / "m", evaluated=False)
     content = reports.report_on(folder)
-    assert content.opening.name == "meta-loss"
+    assert next(iter(pictures(content))) == "meta-loss"
     assert "from 0.9 to 0.6 between outer steps 10 and 30" in content.finding
     with pytest.raises(ValueError, match=r"no weights have been evaluated; 'shortlist meta-evaluate"):
         reports.report_on(folder, against=[tmp_path])
