@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -24,8 +25,8 @@ def tables(content):
     return {table.name: table.data for table in content.tables}
 
 
-def pictures(content):
-    return {picture.name: picture.data for picture in content.pictures}
+def pictures(content: reports.Report) -> dict[str, pl.DataFrame]:
+    return {picture.name: picture.data for picture in content.pictures if picture.data is not None}
 
 
 def curves(file, **losses):
