@@ -22,10 +22,11 @@ Importing this needs no JAX, and loads what draws and what computes bands only w
 
 from reports._figure_tables import contenders, cost_by_length
 from reports._fractions_report import fractions_report
-from reports._write import report
+from reports._write import report, report_on
 from reports.comparison import SourceComparison, compare
 from reports.logs import Score, logs_report, performance_profiles, score, scores
 from reports.medapati import medapati_report
+from reports.meta_training import meta_training_report
 from reports.page import Report, write_report
 from reports.study import study_report
 from reports.taskset import curves_report
@@ -41,8 +42,10 @@ __all__ = [
     "fractions_report",
     "logs_report",
     "medapati_report",
+    "meta_training_report",
     "performance_profiles",
     "report",
+    "report_on",
     "score",
     "scores",
     "study_report",

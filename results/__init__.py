@@ -11,6 +11,7 @@
 | `results.studies` | our own record on disk |
 | `results.algoperf` | AlgoPerf's logs |
 | `results.curves` | learning curves of TaskSet's form, and the files they come in |
+| `results.meta_trainings` | folders of meta-trainings: the record, kept weights, evaluations |
 """
 
 from results._fraction_table import read_fraction_table

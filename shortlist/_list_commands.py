@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from reports import Score
     from results import LeftOut
 
-Source = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SOURCE",
-        help="A study or a folder of studies, a tree of AlgoPerf logs, a folder with trials.parquet and "
-        "evals.parquet, or a CSV/Parquet table with the columns point, workload, fraction.",
-    ),
-]
+SOURCES = (
+    "A study or a folder of studies, a tree of AlgoPerf logs, a folder with trials.parquet and evals.parquet, or a "
+    "CSV/Parquet table with the columns point, workload, fraction"
+)
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", help=f"{SOURCES}.")]
 Benchmark = Annotated[str | None, typer.Option(metavar="VERSION", help="AlgoPerf version, such as v0.5.")]
 Ruleset = Annotated[
     Literal["external", "self-tuning"] | None,
@@ -309,7 +306,9 @@ def score_json(one: Score) -> dict[str, object]:
 
 
 def report(
-    source: Source,
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help=f"{SOURCES}; or the folder of a meta-training.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")],
     benchmark: Benchmark = None,
     ruleset: Ruleset = None,
@@ -328,17 +327,29 @@ def report(
         str | None,
         typer.Option(metavar="NAME", help="Whose points; default: several searches are compared."),
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="STUDY", help="Of a meta-training: studies beside its evaluations; repeat for more."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a report: one folder with index.html, tables as CSV and Markdown, figures as SVG and PNG.
 
     Example: shortlist report studies --out report
     """
-    from reports import report as write
+    from reports import report_on, write_report
 
     with progress_display() as progress:
-        page = write(
-            source, out, benchmark=benchmark, ruleset=ruleset, size=size, penalty=penalty, confidence=confidence,
-            submission=submission, overwrite=overwrite, progress=progress,
+        content = report_on(
+            source, benchmark=benchmark, ruleset=ruleset, size=size, penalty=penalty, confidence=confidence,
+            submission=submission, against=against or (), progress=progress,
         )  # fmt: skip
+        page = write_report(content, out, overwrite=overwrite)
+    if json:
+        tables = {table.name: table.data.to_dicts() for table in content.tables}
+        print_json({"report": str(page), "finding": content.finding, "tables": tables})
+        return
     echo(f"report: {page}")

@@ -174,6 +174,14 @@ def meta_train(
     checkpoint_seconds: Annotated[
         float, typer.Option(metavar="X", min=0, help="At least so long between two checkpoints.")
     ] = 60.0,
+    keep_weights_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Keep the weights after every N outer steps for good, for 'meta-evaluate'; default: the newest alone.",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="X", help="Stop after so long; the same command goes on.")
     ] = None,
@@ -283,8 +291,9 @@ def meta_train(
         training = MetaTraining(plan, out, weights, begun, with_whom, parts, say)
         before = training.outer_step
         rows = training.run(
-            outer_steps, record_every, checkpoint_seconds, progress, stopped=stop.is_set, seconds=seconds
-        )
+            outer_steps, record_every, checkpoint_seconds, progress, stopped=stop.is_set, seconds=seconds,
+            keep_weights_every=keep_weights_every,
+        )  # fmt: skip
     if not rows:
         typer.echo(f"{out}: nothing to train, all {before} outer steps are there", err=True)
     last = dataclasses.asdict(rows[-1]) if rows else None

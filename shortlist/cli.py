@@ -28,6 +28,7 @@ from shortlist import (  # noqa: E402
     _curve_commands,
     _list_commands,
     _meta_commands,
+    _meta_evaluate_command,
     _optimizer_commands,
     _pack_commands,
     _package_commands,
@@ -80,6 +81,7 @@ _optimizer_commands.add_to(app)
 _weights_command.add_to(app)
 _training_commands.add_to(app)
 _meta_commands.add_to(app)
+_meta_evaluate_command.add_to(app)
 _service_command.add_to(app)
 _worker_command.add_to(app)
 _workers_command.add_to(app)

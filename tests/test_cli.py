@@ -21,6 +21,7 @@ COMMANDS = (
     "workloads",
     "tune",
     "meta-train",
+    "meta-evaluate",
     "set-targets",
     "demo",
     "reproduce",

@@ -6,6 +6,7 @@ from reports.figures._figures import (
     figure_step_fractions,
 )
 from reports.figures._list_sizes import figure_list_sizes
+from reports.figures._outer_steps import figure_outer_steps
 from reports.figures._speedups import figure_speedups
 from reports.figures._tuning_curves import MOST_DRAWN, figure_tuning_curve, figure_tuning_curves
 
@@ -13,6 +14,7 @@ __all__ = [
     "MOST_DRAWN",
     "figure_cost_by_length",
     "figure_list_sizes",
+    "figure_outer_steps",
     "figure_performance_profile",
     "figure_speedups",
     "figure_step_fractions",

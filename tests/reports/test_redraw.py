@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from results import Curves, Fractions, Results, fractions, hits
 from submissions.taskset_grids import grid_names, grid_point
 from tests.reports.fake_curves import GRID, POINTS, fake_archives
 from tests.reports.fake_medapati import BASE, fake_reproduction
+from tests.reports.fake_meta_training import fake_meta_training
 from tests.reports.fake_study import WORKLOADS, fake_study
 from tests.reports.test_rivals_report import search, slower, together
 
@@ -68,6 +70,11 @@ def curves() -> Curves:
     )
 
 
+def meta_training() -> reports.Report:
+    with tempfile.TemporaryDirectory() as folder:
+        return reports.report_on(fake_meta_training(Path(folder) / "m"))
+
+
 SOURCES = {
     #  name       report                                                                        figures
     "study": (lambda: reports.study_report(study()), 5),
@@ -77,6 +84,7 @@ SOURCES = {
     "logs": (lambda: reports.logs_report(logs()), 1),
     "reproduction": (lambda: reports.medapati_report(fake_reproduction(base=BASE[:2], candidates=6, repeats=1)), 4),
     "curves": (lambda: reports.curves_report(curves(), size=3, resamplings=2), 11),
+    "meta-training": (lambda: meta_training(), 11),
 }  # fmt: skip
 
 

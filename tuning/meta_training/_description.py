@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from results.meta_trainings import DESCRIPTION
 from submissions import environment
 from tuning.meta_training.plan import Plan
 from workloads.data.files import write_atomically
 
 FORMAT = 1
-DESCRIPTION = "meta_training.json"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import workloads
+from results.meta_trainings import CAP
 from tuning.engine import _programs
 from workloads import Regularization, Workload
 
-CAP = 2.0  # a loss that is no number, or above so many times the initial one, counts as this
 BATCHES_OF_SCALE = 8
 
 

@@ -29,6 +29,7 @@ class Row:
       refused: gradients that came too late.
       staleness: mean over the accepted ones, in outer steps.
       workers: at the end of the interval; 1 without an executor.
+      distance: of the weights from those that it began with, Euclidean.
     """
 
     outer_step: int
@@ -43,6 +44,7 @@ class Row:
     refused: int = 0
     staleness: float = 0.0
     workers: int = 1
+    distance: float = 0.0
 
 
 def change(outer_step: int, changed: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Tally:
         self.taken += steps
         self.compile_seconds += compile_seconds
 
-    def row(self, outer_step: int, inner_steps: int, workers: int) -> Row:
+    def row(self, outer_step: int, inner_steps: int, workers: int, distance: float) -> Row:
         """The row, at the end of the interval."""
         seconds = time.perf_counter() - self.began
         everything = [loss for values in self.losses.values() for loss in values]
@@ -88,4 +90,5 @@ class Tally:
             self.refused,
             float(np.mean(self.ages)) if self.ages else 0.0,
             workers,
+            distance,
         )

@@ -9,6 +9,8 @@ training that is killed goes on with the same numbers; unless it is asynchronous
 |---|---|
 | `meta_training.json` | the plan, and what made the weights: versions, data, device, command |
 | `weights.msgpack` | the newest weights, in the layout that every command reads |
+| `weights_N.msgpack` | those after N outer steps, where asked for |
+| `state.json` | how far it is to go, and whether it has ended |
 | `record.jsonl` | a row for every interval of outer steps, and for every change of settings, see `record` |
 | `settings.json` | yours: what is changed while it runs, see `settings` |
 | `checkpoint_N.npz` | weights, Adam's state, tasks under way, after N outer steps |
@@ -16,9 +18,10 @@ training that is killed goes on with the same numbers; unless it is asynchronous
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +29,8 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from results import meta_trainings
+from results.meta_trainings import DESCRIPTION, RECORD, WEIGHTS
 from submissions.api import checkpoints
 from submissions.api.row_file import Mark, RowFile
 from submissions.learned import weight_files
@@ -33,7 +38,7 @@ from tuning.engine import _spread
 from tuning.engine.population import trial_seed
 from tuning.execution.jobs import EstimateJob, Result
 from tuning.meta_training import record
-from tuning.meta_training._description import DESCRIPTION, Description
+from tuning.meta_training._description import Description
 from tuning.meta_training._in_line import Estimated, InLine
 from tuning.meta_training._slots import Drawn
 from tuning.meta_training.asynchronous import Gathering, Turns
@@ -44,8 +49,6 @@ from tuning.meta_training.settings import Settings, Watched
 from tuning.meta_training.workers import Elsewhere, Workers
 
 __all__ = ["DESCRIPTION", "RECORD", "WEIGHTS", "MetaTraining", "Row"]
-
-WEIGHTS, RECORD = "weights.msgpack", "record.jsonl"
 
 
 class _Estimators(Protocol):
@@ -74,6 +77,7 @@ class _Asked:
     progress: Callable[[str, int, int], None] | None
     stopped: Callable[[], bool]
     seconds: float | None
+    keep_weights_every: int | None
     rows: list[Row] = dataclasses.field(default_factory=list)
     ended: bool = False
 
@@ -126,6 +130,7 @@ class MetaTraining:
         self._asynchronous = workers is not None and workers.asynchronous
         description = None if folder is None else Description.of(folder, plan, initial)
         self.parts = _parts(plan, parts, None if description is None else description.parts)
+        self._began_with = weights
         self.learning = plan.learner.begin(weights)
         self.outer_step, self.inner_steps, self._turns = 0, 0, 0
         self._workers, self._tally = workers, Tally()
@@ -170,6 +175,7 @@ class MetaTraining:
         progress: Callable[[str, int, int], None] | None = None,
         stopped: Callable[[], bool] = lambda: False,
         seconds: float | None = None,
+        keep_weights_every: int | None = None,
     ) -> list[Row]:
         """Trains until so many outer steps have been made in all; the rows of those made now.
 
@@ -180,17 +186,22 @@ class MetaTraining:
           progress: told (what, done, total) after every outer step.
           stopped: asked after every row whether to stop; what was made is kept.
           seconds: stop after so long, likewise.
+          keep_weights_every: outer steps after which the weights are kept for good, from those at the beginning on;
+            None: the newest alone.
         """
-        asked = _Asked(outer_steps, record_every, checkpoint_seconds, progress, stopped, seconds)
+        asked = _Asked(
+            outer_steps, record_every, checkpoint_seconds, progress, stopped, seconds, keep_weights_every
+        )
         self._tally = Tally()
         self._record_change(self._look() or {})
-        if self._asynchronous:
-            self._run_asynchronously(asked)
-            return asked.rows
-        with ThreadPoolExecutor(_spread.places()) as pool:
-            while not self._is_over(asked):
-                self.step(pool)
-                self._after(asked)
+        with self._said(asked):
+            if self._asynchronous:
+                self._run_asynchronously(asked)
+                return asked.rows
+            with ThreadPoolExecutor(_spread.places()) as pool:
+                while not self._is_over(asked):
+                    self.step(pool)
+                    self._after(asked)
         return asked.rows
 
     def step(self, pool: ThreadPoolExecutor | None = None) -> tuple[dict[str, list[float]], jax.Array, int]:
@@ -225,9 +236,37 @@ class MetaTraining:
         fresh = {str(number): weights for number, (_, weights) in enumerate(of_all) if weights is not None}
         arrays = (self.learning, [carried for carried, _ in of_all], fresh)
         checkpoints.save(self.folder, self.outer_step, arrays, kept, keep_others=False)
-        around = {"gen_id": "shortlist", "step": self.outer_step}
-        weight_files.write(self.folder / WEIGHTS, self.weights, around)
+        self._write_weights(WEIGHTS)
         self._description.add_data(self._estimators.data())
+
+    @contextlib.contextmanager
+    def _said(self, asked: _Asked) -> Iterator[None]:
+        """Has the folder say that the training is under way, and at last, however it ends, that it is no more."""
+        if self.folder is None:
+            yield
+            return
+        self._keep_weights(asked)
+        meta_trainings.write_state(self.folder, self.outer_step, asked.outer_steps, ended=False)
+        try:
+            yield
+        finally:
+            meta_trainings.write_state(self.folder, self.outer_step, asked.outer_steps, ended=True)
+
+    def _keep_weights(self, asked: _Asked) -> None:
+        """Keeps the weights for good, where they are to be kept after this outer step."""
+        every = asked.keep_weights_every
+        if every is not None and self.outer_step % every == 0:
+            self._write_weights(meta_trainings.weights_name(self.outer_step))
+
+    def _write_weights(self, name: str) -> None:
+        if self.folder is not None:
+            around = {"gen_id": "shortlist", "step": self.outer_step}
+            weight_files.write(self.folder / name, self.weights, around)
+
+    def _distance(self) -> float:
+        """Of the weights from those that the training began with."""
+        moved = jax.tree.map(np.subtract, self.weights, self._began_with)
+        return float(np.linalg.norm([np.linalg.norm(leaf) for leaf in jax.tree.leaves(moved)]))
 
     def _run_asynchronously(self, asked: _Asked) -> None:
         assert self._workers is not None
@@ -289,6 +328,7 @@ class MetaTraining:
 
     def _after(self, asked: _Asked) -> None:
         """What is done after an outer step: it is shown, recorded and kept, and settings are read."""
+        self._keep_weights(asked)
         if asked.progress is not None:
             asked.progress(f"meta-training {self.plan.optimizer}", self.outer_step, asked.outer_steps)
         if self._workers is not None:
@@ -301,7 +341,7 @@ class MetaTraining:
             self._record_change(self._look() or {})
 
     def _end_interval(self, asked: _Asked) -> None:
-        row = self._tally.row(self.outer_step, self.inner_steps, self._estimators.workers)
+        row = self._tally.row(self.outer_step, self.inner_steps, self._estimators.workers, self._distance())
         self._all_accepted += row.accepted
         self._all_refused += row.refused
         self._tally = Tally()

@@ -32,7 +32,7 @@ def test_it_writes_weights_that_another_training_begins_with(tmp_path):
     out, other = tmp_path / "one", tmp_path / "two"
     said = json.loads(run(*PLAN, "--outer-steps", 4, "--out", out, "--json").stdout)
     assert said["outer_steps"] == 4
-    section = PAGE.read_text().split("## `shortlist meta-train", 1)[1]
+    section = PAGE.read_text().split("## `shortlist meta-train", 1)[1].split("\n## ", 1)[0]
     assert set(said) | set(said["last"]) == set(re.findall(r"`(\w+)`", section)) - {"null"}
     again = run(*PLAN, "--outer-steps", 4, "--out", out)
     assert "nothing to train, all 4 outer steps are there" in again.stderr

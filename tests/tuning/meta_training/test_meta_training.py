@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from results.meta_trainings import kept_weights, read_state
 from submissions.learned import weight_files
 from tests.tuning.meta_training import golden as toy
 from tuning.meta_training.distribution import listed, scale_of
@@ -56,7 +57,10 @@ def weights_after(steps, plan, folder=None, **how):
 )
 def test_a_training_that_stops_goes_on_with_the_same_numbers(tmp_path, estimator):
     asked = plan(estimator, resample_every=3, estimators=2, per_step=1)
-    whole = weights_after(8, asked, tmp_path / "whole")
+    whole = weights_after(8, asked, tmp_path / "whole", keep_weights_every=3)
+    kept = {step: weight_files.read(file) for step, file in kept_weights(tmp_path / "whole").items()}
+    assert [(step, file.around["step"]) for step, file in kept.items()] == [(0, 0), (3, 3), (6, 6)]
+    assert read_state(tmp_path / "whole") == {"outer_step": 8, "outer_steps": 8, "ended": True}
     weights_after(8, asked, tmp_path / "stopped", stopped=lambda: True)
     assert weights_after(4, asked, tmp_path / "stopped") != whole
     assert weights_after(8, asked, tmp_path / "stopped") == whole
@@ -67,6 +71,8 @@ def test_a_training_that_stops_goes_on_with_the_same_numbers(tmp_path, estimator
     assert [[row[n] for n in numbers] for row in rows] == [[row[n] for n in numbers] for row in other]
     found = weight_files.read(tmp_path / "stopped" / "weights.msgpack")
     assert found.weights["log_lr"] == whole
+    moved = abs(float(whole) - float(kept[0].weights["log_lr"]))
+    assert [rows[-1]["distance"], other[-1]["distance"]] == pytest.approx([moved, moved], rel=1e-6)
     assert found.around["step"] == 8
 
 
