@@ -196,6 +196,17 @@ def test_normalised_losses_are_those_of_the_formulas():
     assert of("velo/image_resnet_seed0", math.log(200), math.nan) == pytest.approx([10, 10])
 
 
+def test_a_task_takes_sizes_of_ones_own_beside_those_of_its_seed():
+    own = workloads.load("velo/image_mlp_seed1@layers=1,hidden=24,draw=2")
+    config = velo.sample("image_mlp", 1)
+    sizes = {x.shape for x in jax.tree.leaves(jax.eval_shape(own.init, jax.random.key(0))[0])}
+    pixels = 3 * config["image_size"] ** 2
+    assert sizes == {(pixels, 24), (24,), (24, 100), (100,)}
+    assert own.batch_size == config["batch_size"]
+    assert own.shared is not None
+    assert float(own.shared.constants["initial_scale"]) == velo.draw("image_mlp", 1, 2)["initial_scale"]
+
+
 def test_images_are_resized_bilinearly_without_smoothing():
     image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1) * 10
     expected = jax.image.resize(image.astype(np.float32), (1, 3, 3, 1), "bilinear", antialias=False)
@@ -211,7 +222,12 @@ def test_images_are_resized_bilinearly_without_smoothing():
             "velo/image_mpl_seed0",
             r"VeLO has no task family 'image_mpl'; did you mean 'image_mlp'\? \(it has image_mlp",
         ),
-        ("velo/vit_seed0@draw=x", "'draw=x' is not understood; allowed behind the @: draw=K"),
+        ("velo/vit_seed0@draw=x", "'draw=x' is not understood: 'x' is no whole number that it can be"),
+        (
+            "velo/image_mlp_seed0@hiden=3",
+            r"'hiden=3' is not understood; did you mean 'hidden'\? \(allowed behind the @: draw=K, hidden=N, layers=N",
+        ),
+        ("velo/image_mlp_seed0@hidden=0", "'0' is no whole number that it can be"),
         ("velo/vit_seed", "unknown workload 'velo/vit_seed'"),
     ],
 )
