@@ -97,7 +97,9 @@ def write_limits(folder: Path, limits: Limits) -> None:
         kept = tuple(cell for cell in there.cells if cell.part not in {c.part for c in limits.cells})
         again = {cell for cell in there.cells if cell not in kept}
         if again - set(limits.cells) or _rest(there) != _rest(limits):
-            raise ValueError(f"{path}: other contenders, workloads or sizes were asked for; choose another folder")
+            raise ValueError(
+                f"{path}: other contenders, workloads or sizes were asked for; choose another folder"
+            )
         order = list(PARTS)
         cells = sorted((*kept, *limits.cells), key=lambda cell: order.index(cell.part))
         limits = dataclasses.replace(limits, cells=tuple(cells))

@@ -53,7 +53,9 @@ class LimitsScale:
 
     def __post_init__(self) -> None:
         if self.steps < self.evaluations:
-            raise ValueError(f"{self.steps} steps; must be {self.evaluations} or more, for as many evaluations")
+            raise ValueError(
+                f"{self.steps} steps; must be {self.evaluations} or more, for as many evaluations"
+            )
         if self.steps % self.evaluations:
             raise ValueError(f"{self.steps} steps; must be a multiple of {self.evaluations}, its evaluations")
 
@@ -105,7 +107,9 @@ class Contender:
     points: tuple[Point, ...] = (Point("as trained", UNTUNED),)
 
 
-def cells(scale: LimitsScale, contenders: Sequence[Contender], parts: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
+def cells(
+    scale: LimitsScale, contenders: Sequence[Contender], parts: Sequence[str], sizes: Sequence[int]
+) -> list[Cell]:
     """All that is to be trained.
 
     Args:
@@ -133,8 +137,22 @@ def cells(scale: LimitsScale, contenders: Sequence[Contender], parts: Sequence[s
 def told(scale: LimitsScale, trained_on: int | None) -> tuple[Point, ...]:
     """Points of the learned optimizer in `longer`: it is told each of the lengths, and what it was trained on."""
     longest = scale.steps * max(scale.lengths)
-    steps = sorted({scale.steps * length for length in scale.lengths} | ({trained_on} if trained_on else set()))
+    steps = sorted(
+        {scale.steps * length for length in scale.lengths} | ({trained_on} if trained_on else set())
+    )
     return tuple(Point(f"{TOLD}{n}", {"horizon_factor": n / longest}) for n in steps)
+
+
+def with_workloads(scale: LimitsScale, names: Sequence[str]) -> LimitsScale:
+    """The scale with workloads of one's own, the first of which is that of the part on batch sizes too."""
+    return dataclasses.replace(scale, workloads=tuple(names), batch_workload=names[0])
+
+
+def resized(scale: LimitsScale, steps: int) -> LimitsScale:
+    """The scale with other numbers of steps, those of the part on batch sizes in proportion."""
+    lengths = dict.fromkeys(max(1, n * steps // scale.steps) for n in scale.batch_lengths)
+    evaluations = next(n for n in range(min(scale.evaluations, steps), 0, -1) if steps % n == 0)
+    return dataclasses.replace(scale, steps=steps, batch_lengths=tuple(lengths), evaluations=evaluations)
 
 
 def _places(scale: LimitsScale, part: str, sizes: Sequence[int]) -> Iterator[tuple[str, str, int, int]]:
@@ -153,5 +171,6 @@ def _places(scale: LimitsScale, part: str, sizes: Sequence[int]) -> Iterator[tup
         for name in scale.workloads:
             yield name, name, 0, scale.steps
             yield from (
-                (name, f"{name}+es_gradient={ES_DEVIATION:g}:{pairs}", pairs, scale.steps) for pairs in scale.pairs
+                (name, f"{name}+es_gradient={ES_DEVIATION:g}:{pairs}", pairs, scale.steps)
+                for pairs in scale.pairs
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,9 @@ def run_limits(
     """
     first, names = contenders[0], [one.name for one in contenders]
     if not is_learned_form(first.optimizer):
-        raise ValueError(f"{first.optimizer}: is no learned optimizer with weights, which is what this is about")
+        raise ValueError(
+            f"{first.optimizer}: is no learned optimizer with weights, which is what this is about"
+        )
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"{twice} is named twice; name every contender once")
     ladder = scale.ladder if "larger" in parts else ()
@@ -127,8 +128,3 @@ def _spec(
 def _digest(optimizer: str) -> str | None:
     found = submissions.optimizer(optimizer)
     return found.sha256 if isinstance(found, submissions.LearnedOptimizer) else None
-
-
-def with_workload(scale: LimitsScale, names: Sequence[str]) -> LimitsScale:
-    """The scale with workloads of one's own; the first is that of the part on batch sizes too."""
-    return dataclasses.replace(scale, workloads=tuple(names), batch_workload=names[0])
