@@ -38,10 +38,8 @@ FAMILIES = {
     "vit": "vit",
     "lm_rnn": "lm_rnn",
     "lm_transformer": "lm_transformer",
+    "lopt": "lopt",
 }
-_DRAWN = (
-    "initializer", "initial_scale", "activation", "log_loss", "center_data", "constrain_output", "per_dim_loss",
-)  # fmt: skip
 _NAME = re.compile(r"velo/(?P<family>\w+)_seed(?P<seed>0|[1-9][0-9]*)(@(?P<switches>.*))?")
 
 
@@ -108,20 +106,9 @@ def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
       constants: of `Workload.shared`.
       key: of the draws.
     """
-    import jax
-    import jax.numpy as jnp
-
     from workloads.velo import _draws
 
-    counts = {"initializer": len(_draws.INITIALIZERS), "activation": len(_draws.ACTIVATIONS)}
-    made = dict(constants)
-    for number, name in enumerate(sorted({*constants} & {*_DRAWN})):
-        noise = jax.random.fold_in(key, number)
-        if name == "initial_scale":
-            made[name] = jax.random.uniform(noise, (), jnp.float32, *_draws.SCALES)
-        else:
-            made[name] = jax.random.randint(noise, (), 0, counts.get(name, 2), jnp.int32)
-    return made
+    return _draws.resampled(constants, key)
 
 
 def parse(name: str) -> Named | None:
@@ -137,13 +124,17 @@ def parse(name: str) -> Named | None:
     named = Named(match["family"], int(match["seed"]), 0, {})
     for switch in (match["switches"] or "").split(",") if match["switches"] is not None else ():
         key, _, value = switch.partition("=")
-        own = {key: n for key, n in sample(*named[:2]).items() if isinstance(n, int) and not isinstance(n, bool)}
+        own = {
+            key: n for key, n in sample(*named[:2]).items() if isinstance(n, int) and not isinstance(n, bool)
+        }
         if key not in ("draw", *own):
             hint = did_you_mean(key, ("draw", *own))
             allowed = ", ".join(("draw=K", *(f"{each}=N" for each in own)))
             raise ValueError(f"{name}: {switch!r} is not understood{hint} (allowed behind the @: {allowed})")
         if not re.fullmatch(r"0|[1-9][0-9]*", value) or (value == "0" and key not in ("draw", "layers")):
-            raise ValueError(f"{name}: {switch!r} is not understood: {value!r} is no whole number that it can be")
+            raise ValueError(
+                f"{name}: {switch!r} is not understood: {value!r} is no whole number that it can be"
+            )
         if key == "draw":
             named = named._replace(draw=int(value))
         else:

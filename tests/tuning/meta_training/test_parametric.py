@@ -28,7 +28,7 @@ def test_fast_tasks_come_up_more_often_and_none_is_dearer_than_the_largest_bound
     assert max(seconds) < max(PHASES["velo-two"].limits) * 200.0
     assert np.mean(np.asarray(seconds) < 4e-4 * 200.0) > 0.6
     assert set(families) == set(made.names)
-    # 4 of 10 bounds leave five families, the others eight.
+    # 4 of 10 bounds leave five families, the others nine.
     assert min(families[f] for f in parametric.EARLY) > max(families[f] for f in parametric.LATE) / 2
 
 
