@@ -11,7 +11,7 @@ import typer
 from results.limits import PARTS
 from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
-from shortlist._names import OWN_WORKLOAD, Weights, optimizer_names, weighted, workload_names
+from shortlist._names import OWN_WORKLOAD, Switches, Weights, optimizer_names, weighted, workload_names
 from shortlist._output import echo, print_json, print_table
 from shortlist._progress import progress_display
 from shortlist._training_commands import KEPT, DataDir, Json, Seed, use_compilation_cache
@@ -40,6 +40,7 @@ def limits(
         ),
     ] = None,
     weights: Weights = None,
+    switch: Switches = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,7 +108,7 @@ def limits(
     from tuning.protocols.run_limits import run_limits
 
     asked = _asked(scale, workload, ladder, steps, repeats)
-    contenders = _contenders(weighted(optimizer, weights), against or AGAINST, asked)
+    contenders = _contenders(weighted(optimizer, weights, switch), against or AGAINST, asked)
     use_compilation_cache()
     stop = Stop()
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
@@ -175,7 +176,7 @@ def _contenders(
     if optimizer is None:
         raise ValueError("no learned optimizer is given; give --weights FILE, or --optimizer NAME@FILE")
     submissions.optimizer(optimizer)
-    made = [Contender(optimizer.partition("@")[0], optimizer)]
+    made = [Contender(optimizer.partition("@")[0], optimizer)]  # with its switches
     for name in against:
         if is_learned_form(name):
             made.append(Contender(name.partition("@")[0], name))
