@@ -31,7 +31,7 @@ class LimitsScale:
       batch_lengths: steps of the trainings of `batch`, of which the one that gets there first counts.
       pairs: of `gradients`: antithetic pairs of parameters behind each gradient.
       repeats: of every point.
-      evaluations: in `steps`.
+      evaluations: in `steps`; longer and shorter trainings are evaluated as often.
       eval_batches: of each; None: on whole splits, which are the same whatever the size of batches.
       rates: first and last learning rate of a rule that is tuned by its rate.
       points: of a list.
@@ -69,7 +69,7 @@ SCALES = {
         ladder=tuple(f"velo/image_mlp_seed109@hidden={width}" for width in (8, 32, 128, 512, 2048)),
         batch_workload="clicks/mlp",
         batch_sizes=(8, 16, 32, 64, 128, 256, 512, 1024),
-        batch_lengths=(50, 100, 200, 400, 800, 1600),
+        batch_lengths=(100, 200, 400, 800, 1600),
         pairs=(1, 4, 16),
         repeats=3,
         evaluations=20,

@@ -114,9 +114,7 @@ def _spec(
     cell = of[0]
     one = next(one for one in contenders if one.name == cell.contender)
     points = told(scale, trained_on) if cell.part == "longer" and one is contenders[0] else one.points
-    per_evaluation = scale.steps // scale.evaluations
-    if cell.part == "batch":  # where it counts when a loss is reached
-        per_evaluation = max(1, cell.steps // (2 * scale.evaluations))
+    per_evaluation = scale.steps // scale.evaluations  # the same of all lengths, so that they share programs
     return plan(
         name=study, workloads=tuple(cell.workload for cell in of), strategy="list", points=points,
         list_name=one.name, optimizer=one.optimizer, title=f"{one.name}, {PARTS[cell.part]}", seed=seed,

@@ -207,7 +207,7 @@ def test_algoperfs_loop_runs_it_and_asks_for_validation_losses(weights, tmp_path
         (("run", "--submission-path", "x", "--weights", "{}/weights.msgpack", "--workload", WORKLOAD,
           "--experiment-dir", "{}", "--experiment-name", "a"), "--weights goes with --optimizer"),
         (("weights", "{}/weights.msgpack", "--out", "{}/weights.msgpack"), "exists already; choose another"),
-        (("weights", "{}/weights.msgpack", "--layout", "pylo", "--out", "{}/x"), "known for VeLO's weights alone"),
+        (("weights", "{}/weights.msgpack", "--layout", "pylo", "--out", "{}/x"), "written for VeLO's weights alone"),
         (("weights", "{}/weights.msgpack", "--gen-id", "a", "--out", "{}/x"), "--gen-id and --step go together"),
     ],
 )  # fmt: skip
