@@ -79,7 +79,8 @@ def limits(
         typer.Option(
             metavar="N",
             min=1,
-            help="The longest training that made the weights; 'longer' tells it that as well.",
+            help="The longest training that made the weights, which 'longer' tells it as well; default: that of "
+            "the meta-training whose folder they are in.",
         ),
     ] = None,
     target: Annotated[
@@ -105,10 +106,15 @@ def limits(
     """
     from reports import limits as room
     from reports.page import write_report
+    from submissions.learned import is_learned_form
+    from submissions.learned import parts as parts_of
+    from tuning.meta_training.schedules import longest_of
     from tuning.protocols.run_limits import run_limits
 
     asked = _asked(scale, workload, ladder, steps, repeats)
     contenders = _contenders(weighted(optimizer, weights, switch), against or AGAINST, asked)
+    if trained_on is None and is_learned_form(contenders[0].optimizer):
+        trained_on = longest_of(parts_of(contenders[0].optimizer).file)
     use_compilation_cache()
     stop = Stop()
     with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:

@@ -39,11 +39,12 @@ from tuning.meta_training._unroll import Unroll, World
 from tuning.meta_training.distribution import Task, scale_of
 from tuning.meta_training.learner import Learning
 from tuning.meta_training.plan import Plan
+from tuning.meta_training.schedules import DESCRIPTION
 from workloads import copies
 from workloads.data.files import write_atomically
 
 FORMAT = 1
-DESCRIPTION, WEIGHTS, RECORD = "meta_training.json", "weights.msgpack", "record.jsonl"
+WEIGHTS, RECORD = "weights.msgpack", "record.jsonl"
 PROGRAMS = 64  # structures whose programs are kept
 
 
