@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from reports import limits
 from results.curves import CurveArchive, archives_to_table, write_table
+from results.limits import Cell, Limits
 from shortlist import cli
 from submissions import environment
 from submissions.learned import LEARNED, weight_files
@@ -141,6 +143,26 @@ def test_speedup_prints_what_the_page_names(tmp_path):
     assert said["comparison"]["pairs"]
 
 
+def test_the_page_names_what_limits_prints(tmp_path):
+    cell = Cell("larger", "larger-0-1", "w", "w", "a", 1, 1)
+    rows = {
+        "contender": cell.study,
+        "workload": "w",
+        "point": "p",
+        "repeat": 0,
+        "data": "d",
+        "step": [1],
+        "loss": [1.0],
+    }
+    found = limits.of_losses(
+        Limits({"a": "a@w"}, {"a": 1}, 1, (cell,)), pl.DataFrame([rows]), "here"
+    ).to_json()
+    named = keys(section("limits"))
+    assert {*found, "report"} <= named
+    assert {*found["larger"][0], "batch", "length", "steps", "told"} <= named
+
+
+@pytest.mark.slow
 def test_limits_prints_what_the_page_names(tmp_path):
     """Of a learned optimizer that compiles quickly: told each length, and beside one of its own kind."""
     for name in ("learnable_sgd", "learnable_sgdm"):
