@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_MARKED = 16  # places of a line with marks
+LEAST_RANGE = 4  # greatest over least y of a logarithmic axis
 
 
 def figure_along(
@@ -25,7 +26,8 @@ def figure_along(
     label: str = "training loss",
     width: float = draw.WIDE,
 ) -> Figure:
-    """Lines of several series along one axis, both axes logarithmic where no number is below or at 0.
+    """Lines of several series along one axis, on logarithmic axes where no number is below or at 0 and what is drawn spans a few
+    times its least.
 
     Args:
       df: columns series, x, y; where there are columns low and high, a line reaches from the one to the other. A place
@@ -56,7 +58,7 @@ def figure_along(
     axes = draw.add_axes(figure, 0.62, 0.14, 0.48, top)
     if df["x"].min() > 0:  # type: ignore[operator]
         axes.set_xscale("log", base=2 if _powers(df["x"].to_list()) else 10)
-    if df["y"].min() > 0:  # type: ignore[operator]
+    if 0 < LEAST_RANGE * df["y"].min() < df["y"].max():  # type: ignore[operator]
         axes.set_yscale("log")
         axes.set_yticks(*_ticks(df["y"].min(), df["y"].max()))  # type: ignore[arg-type]
     if axes.get_xscale() == "log":
