@@ -70,6 +70,9 @@ def limits(
             autocompletion=workload_names,
         ),
     ] = None,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=1, help="Of 'batch', likewise; repeat for more.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Of a training; all lengths follow it.")
     ] = None,
@@ -111,7 +114,7 @@ def limits(
     from tuning.meta_training.schedules import longest_of
     from tuning.protocols.run_limits import run_limits
 
-    asked = _asked(scale, workload, ladder, steps, repeats)
+    asked = _asked(scale, workload, ladder, batch_size, steps, repeats)
     contenders = _contenders(weighted(optimizer, weights, switch), against or AGAINST, asked)
     if trained_on is None and is_learned_form(contenders[0].optimizer):
         trained_on = longest_of(parts_of(contenders[0].optimizer).file)
@@ -144,7 +147,12 @@ def limits(
 
 
 def _asked(
-    name: str, workload: list[str] | None, ladder: list[str] | None, steps: int | None, repeats: int | None
+    name: str,
+    workload: list[str] | None,
+    ladder: list[str] | None,
+    batch_sizes: list[int] | None,
+    steps: int | None,
+    repeats: int | None,
 ) -> LimitsScale:
     """The scale with what was asked for in its place."""
     import workloads
@@ -158,6 +166,8 @@ def _asked(
         scale = with_workloads(scale, [workloads.recorded_name(one) for one in workload])
     if ladder:
         scale = dataclasses.replace(scale, ladder=tuple(map(workloads.recorded_name, ladder)))
+    if batch_sizes:
+        scale = dataclasses.replace(scale, batch_sizes=tuple(sorted(set(batch_sizes))))
     if repeats:
         scale = dataclasses.replace(scale, repeats=repeats)
     return resized(scale, steps) if steps else scale

@@ -26,8 +26,9 @@ def figure_along(
     label: str = "training loss",
     width: float = draw.WIDE,
 ) -> Figure:
-    """Lines of several series along one axis, on logarithmic axes where no number is below or at 0 and what is drawn spans a few
-    times its least.
+    """Lines of several series along one axis.
+
+    The horizontal axis is logarithmic where all is above 0, the other one where it spans a few times its least, too.
 
     Args:
       df: columns series, x, y; where there are columns low and high, a line reaches from the one to the other. A place
@@ -71,9 +72,10 @@ def figure_along(
     for i, name in enumerate(names):
         colour, marker = draw.look(i)
         rows = df.filter(pl.col("series") == name).sort("x")
+        shown = marker if len(rows) <= MOST_MARKED else ""
         axes.plot(
             rows["x"], rows["y"], color=colour, linewidth=1.6 if i == 0 else 1.1, markersize=4.5,
-            markeredgecolor="white", markeredgewidth=0.5, marker=marker if len(rows) <= MOST_MARKED else "", zorder=20 - i,
+            markeredgecolor="white", markeredgewidth=0.5, marker=shown, zorder=20 - i,
         )  # fmt: skip
         for row in rows.iter_rows(named=True) if extra == ["low", "high"] else ():
             ends = [row["low"], row["high"]]

@@ -153,8 +153,8 @@ def _batch(found: LimitsFound) -> tuple[Section, ...]:
     blocks: list[Block] = [
         Prose(
             f"Steps to a training loss of {found.target:.4g} on {workload}, the least over lengths of training and "
-            "over a contender's points, read off evaluations. As long as a batch of twice the size takes half of the steps, the number of "
-            "examples stays; above the critical batch size it doubles with the batch."
+            "over a contender's points, read off evaluations. As long as a batch of twice the size takes half of the "
+            "steps, the number of examples stays; above the critical batch size it doubles with the batch."
         ),
     ]
     if len(examples):
