@@ -22,6 +22,7 @@ FORMAT = 1
 FILE = "limits.json"
 STUDIES = "studies"
 TOLD = "told "  # before the number of steps that a learned optimizer was told, in the names of points
+THEN = ", then "  # and before how it goes on after them, where it does not simply go on
 PARTS = {
     "longer": "trained for longer",
     "larger": "larger models",

@@ -13,7 +13,7 @@ import polars as pl
 
 from reports.limits._critical_batch import CriticalBatch, critical_batch
 from results.baselines import training_losses
-from results.limits import STUDIES, TOLD, Cell, Limits, read_limits
+from results.limits import STUDIES, THEN, TOLD, Cell, Limits, read_limits
 
 TRUTH = "the truth"
 CURVE = {
@@ -172,13 +172,15 @@ def _longer(asked: Limits, of: dict[Cell, pl.DataFrame]) -> tuple[pl.DataFrame, 
                 truth.setdefault(cell.contender, {})[cell.at] = _best(of[cell], cell.at).loss
                 continue
             for point, steps, losses in _losses(of[cell]):
-                told, mean = int(point.removeprefix(TOLD)), losses.mean(axis=0)
+                number, then, way = point.removeprefix(TOLD).partition(THEN)
+                told, mean = int(number), losses.mean(axis=0)
                 after = {n: float(mean[steps == n][0]) for n in lengths if n in steps}
-                rows.append(_row(workload, cell.contender, f"{told:,}", lengths, after))
-                if told in lengths:
+                shown = f"{told:,}{then}{way.replace('_', ' ')}"
+                rows.append(_row(workload, cell.contender, shown, lengths, after))
+                if told in lengths and not way:
                     truth.setdefault(cell.contender, {})[told] = after.get(told, math.inf)
                 curves += [
-                    (workload, cell.contender, f"{told:,}", int(s), _shown(float(x)))
+                    (workload, cell.contender, shown, int(s), _shown(float(x)))
                     for s, x in zip(steps, mean, strict=True)
                 ]
         names = [name for name in asked.contenders if name in truth]

@@ -53,28 +53,32 @@ class LearnedOptimizer(Optimizer):
     @functools.cached_property
     def rule(self) -> Rule:
         """The learned rule, told a horizon of its factor times the one that it is given. Imports JAX."""
-        return scaled(self.learned.make(self.weights, **self.switches))
+        own = {name: value for name, value in self.switches.items() if name in self.learned.switches}
+        return scaled(self.learned.make(self.weights, **own), self.switches.get("continuation", "naive"))
 
     def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
         """Not for learned optimizers, which need the loss of every step."""
         raise ValueError(f"{self.name}: is learned, and no optax.GradientTransformation; take its rule")
 
 
-def scaled(rule: Rule) -> Rule:
-    """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given."""
-    import jax
+def scaled(rule: Rule, continuation: str = "naive") -> Rule:
+    """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given.
+
+    Args:
+      rule: a learned one.
+      continuation: what it does after the steps that it was told, of `submissions.learned.continuation.WAYS`.
+    """
     import jax.numpy as jnp
 
-    def init(weights, hyperparameters, params, key, horizon):
-        told = horizon
-        if "horizon_factor" in hyperparameters:
-            steps = jnp.round(horizon * hyperparameters["horizon_factor"])
-            told = jnp.maximum(steps, 1).astype(jnp.int32)
-        state = rule.init(weights, hyperparameters, params, key, told)
-        # With the types that an update keeps: one that a number of Python's brought compiles the second step again.
-        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
+    from submissions.learned.continuation import continued
 
-    return dataclasses.replace(rule, init=init)
+    def told(hyperparameters, horizon):
+        if "horizon_factor" not in hyperparameters:
+            return horizon
+        steps = jnp.round(horizon * hyperparameters["horizon_factor"])
+        return jnp.maximum(steps, 1).astype(jnp.int32)
+
+    return continued(rule, continuation, told)
 
 
 class Parts(NamedTuple):
@@ -141,7 +145,7 @@ def with_weights(name: str) -> LearnedOptimizer:
         sha256=read.sha256,
         weights=weights,
         switches=switches,
-        options={key: repr(value) for key, value in switches.items()},
+        options={key: repr(value) for key, value in switches.items() if key in learned.switches},
     )
 
 

@@ -2,6 +2,9 @@
 
 Values are true and false, numbers, words, none where the default is none or a number of steps, and several numbers with
 colons between them.
+
+Beside its own every learned optimizer has `continuation`, what it does after the steps that it was told, see
+`submissions.learned.continuation`.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from submissions.learned._declaration import Learned
+from submissions.learned.continuation import WAYS
 from workloads.spelling import did_you_mean
 
 TRUTH = {"true": True, "false": False}
 NONE = "none"
+OF_ALL = {"continuation": "naive"}
 
 
 def parsed(learned: Learned, given: Iterable[str]) -> dict[str, Any]:
@@ -24,23 +29,26 @@ def parsed(learned: Learned, given: Iterable[str]) -> dict[str, Any]:
       ValueError: no such switch, a value that it cannot have, or one twice.
     """
     found: dict[str, Any] = {}
+    switches = {**learned.switches, **OF_ALL}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise ValueError(f"{learned.name}: switch {text!r}; give NAME=VALUE")
-        if name not in learned.switches:
+        if name not in switches:
             if name in learned.sizes:
                 raise ValueError(
                     f"{learned.name}: {name} is a size, which its weights have already; no switch"
                 )
-            has = ", ".join(learned.switches) or "none"
+            has = ", ".join(switches)
             raise ValueError(
-                f"{learned.name} has no switch {name!r}{did_you_mean(name, learned.switches)} (it has: {has})"
+                f"{learned.name} has no switch {name!r}{did_you_mean(name, switches)} (it has: {has})"
             )
         if name in found:
             raise ValueError(f"{learned.name}: {name} is given twice")
-        found[name] = _value(f"{learned.name}: {name}", learned.switches[name], value)
-    return {name: found[name] for name in learned.switches if name in found}
+        if name in OF_ALL and value not in WAYS:
+            raise ValueError(f"{learned.name}: {name} is {value!r}; must be one of {', '.join(WAYS)}")
+        found[name] = _value(f"{learned.name}: {name}", switches[name], value)
+    return {name: found[name] for name in switches if name in found}
 
 
 def spelt(switches: Mapping[str, Any]) -> str:

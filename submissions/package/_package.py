@@ -122,6 +122,10 @@ def package(
     given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
     reads = _exported.reads(given, chosen)
     what = f"{chosen.name}, a learned optimizer," if learned else chosen.name
+    if learned is not None and "continuation" in learned.switches:
+        raise ValueError(
+            "a package does not go on past the steps that it was told; leave the switch continuation out"
+        )
     if learned is not None and learned.switches:
         what += " of " + ", ".join(f"{key} {value}" for key, value in learned.switches.items())
     values = {

@@ -44,6 +44,7 @@ def test_critical_batch_size_is_that_of_the_formula():
 def test_longer_trainings_by_what_is_told():
     cells = [
         Cell("longer", "l0", "w", "w", "celo", 200, 200),
+        Cell("longer", "l0-reset", "w", "w", "celo", 200, 200),
         *(Cell("longer", f"l1-{n}", "w", "w", "adam", n, n) for n in (100, 200)),
     ]
     steps = [0, 100, 200]
@@ -52,6 +53,7 @@ def test_longer_trainings_by_what_is_told():
         ("l0", "w", "told 100", 1, steps, [4.0, 3.0, 4.0]),
         ("l0", "w", "told 200", 0, steps, [4.0, 3.0, 1.0]),
         ("l0", "w", "told 200", 1, steps, [4.0, 3.0, None]),
+        ("l0-reset", "w", "told 100, then more_steps", 0, steps, [4.0, 2.5, 2.25]),
         # Adam: the best point is another at every length.
         ("l1-100", "w", "a", 0, [0, 100], [4.0, 2.0]),
         ("l1-100", "w", "b", 0, [0, 100], [4.0, 3.0]),
@@ -62,6 +64,7 @@ def test_longer_trainings_by_what_is_told():
     assert found.longer.rows() == [
         ("w", "celo", "100", 2.5, 3.5),
         ("w", "celo", "200", 3.0, None),  # one of its repeats diverged
+        ("w", "celo", "100, then more steps", 2.5, 2.25),
         ("w", "celo", "the truth", 2.5, None),
         ("w", "adam", "the truth", 2.0, 1.5),
     ]

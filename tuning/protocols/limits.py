@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from results.limits import PARTS, TOLD, Cell
+from results.limits import PARTS, THEN, TOLD, Cell
 from submissions.learned import UNTUNED
 from submissions.points import Point
 from workloads.spelling import did_you_mean
@@ -108,7 +108,11 @@ class Contender:
 
 
 def cells(
-    scale: LimitsScale, contenders: Sequence[Contender], parts: Sequence[str], sizes: Sequence[int]
+    scale: LimitsScale,
+    contenders: Sequence[Contender],
+    parts: Sequence[str],
+    sizes: Sequence[int],
+    ways: Sequence[str] = (),
 ) -> list[Cell]:
     """All that is to be trained.
 
@@ -117,6 +121,7 @@ def cells(
       contenders: the learned optimizer that it is about first.
       parts: of `PARTS`.
       sizes: parameters of the ladder's workloads.
+      ways: in which the learned optimizer goes on in `longer`, beside the naive one.
 
     Raises:
       ValueError: no such part.
@@ -129,9 +134,22 @@ def cells(
             for number, one in enumerate(contenders):
                 if part == "longer" and number == 0 and steps < scale.steps * max(scale.lengths):
                     continue  # its longest trainings are told shorter ones too
-                study = f"{part}-{number}-{steps}"
-                made.append(Cell(part, study, workload, of, one.name, at, steps))
+                studies = [f"{part}-{number}-{steps}"]
+                if part == "longer" and number == 0:
+                    studies += [f"{part}-{number}-{way}-{steps}" for way in ways]
+                made += [Cell(part, study, workload, of, one.name, at, steps) for study in studies]
     return made
+
+
+def way_of(cell: Cell) -> str | None:
+    """How the learned optimizer goes on after the steps that it was told; None: naively, or it is another cell."""
+    middle = cell.study.split("-")[2:-1]
+    return middle[0] if middle else None
+
+
+def told_less(scale: LimitsScale, way: str) -> tuple[Point, ...]:
+    """The point of the learned optimizer in `longer` that is told the least length, and goes on in a way."""
+    return (Point(f"{TOLD}{scale.steps}{THEN}{way}", {"horizon_factor": 1 / max(scale.lengths)}),)
 
 
 def told(scale: LimitsScale, trained_on: int | None) -> tuple[Point, ...]:

@@ -10,9 +10,10 @@ import submissions
 import workloads as catalogue
 from results.limits import PARTS, STUDIES, Cell, Limits, write_limits
 from results.studies import StudySpec
-from submissions.learned import is_learned_form
+from submissions.learned import is_learned_form, named
+from submissions.learned import parts as parts_of
 from tuning.execution.stopping import Stop
-from tuning.protocols.limits import Contender, LimitsScale, cells, told
+from tuning.protocols.limits import Contender, LimitsScale, cells, told, told_less, way_of
 from tuning.protocols.run import Progress
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
@@ -63,7 +64,8 @@ def run_limits(
         raise ValueError(f"{twice} is named twice; name every contender once")
     ladder = scale.ladder if "larger" in parts else ()
     sizes = [catalogue.parameter_count(catalogue.load(name, data_dir)) for name in ladder]
-    made = cells(scale, contenders, parts, sizes)
+    ways = ("more_steps", "reset") if "longer" in parts and _keeps_horizon(first.optimizer) else ()
+    made = cells(scale, contenders, parts, sizes, ways)
     asked = Limits(
         {one.name: submissions.portable_name(submissions.recorded_name(one.optimizer)) for one in contenders},
         {one.name: len(one.points) for one in contenders},
@@ -113,14 +115,24 @@ def _spec(
 ) -> StudySpec:
     cell = of[0]
     one = next(one for one in contenders if one.name == cell.contender)
-    points = told(scale, trained_on) if cell.part == "longer" and one is contenders[0] else one.points
+    points, optimizer, way = one.points, one.optimizer, way_of(cell)
+    if cell.part == "longer" and one is contenders[0]:
+        points = told(scale, trained_on) if way is None else told_less(scale, way)
+        of, file, switches = parts_of(optimizer)
+        optimizer = optimizer if way is None else named(of, file, {**switches, "continuation": way})
     per_evaluation = scale.steps // scale.evaluations  # the same of all lengths, so that they share programs
     return plan(
         name=study, workloads=tuple(cell.workload for cell in of), strategy="list", points=points,
-        list_name=one.name, optimizer=one.optimizer, title=f"{one.name}, {PARTS[cell.part]}", seed=seed,
+        list_name=one.name, optimizer=optimizer, title=f"{one.name}, {PARTS[cell.part]}", seed=seed,
         repeats=scale.repeats, steps=cell.steps, eval_period=per_evaluation, eval_batches=scale.eval_batches,
         eval_at_start=True,
     )  # fmt: skip
+
+
+def _keeps_horizon(optimizer: str) -> bool:
+    from submissions.learned.continuation import keeps_horizon
+
+    return keeps_horizon(submissions.optimizer(optimizer).rule)
 
 
 def _digest(optimizer: str) -> str | None:
