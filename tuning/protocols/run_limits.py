@@ -118,8 +118,8 @@ def _spec(
     points, optimizer, way = one.points, one.optimizer, way_of(cell)
     if cell.part == "longer" and one is contenders[0]:
         points = told(scale, trained_on) if way is None else told_less(scale, way)
-        of, file, switches = parts_of(optimizer)
-        optimizer = optimizer if way is None else named(of, file, {**switches, "continuation": way})
+        learned, file, switches = parts_of(optimizer)
+        optimizer = optimizer if way is None else named(learned, file, {**switches, "continuation": way})
     per_evaluation = scale.steps // scale.evaluations  # the same of all lengths, so that they share programs
     return plan(
         name=study, workloads=tuple(cell.workload for cell in of), strategy="list", points=points,
