@@ -210,6 +210,7 @@ def test_a_task_takes_sizes_of_ones_own_beside_those_of_its_seed():
 SMALL_LOPT = "hidden=8,layers=1,image_size=4,inner_batch_size=5,steps=3,batch_size=2"
 
 
+@pytest.mark.slow
 def test_a_learned_optimizer_as_a_task_is_trained_through_its_trainings():
     """The loss against loops in Python with plain SGD, its gradient against differences."""
     task = workloads.load(f"velo/lopt_seed1@{SMALL_LOPT}")
