@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from results.limits import PARTS
 from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
 from shortlist._names import OWN_WORKLOAD, Switches, Weights, optimizer_names, weighted, workload_names
@@ -25,8 +24,11 @@ AGAINST = ("adam_velodrome", "medapati2025")
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command of this module."""
-    parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
-    app.command(epilog=f"Parts: {parts}.")(limits)
+    # In words of its own: `results.limits`, which has the parts, takes too long to load for a page of help.
+    app.command(
+        epilog="Parts: longer, trained for longer; larger, on larger models; batch, by batch size; gradients, on "
+        "estimated ones."
+    )(limits)
 
 
 def limits(
@@ -109,6 +111,7 @@ def limits(
     """
     from reports import limits as room
     from reports.page import write_report
+    from results.limits import PARTS
     from submissions.learned import is_learned_form
     from submissions.learned import parts as parts_of
     from tuning.meta_training.schedules import longest_of

@@ -6,8 +6,10 @@ import dataclasses
 
 import jax
 import pytest
+from typer.testing import CliRunner
 
-from results.limits import read_limits
+from results.limits import PARTS, read_limits
+from shortlist.cli import app
 from submissions.learned import LEARNED, weight_files
 from submissions.points import Point
 from tuning.protocols import limits, run_limits
@@ -54,6 +56,11 @@ def test_every_part_is_studies_of_every_contender(trained, celo, tmp_path):
     assert trained["batch-0-160"].workloads == ("clicks/mlp+batch_size=8", "clicks/mlp+batch_size=16")
     assert [cell.at for cell in asked.cells if cell.part == "larger"] == [2, 2]
     assert asked.sha256.keys() == {"celo"}
+
+
+def test_help_names_the_parts():
+    said = CliRunner().invoke(app, ["limits", "--help"]).output
+    assert all(f"{part}, " in said for part in PARTS)
 
 
 def test_what_is_no_learned_optimizer_is_refused(trained, tmp_path):
