@@ -12,10 +12,10 @@ import typer
 
 from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
 from shortlist._interrupt import interruptible
-from shortlist._names import OWN_WORKLOAD, learned_names, workload_names
+from shortlist._names import OWN_WORKLOAD, Switches, learned_names, workload_names
 from shortlist._output import print_json
 from shortlist._progress import Display, progress_display
-from submissions.learned import LEARNED
+from submissions.learned import LEARNED, parsed_switches
 from tuning.execution.stopping import Stop
 
 if TYPE_CHECKING:
@@ -160,10 +160,7 @@ def meta_train(
             metavar="NAME=VALUE", help="Of the optimizer, where not the released one's; repeat for more."
         ),
     ] = None,
-    switch: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Of the optimizer, likewise."),
-    ] = None,
+    switch: Switches = None,
     begin_with: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Weights to begin with.")
     ] = None,
@@ -257,7 +254,7 @@ def meta_train(
         resample_every=resample_every or (100 if several else None),
         offset=offset if offset is not None else lengths.longest if windows else 0,
         shared_batches=not own_batches, meta_loss=meta_loss, scaled=not raw_losses, sizes=_values(size or []),
-        switches=_values(switch or []), seed=seed,
+        switches=parsed_switches(LEARNED[optimizer], switch or []) if optimizer in LEARNED else {}, seed=seed,
     )  # fmt: skip
     weights = begun = None
     if begin_with is not None:

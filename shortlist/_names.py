@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -28,15 +28,32 @@ Weights = Annotated[
         help="Trained weights: with a learned optimizer, or alone, as the file says whose they are.",
     ),
 ]
+Switches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--switch",
+        metavar="NAME=VALUE",
+        help="Of a learned optimizer, as 'shortlist optimizers NAME' lists them; repeat for more.",
+    ),
+]
 
 
-def weighted(optimizer: str | None, weights: Path | None) -> str | None:
-    """The optimizer's name with its weights, where some are given."""
-    if weights is None:
+def weighted(
+    optimizer: str | None, weights: Path | None, switches: Sequence[str] | None = None
+) -> str | None:
+    """The optimizer's name with its weights and switches, where some are given."""
+    if weights is None and not switches:
         return optimizer
-    from submissions.learned import weight_files
+    from submissions.learned import is_learned_form, weight_files
 
-    return weight_files.named(weights, optimizer)
+    if weights is None:
+        if optimizer is None or not is_learned_form(optimizer):
+            raise ValueError(
+                "--switch is of learned optimizers; give --weights FILE, or NAME@FILE as --optimizer"
+            )
+        optimizer, _, file = optimizer.partition("@")
+        weights = Path(file)
+    return weight_files.named(weights, optimizer, switches or ())
 
 
 def workload_names(incomplete: str) -> list[str]:

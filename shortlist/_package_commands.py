@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, Weights, optimizer_names, weighted
+from shortlist._names import OPTIMIZER_NAMES, OWN_OPTIMIZER, Switches, Weights, optimizer_names, weighted
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,6 +32,7 @@ def package(
         ),
     ] = None,
     weights: Weights = None,
+    switch: Switches = None,
     space: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="tuning_search_space.json; default: the optimizer's own space."),
@@ -80,14 +81,16 @@ def package(
     if description is not None:
         about["description"] = description
     if built_in is not None:
-        if list_ or optimizer or weights or space or ruleset:
-            raise ValueError("--built-in goes without --list, --optimizer, --weights, --space and --ruleset")
+        if list_ or optimizer or weights or switch or space or ruleset:
+            raise ValueError(
+                "--built-in goes without --list, --optimizer, --weights, --switch, --space and --ruleset"
+            )
         for folder in _built_in(built_in, out, authors, about | ({"name": name} if name else {})):
             typer.echo(f"submission: {folder}")
         return
     if authors is None:
         raise ValueError("--authors is missing; AlgoPerf insists on them")
-    optimizer = weighted(optimizer, weights)
+    optimizer = weighted(optimizer, weights, switch)
     learned = isinstance(optimizer, str) and submissions.learned.is_learned_form(optimizer)
     if ruleset is None:
         ruleset = "self-tuning" if learned and list_ is None and space is None else "external"
@@ -101,7 +104,8 @@ def package(
         given, rule = {} if space is None else _ranges(space), optimizer
     else:
         raise ValueError("nothing to package; give --list, --optimizer or --built-in")
-    called = rule.partition("@")[0] if submissions.learned.is_learned_form(rule) else rule.rpartition(":")[2]
+    of_learned = submissions.learned.is_learned_form(rule)
+    called = submissions.learned.parts(rule).learned.name if of_learned else rule.rpartition(":")[2]
     arguments = {"name": called} | given | ({"name": name} if name else {})
     if list_ is not None and (note := _padding(given)):
         typer.echo(f"note: {note}")

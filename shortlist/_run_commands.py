@@ -16,6 +16,7 @@ from shortlist._names import (
     OPTIMIZER_NAMES,
     OWN_OPTIMIZER,
     OWN_WORKLOAD,
+    Switches,
     Weights,
     optimizer_names,
     weighted,
@@ -100,6 +101,7 @@ def run(
         ),
     ] = None,
     weights: Weights = None,
+    switch: Switches = None,
     tuning_ruleset: Annotated[
         Literal["external", "self-tuning", "self"],
         typer.Option(
@@ -228,7 +230,7 @@ def run(
             typer.echo(f"--{name}: has no effect here", err=True)
     if weights is not None and submission_path is not None:
         raise ValueError("--weights goes with --optimizer; a submission brings its own")
-    optimizer = weighted(optimizer, weights)
+    optimizer = weighted(optimizer, weights, switch)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
     member = member_of(coordinator, process_id, processes)

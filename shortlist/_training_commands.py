@@ -18,6 +18,7 @@ from shortlist._names import (
     OWN_OPTIMIZER,
     OWN_WORKLOAD,
     STRATEGY_NAMES,
+    Switches,
     Weights,
     optimizer_names,
     strategy_names,
@@ -103,6 +104,7 @@ def tune(
         ),
     ] = None,
     weights: Weights = None,
+    switch: Switches = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps; default: the step hint.")
     ] = None,
@@ -180,7 +182,7 @@ def tune(
             optimizer = given.update_rule if optimizer is None else optimizer
         if options["warm_start"] is not None:
             options["warm_start"] = read_warm_start(options["warm_start"])
-        optimizer = weighted(optimizer, weights)
+        optimizer = weighted(optimizer, weights, switch)
         tell_pace(workloads, data_dir, pace)
         spec = plan(
             name=study.resolve().name, workloads=tuple(workloads), strategy=strategy, budget=budget,

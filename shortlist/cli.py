@@ -26,6 +26,7 @@ import typer  # noqa: E402
 from shortlist import (  # noqa: E402
     _compare_command,
     _curve_commands,
+    _limits_command,
     _list_commands,
     _meta_commands,
     _meta_evaluate_command,
@@ -91,6 +92,7 @@ _list_commands.add_to(app)
 _compare_command.add_to(app)
 _curve_commands.add_to(app)
 _speedup_commands.add_to(app)
+_limits_command.add_to(app)
 _package_commands.add_to(app)
 _pack_commands.add_to(app)
 _validate_commands.add_to(app)

@@ -65,7 +65,7 @@ def optimizer(name: str) -> Optimizer:
 
     Args:
       name: of `OPTIMIZERS`; of `register` in this process; FILE.py:FUNCTION, see `submissions.optimizers.own`; or
-        NAME@FILE, of `LEARNED` and a file of weights.
+        NAME@FILE, of `LEARNED` and a file of weights, with switches as NAME,SWITCH=VALUE@FILE.
 
     Raises:
       FileNotFoundError: no such file.
@@ -78,7 +78,7 @@ def optimizer(name: str) -> Optimizer:
     if name in REGISTERED:
         return REGISTERED[name]
     if name not in OPTIMIZERS:
-        if name.rstrip("@") in LEARNED:
+        if name.rstrip("@").partition(",")[0] in LEARNED:
             raise learned.missing_weights(name.rstrip("@"))
         hint = did_you_mean(name, [*OPTIMIZERS, *REGISTERED, *LEARNED])
         raise ValueError(
@@ -91,7 +91,7 @@ def own_file(name: str) -> Path | None:
     """The file of FILE.py:FUNCTION or NAME@FILE; None for other names."""
     if is_file_form(name):
         return own_files.parts(name)[0]
-    return learned.parts(name)[1] if learned.is_learned_form(name) else None
+    return learned.parts(name).file if learned.is_learned_form(name) else None
 
 
 def moved(name: str, file: Path | str) -> str:
@@ -103,7 +103,10 @@ def moved(name: str, file: Path | str) -> str:
     """
     if is_file_form(name):
         return f"{file}:{own_files.parts(name)[1]}"
-    return f"{learned.parts(name)[0].name}@{file}" if learned.is_learned_form(name) else name
+    if not learned.is_learned_form(name):
+        return name
+    of, _, switches = learned.parts(name)
+    return learned.named(of, file, switches)
 
 
 def same_but_for_place(one: str, other: str) -> bool:

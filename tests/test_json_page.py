@@ -12,9 +12,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from reports import limits
 from results.curves import CurveArchive, archives_to_table, write_table
+from results.limits import Cell, Limits
 from shortlist import cli
 from submissions import environment
+from submissions.learned import LEARNED, weight_files
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/json.md"
 SWEEP = PAGE.parent / "taskset_sweep/nadamw_62_tasks.parquet"
@@ -138,3 +141,43 @@ def test_speedup_prints_what_the_page_names(tmp_path):
     assert set(said["scores"][0]) == keys(of_score)
     assert all(f"`{key}`" in of_score for key in said["summary"][0] if "%" not in key)
     assert said["comparison"]["pairs"]
+
+
+def test_the_page_names_what_limits_prints(tmp_path):
+    cell = Cell("larger", "larger-0-1", "w", "w", "a", 1, 1)
+    rows = {
+        "contender": cell.study,
+        "workload": "w",
+        "point": "p",
+        "repeat": 0,
+        "data": "d",
+        "step": [1],
+        "loss": [1.0],
+    }
+    found = limits.of_losses(
+        Limits({"a": "a@w"}, {"a": 1}, 1, (cell,)), pl.DataFrame([rows]), "here"
+    ).to_json()
+    named = keys(section("limits"))
+    assert {*found, "report"} <= named
+    assert {*found["larger"][0], "length", "told"} <= set(re.findall(r"`(\w+)`", section("limits")))
+
+
+@pytest.mark.slow
+def test_limits_prints_what_the_page_names(tmp_path):
+    """Of a learned optimizer that compiles quickly: told each length, and beside one of its own kind."""
+    for name in ("learnable_sgd", "learnable_sgdm"):
+        weight_files.write(tmp_path / name, LEARNED[name].initial(jax.random.key(0), learning_rate=0.1))
+    task = "taskset/quadratic_family_seed10"
+    said = printed(
+        "limits", "--weights", tmp_path / "learnable_sgd", "--against", f"learnable_sgdm@{tmp_path / 'learnable_sgdm'}",
+        "--part", "longer", "--workload", task, "--steps", 2, "--repeats", 1, "--trained-on", 3,
+        "--out", tmp_path / "limits",
+    )  # fmt: skip
+    assert set(said) == {key for key in keys(section("limits")) if key in said}
+    told = [(row["contender"], row["told"]) for row in said["longer"]]
+    of_first = [("learnable_sgd", steps) for steps in ("2", "3", "4", "8", "the truth")]
+    assert told == [*of_first, ("learnable_sgdm", "the truth")]
+    after = {row["told"]: row["after 2"] for row in said["longer"] if row["contender"] == "learnable_sgd"}
+    assert after["2"] == after["8"] > 0  # it has no use for a horizon
+    assert said["trained_on"] == 3
+    assert Path(said["report"]).is_file()

@@ -10,6 +10,7 @@ applied in the order written, the outermost last. What is evaluated stays the wo
 | `reparametrised=LEVEL:LOW:HIGH[:SEED]` | parameters are p / s: one s (`global`), or one per `tensor` or `element` |
 | `es_gradient=STD:PAIRS` | the gradient is estimated from so many antithetic pairs at that distance |
 | `reduced_batch=FRACTION` | batches have that part of their examples, one at least |
+| `batch_size=N` | batches have N examples, whatever the workload's own have |
 | `bfloat16` | parameters and floats of the data have 16 bits |
 | `normalized_gradient` | the gradient has length 1 |
 | `random_directions=K[:sign]` | the gradient is the sum over K random directions u of (g u) u, or sign(g u) u |
@@ -148,6 +149,14 @@ def reduced_batch(workload: Workload, fraction: str) -> Workload:
     if not 0 < part <= 1:
         raise ValueError(f"the part is {fraction}; must be above 0 and at most 1")
     return dataclasses.replace(workload, batch_size=max(1, int(workload.batch_size * part)))
+
+
+def batch_size(workload: Workload, examples: str) -> Workload:
+    """Batches of so many examples. Not VeLO's: for asking what an optimizer makes of larger ones."""
+    count = int(examples)
+    if count < 1:
+        raise ValueError(f"batches of {examples}; must be 1 or more")
+    return dataclasses.replace(workload, batch_size=count)
 
 
 def bfloat16(workload: Workload) -> Workload:
@@ -289,7 +298,8 @@ _PREFIX = "augmented_"
 KINDS: dict[str, Callable[..., Workload]] = {
     function.__name__: function
     for function in (
-        reparametrised, es_gradient, reduced_batch, bfloat16, normalized_gradient, random_directions, delayed
+        reparametrised, es_gradient, reduced_batch, batch_size, bfloat16, normalized_gradient, random_directions,
+        delayed,
     )
 }  # fmt: skip
 

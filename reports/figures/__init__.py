@@ -1,5 +1,6 @@
 """Figures: each is one function of a DataFrame."""
 
+from reports.figures._along import figure_along
 from reports.figures._figures import (
     figure_cost_by_length,
     figure_performance_profile,
@@ -12,6 +13,7 @@ from reports.figures._tuning_curves import MOST_DRAWN, figure_tuning_curve, figu
 
 __all__ = [
     "MOST_DRAWN",
+    "figure_along",
     "figure_cost_by_length",
     "figure_list_sizes",
     "figure_outer_steps",

@@ -48,7 +48,7 @@ def figure_speedups(
     types = {"contender": pl.String, "workload": pl.String, **dict.fromkeys(["score", *extra], pl.Float64)}
     df = draw.typed(df, types, "figure_speedups")
     names = df["contender"].unique(maintain_order=True).to_list()
-    entries = [(draw.plain(name), *_look(i), 5.5) for i, name in enumerate(names)]
+    entries = [(draw.plain(name), *draw.look(i), 5.5) for i, name in enumerate(names)]
     top = 0.21 * draw.key_lines([text for text, *_ in entries], width - 0.08) + 0.3
     figure = draw.new_figure(width, top + 2.6 + 0.48)
     axes = draw.add_axes(figure, 0.46, 0.14, 0.48, top)
@@ -76,7 +76,7 @@ def figure_speedups(
     axes.set_title(label, fontsize=draw.SMALL_TEXT, color=draw.MUTED, loc="left", x=-0.01, pad=5)
     for i, name in enumerate(names):
         rows = df.filter(pl.col("contender") == name).sort("score", "workload")
-        colour, marker = _look(i)
+        colour, marker = draw.look(i)
         # Contenders of one workload stand beside each other.
         shift = 0.0 if len(names) == 1 else 0.5 * (i / (len(names) - 1) - 0.5)
         for place, row in enumerate(rows.iter_rows(named=True)):
@@ -100,10 +100,3 @@ def _none():
     from matplotlib.ticker import NullLocator
 
     return NullLocator()
-
-
-def _look(i: int) -> tuple[str, str]:
-    """Colour and marker of the i-th contender."""
-    if i == 0:
-        return draw.LIST, "o"
-    return draw.OTHERS[(i - 1) % len(draw.OTHERS)], draw.MARKERS[(i - 1) % len(draw.MARKERS)][0]

@@ -34,6 +34,13 @@ MARKERS = (("s", 6.2), ("^", 7.4), ("D", 6.0), ("v", 7.4), ("P", 7.4), ("X", 7.4
 TEXT, SMALL_TEXT, TITLE = 9.0, 8.0, 10.0  # points
 
 
+def look(i: int) -> tuple[str, str]:
+    """Colour and marker of the i-th of several, of which the first is set off."""
+    if i == 0:
+        return LIST, "o"
+    return OTHERS[(i - 1) % len(OTHERS)], MARKERS[(i - 1) % len(MARKERS)][0]
+
+
 def check_columns(df: pl.DataFrame, columns: set[str], function: str) -> None:
     """Raises ValueError unless a table has these columns and a row."""
     missing = sorted(columns - set(df.columns))

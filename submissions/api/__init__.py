@@ -96,9 +96,10 @@ def write_rule(folder: Path, optimizer: str) -> None:
     called, what, imports = repr(optimizer), optimizer, ""
     if isinstance(own, submissions.LearnedOptimizer):
         write_atomically(folder / WEIGHTS, own.content)
-        called = f'f"{own.name}@{{Path(__file__).with_name({WEIGHTS!r})}}"'
+        before = submissions.moved(optimizer, "")
+        called = f'f"{before}{{Path(__file__).with_name({WEIGHTS!r})}}"'
         what, imports = (
-            f"{own.name} with the weights of SHA-256\n{own.sha256}\n",
+            f"{before.removesuffix('@')} with the weights of SHA-256\n{own.sha256}\n",
             "from pathlib import Path\n\n",
         )
         space = [submissions.learned.UNTUNED]

@@ -16,10 +16,12 @@ from submissions.learned._optimizer import (
     absolute,
     is_learned_form,
     missing_weights,
+    named,
     parts,
     scaled,
     with_weights,
 )
+from submissions.learned._switches import parsed as parsed_switches
 from submissions.learned._table import LEARNED
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "absolute",
     "is_learned_form",
     "missing_weights",
+    "named",
+    "parsed_switches",
     "parts",
     "scaled",
     "with_weights",

@@ -1,7 +1,8 @@
-"""A learned optimizer with trained weights, as an optimizer like any other: NAME@FILE.
+"""A learned optimizer with trained weights, as an optimizer like any other: NAME@FILE, or NAME,SWITCH=VALUE,...@FILE.
 
->>> parts("hierarchical@weights/trained.msgpack")[1]
-PosixPath('weights/trained.msgpack')
+>>> found = parts("celo,weight_decay=1e-6@weights/trained.msgpack")
+>>> found.learned.name, found.switches, found.file
+('celo', {'weight_decay': 1e-06}, PosixPath('weights/trained.msgpack'))
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from submissions.learned import _switches
 from submissions.learned._declaration import Learned
 from submissions.learned._table import LEARNED
 from submissions.optimizers._hyperparameters import POSITIVE, Hyperparameter, Optimizer
@@ -38,6 +40,7 @@ class LearnedOptimizer(Optimizer):
       content: of the file.
       sha256: of the content.
       weights: the tree that it holds.
+      switches: that are not as the table has them.
     """
 
     learned: Learned = dataclasses.field(kw_only=True)
@@ -45,50 +48,74 @@ class LearnedOptimizer(Optimizer):
     content: bytes = dataclasses.field(kw_only=True, repr=False)
     sha256: str = dataclasses.field(kw_only=True)
     weights: Any = dataclasses.field(kw_only=True, repr=False)
+    switches: Mapping[str, Any] = dataclasses.field(kw_only=True, default_factory=dict)
 
     @functools.cached_property
     def rule(self) -> Rule:
         """The learned rule, told a horizon of its factor times the one that it is given. Imports JAX."""
-        return scaled(self.learned.make(self.weights))
+        own = {name: value for name, value in self.switches.items() if name in self.learned.switches}
+        return scaled(self.learned.make(self.weights, **own), self.switches.get("continuation", "naive"))
 
     def __call__(self, hyperparameters: Mapping[str, Any], horizon: Any) -> Any:
         """Not for learned optimizers, which need the loss of every step."""
         raise ValueError(f"{self.name}: is learned, and no optax.GradientTransformation; take its rule")
 
 
-def scaled(rule: Rule) -> Rule:
-    """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given."""
-    import jax
+def scaled(rule: Rule, continuation: str = "naive") -> Rule:
+    """The rule with a hyperparameter `horizon_factor`; without it, the horizon is as it is given.
+
+    Args:
+      rule: a learned one.
+      continuation: what it does after the steps that it was told, of `submissions.learned.continuation.WAYS`.
+    """
     import jax.numpy as jnp
 
-    def init(weights, hyperparameters, params, key, horizon):
-        told = horizon
-        if "horizon_factor" in hyperparameters:
-            steps = jnp.round(horizon * hyperparameters["horizon_factor"])
-            told = jnp.maximum(steps, 1).astype(jnp.int32)
-        state = rule.init(weights, hyperparameters, params, key, told)
-        # With the types that an update keeps: one that a number of Python's brought compiles the second step again.
-        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
+    from submissions.learned.continuation import continued
 
-    return dataclasses.replace(rule, init=init)
+    def told(hyperparameters, horizon):
+        if "horizon_factor" not in hyperparameters:
+            return horizon
+        steps = jnp.round(horizon * hyperparameters["horizon_factor"])
+        return jnp.maximum(steps, 1).astype(jnp.int32)
+
+    return continued(rule, continuation, told)
+
+
+class Parts(NamedTuple):
+    """What a name says."""
+
+    learned: Learned
+    file: Path
+    switches: Mapping[str, Any]
 
 
 def is_learned_form(name: str) -> bool:
-    """Whether a name is NAME@FILE, of a learned optimizer."""
+    """Whether a name is NAME@FILE, of a learned optimizer, with or without switches."""
     before, at, file = name.partition("@")
-    return bool(at and file) and before in LEARNED and not is_file_form(name)
+    return bool(at and file) and before.partition(",")[0] in LEARNED and not is_file_form(name)
 
 
-def parts(name: str) -> tuple[Learned, Path]:
-    """The row and the file of NAME@FILE."""
+def parts(name: str) -> Parts:
+    """The row, the file and the switches of NAME,SWITCH=VALUE,...@FILE.
+
+    Raises:
+      ValueError: a switch that it does not have, or a value that it cannot have.
+    """
     before, _, file = name.partition("@")
-    return LEARNED[before], Path(file).expanduser()
+    plain, *given = before.split(",")
+    learned = LEARNED[plain]
+    return Parts(learned, Path(file).expanduser(), _switches.parsed(learned, given))
+
+
+def named(learned: Learned, file: Path | str, switches: Mapping[str, Any]) -> str:
+    """The inverse of `parts`."""
+    return f"{learned.name}{_switches.spelt(switches)}@{file}"
 
 
 def absolute(name: str) -> str:
     """NAME@FILE with the whole path."""
-    learned, file = parts(name)
-    return f"{learned.name}@{os.path.realpath(file)}"
+    found = parts(name)
+    return named(found.learned, os.path.realpath(found.file), found.switches)
 
 
 def with_weights(name: str) -> LearnedOptimizer:
@@ -96,11 +123,11 @@ def with_weights(name: str) -> LearnedOptimizer:
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: it holds no weights, or another optimizer's.
+      ValueError: it holds no weights, or another optimizer's; or a switch is not understood.
     """
     from submissions.learned import weight_files
 
-    learned, file = parts(name)
+    learned, file, switches = parts(name)
     read, content = weight_files.read_content(file)
     weights = weight_files.for_optimizer(learned, read, str(file))
     return LearnedOptimizer(
@@ -117,11 +144,14 @@ def with_weights(name: str) -> LearnedOptimizer:
         content=content,
         sha256=read.sha256,
         weights=weights,
+        switches=switches,
+        options={key: repr(value) for key, value in switches.items() if key in learned.switches},
     )
 
 
 def missing_weights(name: str) -> ValueError:
     """What is said where a learned optimizer is named alone."""
+    name = name.partition(",")[0]
     return ValueError(
         f"{name} is a learned optimizer, which needs trained weights: --weights FILE, or {name}@FILE as its name"
     )

@@ -3,6 +3,9 @@
 Linear weights are transposed, as PyTorch has them; the first layer of the MLP is one array in channel order, where the
 original has one per group of features. PyLO keeps the MLP that it works with beside the bank; it is made anew at every
 step, so it is not read, and zeros are written.
+
+Its MetaMLP, one safetensors file, is the network of AdafacMLPLOpt. The decays of that optimizer are in no file: they
+are defaults of PyLO's own class, those of the weights that it was published with.
 """
 
 from __future__ import annotations
@@ -30,6 +33,13 @@ BANK = {  # PyLO's name -> ours, and whether it is transposed
     "output_weights_": ("w2", True),
 }
 FIRST = "input_weights_"
+META = "network."  # before every name of a MetaMLP
+META_INPUTS = 39  # as AdafacMLPLOpt has them, in its order
+META_DECAYS = {
+    "momentum_decays": (0.15216392, 0.14245212, 0.06812963),
+    "rms_decays": (0.01079706,),
+    "adafactor_decays": (0.18621896, -0.10864615, -0.06185547),
+}
 HIDDEN, CELL = "lstm_init_state.0", "lstm_init_state.1"
 
 
@@ -58,6 +68,8 @@ def to_tree(named: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
     Raises:
       ValueError: some are missing, as where only one of the two files was given.
     """
+    if named and all(name.startswith(META) for name in named):
+        return _meta_tree(named, where)
     wanted = {
         RNN: [*(f"{module}.{kind}" for module in LINEAR for kind in ("weight", "bias")), HIDDEN, CELL],
         MLP: [FIRST, *BANK],
@@ -68,7 +80,9 @@ def to_tree(named: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
             other = MLP if part == RNN else RNN
             if any(name in named for name in wanted[other]):
                 raise ValueError(f"{where}: is PyLO's {other} alone; give its {part} beside it")
-            raise ValueError(f"{where}: safetensors, but not PyLO's VeLO: it has {next(iter(named))}")
+            raise ValueError(
+                f"{where}: safetensors, but neither PyLO's VeLO nor its MetaMLP: it has {next(iter(named))}"
+            )
         if missing:
             raise ValueError(f"{where}: {missing[0]} of PyLO's {part} is missing")
     first = named[FIRST]
@@ -94,6 +108,30 @@ def to_tree(named: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
     return _contiguous(tree)
 
 
+def _meta_tree(named: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
+    """A MetaMLP as AdafacMLPLOpt's tree: its layers, and the decays that PyLO gives it."""
+    hidden = sum(name.startswith(f"{META}linear_") and name.endswith(".weight") for name in named)
+    layers = [f"{META}input", *(f"{META}linear_{i}" for i in range(hidden)), f"{META}output"]
+    wanted = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    if other := sorted(set(named) ^ set(wanted)):
+        what = "is missing" if other[0] in wanted else "is none of its"
+        raise ValueError(f"{where}: looks like PyLO's MetaMLP, but {other[0]} {what}")
+    network = {}
+    for i, layer in enumerate(layers):
+        w, b = named[f"{layer}.weight"], named[f"{layer}.bias"]
+        ends = (
+            b.shape[0] if i + 1 < len(layers) else 2,
+            META_INPUTS if i == 0 else network[f"b{i - 1}"].shape[0],
+        )
+        if b.ndim != 1 or w.shape != ends:
+            raise ValueError(
+                f"{where}: {layer}.weight is {w.shape} and its bias {b.shape}; must be {ends}, and ({ends[0]},)"
+            )
+        network |= {f"w{i}": w.T, f"b{i}": b}
+    decays = {name: np.asarray(values, np.float32) for name, values in META_DECAYS.items()}
+    return _contiguous({**decays, "nn": {"~": network}})
+
+
 def files(tree: Mapping[str, Any]) -> dict[str, bytes]:
     """Name of the part -> content of its file.
 
@@ -116,7 +154,7 @@ def files(tree: Mapping[str, Any]) -> dict[str, bytes]:
             mlp[name] = np.swapaxes(bank[ours], 1, 2) if transposed else bank[ours]
     except KeyError as missing:
         raise ValueError(
-            f"PyLO's layout is known for VeLO's weights alone, and these have no {missing}"
+            f"PyLO's layout is written for VeLO's weights alone, and these have no {missing}"
         ) from None
     working = {name.replace("_.", ".").removesuffix("_"): np.zeros_like(x[0]) for name, x in mlp.items()}
     parts = {RNN: rnn, MLP: mlp | working}

@@ -6,16 +6,110 @@
 | `more_steps` | kept | the new one |
 | `reset` | fresh, on the trained parameters | of the steps to come |
 
+`continued` has a rule do so by itself, once it has done the steps that it was told.
+
 Reference: Metz et al. 2022, arXiv:2211.09760, on continuing a training.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from submissions.learned.wrapped import AveragedState
-from submissions.optimizers._late import jnp
-from submissions.optimizers._rule import Rule
+from submissions.optimizers._late import jax, jnp
+from submissions.optimizers._rule import Rule, Seen
+
+WAYS = ("naive", "more_steps", "reset")
+
+
+class Continued(NamedTuple):
+    """What a rule that goes on carries.
+
+    Attributes:
+      inner: state of the rule.
+      told: steps that it was told, int32.
+      horizon: steps that there are, int32.
+    """
+
+    inner: Any
+    told: jax.Array
+    horizon: jax.Array
+
+
+def continued(rule: Rule, way: str, told: Callable[[Any, Any], Any]) -> Rule:
+    """The rule, which goes on in a way once it has done the steps that it was told, if there are more.
+
+    Args:
+      rule: any; `more_steps` takes one that keeps a horizon.
+      way: of `WAYS`.
+      told: (hyperparameters, horizon) -> steps that it is told.
+
+    Raises:
+      ValueError: no such way.
+    """
+    if way not in WAYS:
+        raise ValueError(f"continuation is {way!r}; must be one of {', '.join(WAYS)}")
+
+    def begin(weights, hyperparameters, params, key, horizon):
+        state = rule.init(weights, hyperparameters, params, key, horizon)
+        # With the types that an update keeps: one that a number of Python's brought compiles the second step again.
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), state)
+
+    def told_init(weights, hyperparameters, params, key, horizon):
+        return begin(weights, hyperparameters, params, key, told(hyperparameters, horizon))
+
+    if way == "naive":
+        return dataclasses.replace(rule, init=told_init)
+
+    def init(weights, hyperparameters, params, key, horizon):
+        steps = jnp.asarray(told(hyperparameters, horizon), jnp.int32)
+        inner = begin(weights, hyperparameters, params, key, steps)
+        return Continued(inner, steps, jnp.asarray(horizon, jnp.int32))
+
+    def update(weights, hyperparameters, grads, state: Continued, params, seen: Seen):
+        def go_on():
+            if way == "more_steps":
+                return more_steps(state.inner, state.horizon)
+            return begin(weights, hyperparameters, params, seen.key, state.horizon - state.told)
+
+        now = (seen.step == state.told) & (state.told < state.horizon)
+        inner = jax.lax.cond(now, go_on, lambda: state.inner)
+        # The steps of a fresh state are its own.
+        first = state.told if way == "reset" else 0
+        number = jnp.where(seen.step >= state.told, seen.step - first, seen.step)
+        updates, inner = rule.update(
+            weights, hyperparameters, grads, inner, params, seen._replace(step=number)
+        )
+        return updates, state._replace(inner=inner)
+
+    def observe(state: Continued, metrics):
+        assert rule.observe is not None
+        return state._replace(inner=rule.observe(state.inner, metrics))
+
+    def evaluated(state: Continued, params):
+        assert rule.evaluated is not None
+        return rule.evaluated(state.inner, params)
+
+    return dataclasses.replace(
+        rule,
+        init=init,
+        update=update,
+        observe=rule.observe and observe,
+        evaluated=rule.evaluated and evaluated,
+    )
+
+
+def keeps_horizon(rule: Rule) -> bool:
+    """Whether a rule's state has a horizon, which could be another."""
+    state = jax.eval_shape(
+        lambda key: rule.init(rule.weights, {}, {"w": jnp.zeros((2, 2))}, key, jnp.int32(8)),
+        jax.random.key(0),
+    )
+    while isinstance(state, AveragedState | Continued):
+        state = state.inner
+    return hasattr(state, "horizon")
 
 
 def naive(state: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from submissions.learned import _pylo, _shapes
+from submissions.learned import _pylo, _shapes, _switches
 from submissions.learned._declaration import Learned
 from submissions.learned._table import LEARNED
 from workloads.data import reading
@@ -121,12 +121,13 @@ def for_optimizer(learned: Learned, file: WeightFile, where: str) -> Tree:
     )
 
 
-def named(file: Path | str, optimizer: str | None = None) -> str:
-    """NAME@FILE, by which `submissions.optimizer` finds an optimizer with these weights.
+def named(file: Path | str, optimizer: str | None = None, switches: Sequence[str] = ()) -> str:
+    """NAME@FILE, or NAME,SWITCH=VALUE,...@FILE, by which `submissions.optimizer` finds an optimizer with these weights.
 
     Args:
       file: of the weights.
-      optimizer: a name of `LEARNED`; None: the one whose weights they are.
+      optimizer: a name of `LEARNED`, with or without switches; None: the one whose weights they are.
+      switches: SWITCH=VALUE each.
 
     Raises:
       FileNotFoundError: no such file.
@@ -137,11 +138,13 @@ def named(file: Path | str, optimizer: str | None = None) -> str:
         if len(fitting) > 1:
             raise ValueError(f"{file}: can be the weights of {' or '.join(fitting)}; say of which")
         optimizer = fitting[0]
+    optimizer, *given = optimizer.split(",")
     if optimizer not in LEARNED:
         raise ValueError(
             f"weights {file} go with a learned optimizer, and {optimizer} is none; those are {', '.join(LEARNED)}"
         )
-    return f"{optimizer}@{file}"
+    learned = LEARNED[optimizer]
+    return f"{optimizer}{_switches.spelt(_switches.parsed(learned, [*given, *switches]))}@{file}"
 
 
 def flax_bytes(weights: Tree, around: Mapping[str, Any] | None = None) -> bytes:

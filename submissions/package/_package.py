@@ -122,6 +122,12 @@ def package(
     given = searched.points[0] if self_tuning else list(searched.space or searched.points[0])
     reads = _exported.reads(given, chosen)
     what = f"{chosen.name}, a learned optimizer," if learned else chosen.name
+    if learned is not None and "continuation" in learned.switches:
+        raise ValueError(
+            "a package does not go on past the steps that it was told; leave the switch continuation out"
+        )
+    if learned is not None and learned.switches:
+        what += " of " + ", ".join(f"{key} {value}" for key, value in learned.switches.items())
     values = {
         "name": one_line("name", name),
         "description": one_line(
@@ -243,11 +249,9 @@ def _searched(
 
 def _imports(optimizer: Optimizer) -> list[str]:
     """What submission.py takes from optimizer.py: name, or name as another, in alphabetical order."""
-    names = {optimizer.make.__name__: "optimizer"}
+    names = {optimizer.make.__name__: optimizer.make.__name__ if optimizer.options else "optimizer"}
     if isinstance(optimizer, LearnedOptimizer):
         names |= {"Rule": "Rule", "Seen": "Seen"}
-    if optimizer.options:
-        names = {optimizer.make.__name__: optimizer.make.__name__}
     for role in ("evaluated", "gradient_at"):
         if function := getattr(optimizer, role):
             names[function.__name__] = role

@@ -160,6 +160,7 @@ def test_what_knows_its_own_parameters_alone_is_refused(plain):
 def test_reduced_batches_and_types(plain, at):
     assert made(plain, "reduced_batch=0.25").batch_size == max(1, int(plain.batch_size * 0.25))
     assert made(plain, "reduced_batch=0.0001").batch_size == 1
+    assert made(plain, "batch_size=32").batch_size == 32
     workload = made(plain, "bfloat16")
     params, model_state = workload.init(jax.random.key(1))
     assert {x.dtype.name for x in jax.tree.leaves(params)} == {"bfloat16"}

@@ -8,8 +8,12 @@ another length compiles nothing.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
+
+from results.meta_trainings import DESCRIPTION
+from workloads.data import reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,3 +108,19 @@ def drawn(bounds: tuple[int, int], rng: np.random.Generator, multiple: int = 1) 
     low, high = bounds
     length = low if low == high else int(np.exp(rng.uniform(np.log(low), np.log(high))))
     return max(length // multiple * multiple, multiple)
+
+
+def longest_of(weights: Path) -> int | None:
+    """The longest task that a weight file was trained on, by the description beside it; None where there is none.
+
+    Raises:
+      ValueError: the description is damaged.
+    """
+    file = weights.parent / DESCRIPTION
+    if not file.exists():
+        return None
+    said = reading.read_json(file, "no such file")
+    try:
+        return Lengths(**said["plan"]["lengths"]).longest
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file}: does not say how long tasks were ({error})") from None

@@ -3,8 +3,9 @@
 A seed of a family says what a task computes, which takes a program of its own; a draw of it changes numbers alone
 (which initialiser, how wide, which activation), so that all draws of a seed are trained by one program:
 
-    velo/image_mlp_seed12           the seed's draw 0
-    velo/image_mlp_seed12@draw=5    another draw
+    velo/image_mlp_seed12                      the seed's draw 0
+    velo/image_mlp_seed12@draw=5               another draw
+    velo/image_mlp_seed12@hidden=512,layers=2  the seed's task with sizes of one's own: a ladder of widths
 
 Ranges, models and losses follow the released program, `google/learned_optimization`; the seeds are ours, as its draws
 come from generators that differ between versions of JAX. It never measured an accuracy and had no evaluation splits of
@@ -17,7 +18,7 @@ import importlib
 import pathlib
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workloads._workload import Workload
 from workloads.spelling import did_you_mean
@@ -37,11 +38,30 @@ FAMILIES = {
     "vit": "vit",
     "lm_rnn": "lm_rnn",
     "lm_transformer": "lm_transformer",
+    "lopt": "lopt",
 }
-_DRAWN = (
-    "initializer", "initial_scale", "activation", "log_loss", "center_data", "constrain_output", "per_dim_loss",
-)  # fmt: skip
 _NAME = re.compile(r"velo/(?P<family>\w+)_seed(?P<seed>0|[1-9][0-9]*)(@(?P<switches>.*))?")
+
+
+class Named(NamedTuple):
+    """What a name says.
+
+    Attributes:
+      family: a key of `FAMILIES`.
+      seed: of the family.
+      draw: of the seed.
+      sizes: of one's own in the place of the seed's.
+    """
+
+    family: str
+    seed: int
+    draw: int
+    sizes: Mapping[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the task computes; see `sample`."""
+        return {**sample(self.family, self.seed), **self.sizes}
 
 
 def sample(family: str, seed: int) -> dict[str, Any]:
@@ -86,47 +106,47 @@ def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
       constants: of `Workload.shared`.
       key: of the draws.
     """
-    import jax
-    import jax.numpy as jnp
-
     from workloads.velo import _draws
 
-    counts = {"initializer": len(_draws.INITIALIZERS), "activation": len(_draws.ACTIVATIONS)}
-    made = dict(constants)
-    for number, name in enumerate(sorted({*constants} & {*_DRAWN})):
-        noise = jax.random.fold_in(key, number)
-        if name == "initial_scale":
-            made[name] = jax.random.uniform(noise, (), jnp.float32, *_draws.SCALES)
-        else:
-            made[name] = jax.random.randint(noise, (), 0, counts.get(name, 2), jnp.int32)
-    return made
+    return _draws.resampled(constants, key)
 
 
-def parse(name: str) -> tuple[str, int, int] | None:
-    """(family, seed, draw) of a name such as `velo/vit_seed3@draw=2`; None where it is none of this room.
+def parse(name: str) -> Named | None:
+    """What a name such as `velo/vit_seed3@draw=2,hidden=64` says; None where it is none of this room.
 
     Raises:
-      ValueError: no such family, or something else than draw=K behind the @.
+      ValueError: no such family; or behind the @ something else than draw=K and whole numbers that the family has.
     """
     match = _NAME.fullmatch(name)
     if match is None:
         return None
     _module(match["family"])
-    if match["switches"] is None:
-        return match["family"], int(match["seed"]), 0
-    number = re.fullmatch(r"draw=(0|[1-9][0-9]*)", match["switches"])
-    if number is None:
-        raise ValueError(f"{name}: {match['switches']!r} is not understood; allowed behind the @: draw=K")
-    return match["family"], int(match["seed"]), int(number[1])
+    named = Named(match["family"], int(match["seed"]), 0, {})
+    for switch in (match["switches"] or "").split(",") if match["switches"] is not None else ():
+        key, _, value = switch.partition("=")
+        own = {
+            key: n for key, n in sample(*named[:2]).items() if isinstance(n, int) and not isinstance(n, bool)
+        }
+        if key not in ("draw", *own):
+            hint = did_you_mean(key, ("draw", *own))
+            allowed = ", ".join(("draw=K", *(f"{each}=N" for each in own)))
+            raise ValueError(f"{name}: {switch!r} is not understood{hint} (allowed behind the @: {allowed})")
+        if not re.fullmatch(r"0|[1-9][0-9]*", value) or (value == "0" and key not in ("draw", "layers")):
+            raise ValueError(
+                f"{name}: {switch!r} is not understood: {value!r} is no whole number that it can be"
+            )
+        if key == "draw":
+            named = named._replace(draw=int(value))
+        else:
+            named = named._replace(sizes={**named.sizes, key: int(value)})
+    return named
 
 
 def build(name: str, data_dir: pathlib.Path | None = None) -> Workload:
     """The workload of a name that `parse` takes. Imports JAX."""
-    found = parse(name)
-    if found is None:
-        raise ValueError(f"{name}: not a task of VeLO's families, such as velo/image_mlp_seed0")
-    family, seed, number = found
-    return _module(family).build(name, sample(family, seed), draw(family, seed, number), data_dir)
+    found = _parsed(name)
+    drawn = draw(found.family, found.seed, found.draw)
+    return _module(found.family).build(name, found.config, drawn, data_dir)
 
 
 def normalizer(name: str) -> Callable[[jax.Array], jax.Array]:
@@ -134,11 +154,15 @@ def normalizer(name: str) -> Callable[[jax.Array], jax.Array]:
 
     Meta-losses of VeLO are means of these. The function may be traced.
     """
+    found = _parsed(name)
+    return _module(found.family).normalizer(found.config, draw(found.family, found.seed, found.draw))
+
+
+def _parsed(name: str) -> Named:
     found = parse(name)
     if found is None:
         raise ValueError(f"{name}: not a task of VeLO's families, such as velo/image_mlp_seed0")
-    family, seed, number = found
-    return _module(family).normalizer(sample(family, seed), draw(family, seed, number))
+    return found
 
 
 def _module(family: str) -> Any:

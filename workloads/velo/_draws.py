@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
 
 # Two of these five are the same, as released: normal with variance scale / fan in.
 INITIALIZERS = ("orthogonal", "uniform_scale", "variance_normal", "variance_normal", "variance_uniform")
@@ -46,6 +49,11 @@ def log_int(rng: np.random.Generator, low: int, high: int) -> int:
     return int(math.exp(rng.uniform(math.log(low), math.log(high))))
 
 
+def log_float(rng: np.random.Generator, low: float, high: float) -> float:
+    """exp of a uniform draw between the logarithms."""
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
 def images(rng: np.random.Generator, sizes: tuple[int, int], batches: int) -> dict[str, Any]:
     """Data set, size along a side, and batch size from 4."""
     return {
@@ -81,3 +89,24 @@ def activation(rng: np.random.Generator) -> dict[str, float]:
 def flags(rng: np.random.Generator, *names: str) -> dict[str, float]:
     """True or false, evenly, as 1 or 0."""
     return {name: int(rng.integers(2)) for name in names}
+
+
+_DRAWN = (
+    "initializer", "initial_scale", "activation", "log_loss", "center_data", "constrain_output", "per_dim_loss",
+)  # fmt: skip
+
+
+def resampled(constants: Mapping[str, Any], key: jax.Array) -> dict[str, Any]:
+    """The numbers of another draw in the place of those that are there; see `velo.resampled`."""
+    import jax
+    import jax.numpy as jnp
+
+    counts = {"initializer": len(INITIALIZERS), "activation": len(ACTIVATIONS)}
+    made = dict(constants)
+    for number, name in enumerate(sorted({*constants} & {*_DRAWN})):
+        noise = jax.random.fold_in(key, number)
+        if name == "initial_scale":
+            made[name] = jax.random.uniform(noise, (), jnp.float32, *SCALES)
+        else:
+            made[name] = jax.random.randint(noise, (), 0, counts.get(name, 2), jnp.int32)
+    return made

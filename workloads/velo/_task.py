@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads._source import ResidentData
-from workloads._workload import Functions, Metric, SharedProgram, Workload
+from workloads._workload import Functions, Metric, Regularization, SharedProgram, Workload
 from workloads.velo import _sampled
 
 STEPS, EVAL_PERIOD = 1000, 50  # an evaluation schedule of our own; VeLO trained 200 to 200,000 steps
@@ -22,6 +22,7 @@ EVAL_SPLITS = {
     "validation": "outer_valid",  # the meta-objective may
     "test": "test",
 }
+UNREGULARIZED = Regularization()
 Bind = Callable[[Mapping[str, Any]], Functions]
 
 

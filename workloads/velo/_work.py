@@ -142,6 +142,27 @@ def _lm_transformer(config):
     )
 
 
+def _lopt(config):
+    hidden = [config["hidden"]] * config["layers"]
+    sizes = (_pixels(config), *hidden, _classes(config))
+    rows, steps, trainings = config["inner_batch_size"], config["steps"], config["batch_size"]
+    products = [before * after for before, after in itertools.pairwise(sizes)]
+    weights = sum(products) + sum(sizes[1:])
+    # A step forward, again on the way back, and its gradient: of the first product the images have none.
+    flops = trainings * steps * rows * (24 * sum(products) - 12 * products[0])
+    parameters, network = {"learnable_adam": 4.0, "learnable_sgdm": 2.0}.get(config["optimizer"], 1.0), 0
+    if "optimizer_hidden" in config:
+        inputs = (
+            8 if config["optimizer"] == "mlp_lopt" else 28
+        )  # of time, which is that of all, there are 11 more
+        widths = (inputs, *[config["optimizer_hidden"]] * config["optimizer_layers"], 2)
+        network = sum(before * after for before, after in itertools.pairwise(widths))
+        parameters = network + 11 * widths[1] + sum(widths[1:])
+        flops += 8.0 * trainings * steps * weights * network
+    # Every step waits for the one before, forward and back, and each has all the layers' operations.
+    return Work(flops, parameters, 2 * steps, steps * (6 * len(sizes) + 20))
+
+
 _WORK = {
     "image_mlp": _image_mlp,
     "image_conv": _image_conv,
@@ -151,4 +172,5 @@ _WORK = {
     "vit": _vit,
     "lm_rnn": _lm_rnn,
     "lm_transformer": _lm_transformer,
+    "lopt": _lopt,
 }

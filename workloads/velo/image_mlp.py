@@ -37,7 +37,16 @@ def normalizer(config: Mapping[str, Any], drawn: Mapping[str, float]) -> Callabl
 def build(
     name: str, config: Mapping[str, Any], drawn: Mapping[str, float], data_dir: pathlib.Path | None
 ) -> Workload:
-    """The workload; the initialiser makes the last kernel too."""
+    """The workload."""
+    hidden = [config["hidden"]] * config["layers"]
+    summary = f"perceptron {'-'.join(map(str, hidden)) or 'without hidden layers'}"
+    return _task.task(
+        name, "image_mlp", "mlp", summary, config, drawn, functions_of_draw(config), _images.load(config, data_dir)
+    )  # fmt: skip
+
+
+def functions_of_draw(config: Mapping[str, Any]) -> _task.Bind:
+    """The numbers of a draw -> the task's functions; the initialiser makes the last kernel too."""
     hidden = [config["hidden"]] * config["layers"]
     sizes = (_images.inputs_of(config), *hidden, _images.classes_of(config))
 
@@ -50,7 +59,4 @@ def build(
 
         return _images.classifier(lambda key: (mlp_init(key, sizes, w_init), ()), forward)
 
-    summary = f"perceptron {'-'.join(map(str, hidden)) or 'without hidden layers'}"
-    return _task.task(
-        name, "image_mlp", "mlp", summary, config, drawn, bind, _images.load(config, data_dir)
-    )  # fmt: skip
+    return bind

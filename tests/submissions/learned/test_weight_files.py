@@ -126,6 +126,53 @@ def test_weights_go_through_pylos_two_files(tmp_path):
         weight_files.read(rnn)
 
 
+def meta_mlp(file, **changed):
+    """A safetensors file with the names and the shapes, [outputs, inputs], of PyLO's MetaMLP."""
+    from safetensors.numpy import save_file
+
+    rng = np.random.default_rng(0)
+    named = {}
+    for layer, outputs, inputs in (("input", 32, 39), ("linear_0", 32, 32), ("output", 2, 32)):
+        named[f"network.{layer}.weight"] = rng.normal(size=(outputs, inputs)).astype(np.float32)
+        named[f"network.{layer}.bias"] = rng.normal(size=outputs).astype(np.float32)
+    named = {name: x for name, x in (named | changed).items() if x is not None}
+    save_file(named, file)
+    return named
+
+
+def test_pylos_meta_mlp_is_adafac_mlp_lopts_network(tmp_path):
+    named = meta_mlp(tmp_path / "model.safetensors")
+    read = weight_files.read(tmp_path / "model.safetensors")
+    assert dict(read.optimizers) == {"adafac_mlp_lopt": {"hidden_size": 32, "hidden_layers": 2}}
+    layers = read.weights["nn"]["~"]
+    x = np.random.default_rng(1).normal(size=39).astype(np.float32)
+    ours, theirs = x, x
+    for i, layer in enumerate(("input", "linear_0", "output")):
+        ours = ours @ layers[f"w{i}"] + layers[f"b{i}"]
+        theirs = named[f"network.{layer}.weight"] @ theirs + named[f"network.{layer}.bias"]
+        if i < 2:
+            ours, theirs = np.maximum(ours, 0), np.maximum(theirs, 0)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)  # float32 sums in another order
+    # Its class turns a start of .9 and this weight into this decay.
+    decay = 1 - (1 - 0.9) * np.exp(10 * read.weights["momentum_decays"][0])
+    assert decay == pytest.approx(0.5420, abs=1e-4)
+    LEARNED["adafac_mlp_lopt"].make(read.weights, step_mult=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"network.output.bias": None}, r"looks like PyLO's MetaMLP, but network\.output\.bias is missing"),
+        ({"network.ln.bias": np.zeros(2, np.float32)}, r"but network\.ln\.bias is none of its"),
+        ({"network.input.weight": np.zeros((32, 30), np.float32)}, r"network\.input\.weight is \(32, 30\)"),
+    ],
+)
+def test_a_meta_mlp_of_another_kind_is_told(tmp_path, changed, message):
+    meta_mlp(tmp_path / "model.safetensors", **changed)
+    with pytest.raises(ValueError, match=message):
+        weight_files.read(tmp_path / "model.safetensors")
+
+
 def test_pylos_files_have_the_published_sizes(tmp_path):
     rnn, mlp = weight_files.write_pylo(tmp_path, velo_like(512, 256))
     assert rnn.stat().st_size == 9_119_908

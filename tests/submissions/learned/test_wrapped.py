@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from submissions import Rule, Seen
-from submissions.learned import continuation, wrapped
+from submissions.learned import continuation, scaled, wrapped
 
 
 def recorder():
@@ -131,3 +131,27 @@ def test_more_steps_of_an_averaged_rule_count_updates():
 def test_a_state_without_a_horizon_says_so():
     with pytest.raises(ValueError, match="dict keeps no horizon"):
         continuation.more_steps({"m": 0}, 6)
+
+
+@pytest.mark.parametrize(
+    ("way", "horizon", "updates", "step"), [("naive", 3, 6, 5), ("more_steps", 6, 6, 5), ("reset", 3, 3, 2)]
+)
+def test_a_rule_goes_on_by_itself_after_the_steps_that_it_was_told(way, horizon, updates, step):
+    rule = scaled(recorder(), way)
+    factor = {"horizon_factor": jnp.float32(0.5)}
+    _, state = trained(rule, [1.0] * 3, [1.0] * 3, 6, factor)
+    before = getattr(state, "inner", state)
+    assert (int(before.horizon), int(before.updates)) == (3, 3)
+    _, state = trained(rule, [1.0] * 6, [1.0] * 6, 6, factor)
+    after = getattr(state, "inner", state)
+    assert (int(after.horizon), int(after.updates), int(after.step)) == (horizon, updates, step)
+    # Told the truth, there is nothing to go on to.
+    _, state = trained(rule, [1.0] * 6, [1.0] * 6, 6)
+    whole = getattr(state, "inner", state)
+    assert (int(whole.horizon), int(whole.updates)) == (6, 6)
+    assert continuation.keeps_horizon(rule)
+
+
+def test_a_way_to_go_on_that_is_none_is_told():
+    with pytest.raises(ValueError, match="continuation is 'longer'; must be one of naive, more_steps, reset"):
+        scaled(recorder(), "longer")

@@ -22,13 +22,13 @@ def test_fast_tasks_come_up_more_often_and_none_is_dearer_than_the_largest_bound
     made = Parametric("velo-two", slowdown=200.0, augment=False)
     seconds, families = [], collections.Counter()
     for name in names_of(made, 200):
-        family, seed, _ = velo.parse(name) or ("", 0, 0)
+        family, seed, *_ = velo.parse(name) or ("", 0)
         seconds.append(predicted_seconds(family, seed))
         families[family] += 1
     assert max(seconds) < max(PHASES["velo-two"].limits) * 200.0
     assert np.mean(np.asarray(seconds) < 4e-4 * 200.0) > 0.6
     assert set(families) == set(made.names)
-    # 4 of 10 bounds leave five families, the others eight.
+    # 4 of 10 bounds leave five families, the others nine.
     assert min(families[f] for f in parametric.EARLY) > max(families[f] for f in parametric.LATE) / 2
 
 

@@ -12,7 +12,7 @@ import pytest
 import workloads
 from workloads import Regularization, augmented, velo
 from workloads._flops import flops_per_step
-from workloads.velo import _draws, _images, _sampled
+from workloads.velo import _draws, _images, _sampled, image_mlp
 
 # arXiv:2211.09760, appendix C, as the released program has them: field -> lowest, highest that comes up
 RANGES = {
@@ -24,6 +24,7 @@ RANGES = {
     "vit": {"layers": (1, 15), "heads": (1, 15), "hidden": (32, 511), "batch_size": (4, 255)},
     "lm_rnn": {"units": (8, 255), "embedding": (8, 255), "length": (4, 511), "vocabulary": (100, 9999)},
     "lm_transformer": {"heads": (8, 127), "layers": (1, 7), "length": (4, 511), "vocabulary": (100, 9999)},
+    "lopt": {"hidden": (8, 127), "steps": (1, 99), "batch_size": (1, 7), "inner_batch_size": (4, 511)},
 }
 
 
@@ -139,9 +140,8 @@ def test_a_task_of_every_family_can_be_differentiated(family):
 def test_adam_learns_a_task_of_every_family(family):
     import optax
 
-    seed = {"vit": 40}.get(
-        family, 0
-    )  # of handwritten digits: a small transformer learns a random teacher slowly
+    # Of handwritten digits: a small transformer learns a random teacher slowly. A learned optimizer with few weights.
+    seed = {"vit": 40, "lopt": 8}.get(family, 0)
     task = workloads.load(f"velo/{family}_seed{seed}")
     stream = task.data.stream("train", jax.random.key(0), task.batch_size)
     rule = optax.adam(1e-3)
@@ -196,6 +196,65 @@ def test_normalised_losses_are_those_of_the_formulas():
     assert of("velo/image_resnet_seed0", math.log(200), math.nan) == pytest.approx([10, 10])
 
 
+def test_a_task_takes_sizes_of_ones_own_beside_those_of_its_seed():
+    own = workloads.load("velo/image_mlp_seed1@layers=1,hidden=24,draw=2")
+    config = velo.sample("image_mlp", 1)
+    sizes = {x.shape for x in jax.tree.leaves(jax.eval_shape(own.init, jax.random.key(0))[0])}
+    pixels = 3 * config["image_size"] ** 2
+    assert sizes == {(pixels, 24), (24,), (24, 100), (100,)}
+    assert own.batch_size == config["batch_size"]
+    assert own.shared is not None
+    assert float(own.shared.constants["initial_scale"]) == velo.draw("image_mlp", 1, 2)["initial_scale"]
+
+
+SMALL_LOPT = "hidden=8,layers=1,image_size=4,inner_batch_size=5,steps=3,batch_size=2"
+
+
+@pytest.mark.slow
+def test_a_learned_optimizer_as_a_task_is_trained_through_its_trainings():
+    """The loss against loops in Python with plain SGD, its gradient against differences."""
+    task = workloads.load(f"velo/lopt_seed1@{SMALL_LOPT}")
+    config = velo.sample("lopt", 1)
+    assert config["optimizer"] == "learnable_sgd"
+    batch = next(task.data.stream("train", jax.random.key(0), task.batch_size))
+    assert batch["inputs"].shape == (2, 3, 5, 4, 4, 3)
+    normalized = velo.normalizer("velo/lopt_seed1")
+    inner = workloads.load("velo/image_mlp_seed0@layers=1,hidden=8").shared
+    of_inner = image_mlp.functions_of_draw(config | {"hidden": 8, "layers": 1, "image_size": 4})
+    assert inner is not None
+
+    def by_hand(rate, key):
+        losses = []
+        for number, one in enumerate(jax.random.split(key, 2)):
+            of_draw, of_params, _, one = jax.random.split(one, 4)
+            net = of_inner(velo.resampled(inner.constants, of_draw))
+            params = net.init(of_params)[0]
+            for step in range(3):
+                seen = {field: values[number, step] for field, values in batch.items()}
+                of = lambda p: net.loss(p, (), seen, one, True, Regularization())[0]  # noqa: B023, E731
+                loss, grads = jax.value_and_grad(of)(params)
+                params = jax.tree.map(lambda p, g: p - rate * g, params, grads)
+                losses.append(float(normalized(loss)))
+        return np.mean(losses)
+
+    def loss(weights):
+        return task.loss(weights, (), batch, jax.random.key(7), True, Regularization())[0]
+
+    weights = task.init(jax.random.key(1))[0]
+    (value, grads), rate = jax.value_and_grad(loss)(weights), math.exp(weights["log_lr"])
+    assert float(value) == pytest.approx(by_hand(rate, jax.random.key(7)), rel=1e-5)
+    step = 0.05
+    slope = (
+        by_hand(rate * math.exp(step), jax.random.key(7)) - by_hand(rate * math.exp(-step), jax.random.key(7))
+    ) / (2 * step)
+    assert float(grads["log_lr"]) == pytest.approx(slope, rel=0.02)
+    sums = task.metrics(weights, (), batch | {"weights": jnp.asarray([1.0, 0.0])}, jax.random.key(7))
+    assert float(sums["examples"]) == 1
+    evaluated = list(task.data.once_filled("outer_valid", jax.random.key(0), 2, 3))
+    assert [each["inputs"].shape[:3] for each in evaluated] == [(2, 3, 5)] * 2
+    assert evaluated[1]["weights"].tolist() == [1, 0]
+
+
 def test_images_are_resized_bilinearly_without_smoothing():
     image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1) * 10
     expected = jax.image.resize(image.astype(np.float32), (1, 3, 3, 1), "bilinear", antialias=False)
@@ -211,7 +270,12 @@ def test_images_are_resized_bilinearly_without_smoothing():
             "velo/image_mpl_seed0",
             r"VeLO has no task family 'image_mpl'; did you mean 'image_mlp'\? \(it has image_mlp",
         ),
-        ("velo/vit_seed0@draw=x", "'draw=x' is not understood; allowed behind the @: draw=K"),
+        ("velo/vit_seed0@draw=x", "'draw=x' is not understood: 'x' is no whole number that it can be"),
+        (
+            "velo/image_mlp_seed0@hiden=3",
+            r"'hiden=3' is not understood; did you mean 'hidden'\? \(allowed behind the @: draw=K, hidden=N, layers=N",
+        ),
+        ("velo/image_mlp_seed0@hidden=0", "'0' is no whole number that it can be"),
         ("velo/vit_seed", "unknown workload 'velo/vit_seed'"),
     ],
 )
