@@ -44,15 +44,15 @@ def weighted(
     """The optimizer's name with its weights and switches, where some are given."""
     if weights is None and not switches:
         return optimizer
-    from submissions.learned import is_learned_form, weight_files
+    from submissions.learned import is_learned_form, parts, weight_files
 
     if weights is None:
         if optimizer is None or not is_learned_form(optimizer):
             raise ValueError(
                 "--switch is of learned optimizers; give --weights FILE, or NAME@FILE as --optimizer"
             )
-        optimizer, _, file = optimizer.partition("@")
-        weights = Path(file)
+        weights = parts(optimizer).file
+        optimizer = optimizer.partition("@")[0]
     return weight_files.named(weights, optimizer, switches or ())
 
 

@@ -65,7 +65,8 @@ def optimizer(name: str) -> Optimizer:
 
     Args:
       name: of `OPTIMIZERS`; of `register` in this process; FILE.py:FUNCTION, see `submissions.optimizers.own`; or
-        NAME@FILE, of `LEARNED` and a file of weights, with switches as NAME,SWITCH=VALUE@FILE.
+        NAME@FILE, of `LEARNED` and a file of weights, with switches as NAME,SWITCH=VALUE@FILE; NAME alone where it
+        comes with weights.
 
     Raises:
       FileNotFoundError: no such file.
@@ -129,5 +130,8 @@ def portable_name(name: str) -> str:
 
     What counts is the content, of which the study has a copy.
     """
+    if learned.has_shipped_weights(name):  # wherever this program is installed
+        of, _, switches = learned.parts(name)
+        return learned.named(of, None, switches)
     file = own_file(name)
     return name if file is None else moved(name, Path(os.path.relpath(file)).as_posix())

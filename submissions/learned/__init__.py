@@ -4,7 +4,7 @@
     'Metz et al. 2020, arXiv:2009.11243; RNNMLPLOpt'
 
 With a file of weights, see `submissions.learned.weight_files`, one of them is an optimizer like any other, by the name
-NAME@FILE. Importing this needs no JAX; making a rule does.
+NAME@FILE; some come with weights, and NAME is enough. Importing this needs no JAX; making a rule does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from submissions.learned._optimizer import (
     UNTUNED,
     LearnedOptimizer,
     absolute,
+    has_shipped_weights,
     is_learned_form,
     missing_weights,
     named,
@@ -30,6 +31,7 @@ __all__ = [
     "Learned",
     "LearnedOptimizer",
     "absolute",
+    "has_shipped_weights",
     "is_learned_form",
     "missing_weights",
     "named",

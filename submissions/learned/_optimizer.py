@@ -1,5 +1,7 @@
 """A learned optimizer with trained weights, as an optimizer like any other: NAME@FILE, or NAME,SWITCH=VALUE,...@FILE.
 
+Without a file, NAME has the weights that come with it, where some do.
+
 >>> found = parts("celo,weight_decay=1e-6@weights/trained.msgpack")
 >>> found.learned.name, found.switches, found.file
 ('celo', {'weight_decay': 1e-06}, PosixPath('weights/trained.msgpack'))
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 
 from submissions.learned import _switches
 from submissions.learned._declaration import Learned
-from submissions.learned._table import LEARNED
+from submissions.learned._table import LEARNED, SHIPPED
 from submissions.optimizers._hyperparameters import POSITIVE, Hyperparameter, Optimizer
 from submissions.optimizers._rule import Rule
 from workloads.own_files import is_file_form
@@ -90,9 +92,10 @@ class Parts(NamedTuple):
 
 
 def is_learned_form(name: str) -> bool:
-    """Whether a name is NAME@FILE, of a learned optimizer, with or without switches."""
+    """Whether a name is of a learned optimizer and its weights: NAME@FILE, or NAME that comes with some."""
     before, at, file = name.partition("@")
-    return bool(at and file) and before.partition(",")[0] in LEARNED and not is_file_form(name)
+    plain = before.partition(",")[0]
+    return plain in LEARNED and bool(file or (not at and plain in SHIPPED)) and not is_file_form(name)
 
 
 def parts(name: str) -> Parts:
@@ -104,12 +107,21 @@ def parts(name: str) -> Parts:
     before, _, file = name.partition("@")
     plain, *given = before.split(",")
     learned = LEARNED[plain]
-    return Parts(learned, Path(file).expanduser(), _switches.parsed(learned, given))
+    where = Path(file).expanduser() if file else SHIPPED[plain]
+    return Parts(learned, where, _switches.parsed(learned, given))
 
 
-def named(learned: Learned, file: Path | str, switches: Mapping[str, Any]) -> str:
-    """The inverse of `parts`."""
-    return f"{learned.name}{_switches.spelt(switches)}@{file}"
+def has_shipped_weights(name: str) -> bool:
+    """Whether a name is of the weights that come with it, by itself or by their file."""
+    return is_learned_form(name) and os.path.realpath(parts(name).file) == os.path.realpath(
+        SHIPPED.get(parts(name).learned.name, "")
+    )
+
+
+def named(learned: Learned, file: Path | str | None, switches: Mapping[str, Any]) -> str:
+    """The inverse of `parts`; without a file where it is None."""
+    plain = f"{learned.name}{_switches.spelt(switches)}"
+    return plain if file is None else f"{plain}@{file}"
 
 
 def absolute(name: str) -> str:

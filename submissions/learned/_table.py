@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from submissions.learned._declaration import Learned
 
@@ -22,6 +23,11 @@ _FILES = {  # file -> names of its rows
     "star": ("star",),
     "nn_adam": ("nn_adam",),
     "learnable_adam": ("learnable_sgd", "learnable_sgdm", "learnable_adam"),
+}
+
+# Weights that were trained here: their folder has the record of how, see docs/learned.md.
+SHIPPED = {
+    name: Path(__file__).parent / "trained" / name / "weights.msgpack" for name in ("controlled_adam",)
 }
 
 
