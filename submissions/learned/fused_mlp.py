@@ -20,6 +20,7 @@ from submissions.learned.features import (
     accumulator_features,
     added,
     added_to_factored,
+    mean_squares,
     zero_factored,
     zero_moments,
 )
@@ -162,7 +163,7 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
       accumulators: which have seen g.
     """
     features = mlp_features(p, g, accumulators)
-    squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
+    squares = mean_squares(features)
     return _network_step(network, squares, [channel for feature in features for channel in feature])
 
 

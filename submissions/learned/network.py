@@ -37,7 +37,7 @@ def run_on_every_parameter(
     """
     first = layers[0]["w"]
     channels = len(first) - len(shared)
-    sizes = jnp.concatenate([by_size(x) for x in features])
+    sizes = by_size(features)
     bias = layers[0]["b"] + shared @ first[channels:]
     if any(len(layer["b"]) > WIDEST_WRITTEN_OUT for layer in layers):
         everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
