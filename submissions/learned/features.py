@@ -184,13 +184,28 @@ def by_size(features: Sequence[jax.Array]) -> jax.Array:
 
 def mean_squares(features: Sequence[jax.Array]) -> jax.Array:
     """[channel]: means over the tensor of the squares of all channels of features, each [channel, *B]."""
-    channels = [
-        channel.astype(jnp.promote_types(channel.dtype, jnp.float32)) for x in features for channel in x
-    ]
+    differentiable = jax.custom_jvp(
+        _mean_squares
+    )  # channel by channel there would be a slice for each to derive
+    differentiable.defjvp(
+        lambda x, dx: (
+            _mean_squares(*x),
+            jnp.concatenate(
+                [2 * jnp.mean(f * df, tuple(range(1, f.ndim))) for f, df in zip(x, dx, strict=True)]
+            ),
+        )
+    )
+    return differentiable(*(x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in features))
+
+
+def _mean_squares(*features: jax.Array) -> jax.Array:
+    channels = [channel for x in features for channel in x]
     groups: dict[tuple[int, ...], list[int]] = {}
     for i, channel in enumerate(channels):
         groups.setdefault(channel.shape, []).append(i)
-    of_groups = jnp.concatenate([sums([jnp.square(channels[i]) for i in which]) for which in groups.values()])
+    of_groups = jnp.concatenate(
+        [_sums(*(jnp.square(channels[i]) for i in which)) for which in groups.values()]
+    )
     order = [i for which in groups.values() for i in which]
     per_element = np.array([1 / math.prod(channels[i].shape) for i in order], np.float32)
     # Scaled together: a product of each alone would be a loop of its own, which costs time to compile.
@@ -203,24 +218,22 @@ def sums(channels: Sequence[jax.Array]) -> jax.Array:
     Without it XLA writes out every array that is summed, and makes a loop of each sum. One after another, as such a
     loop adds, many numbers lose digits: so it sums stretches of the last axis, and these are summed as usual.
     """
+    differentiable = jax.custom_jvp(_sums)  # JAX derives sums of one array alone
+    differentiable.defjvp(lambda x, dx: (_sums(*x), jnp.stack([jnp.sum(each) for each in dx])))
+    return differentiable(*channels)
+
+
+def _sums(*channels: jax.Array) -> jax.Array:
     *outer, last = channels[0].shape
     stretch = max((n for n in range(1, LONGEST_STRETCH + 1) if last % n == 0), default=1)
     if stretch < SHORTEST_STRETCH:
-        parts = jnp.stack(list(channels))
+        parts = jnp.stack(channels)
     else:
-        parted = [jnp.reshape(x, (*outer, last // stretch, stretch)) for x in channels]
-        parts = jnp.stack(_last_axes_summed(parted))
+        parted = tuple(jnp.reshape(x, (*outer, last // stretch, stretch)) for x in channels)
+        zeros = tuple(jnp.zeros((), x.dtype) for x in channels)
+        parts = jnp.stack(jax.lax.reduce(parted, zeros, _added_each, (len(outer) + 1,)))
     return jnp.sum(parts, tuple(range(1, parts.ndim)))
 
 
-def _last_axes_summed(arrays: Sequence[jax.Array]) -> Sequence[jax.Array]:
-    """Sums over the last axes of arrays of one shape, in one loop."""
-
-    def together(*arrays):
-        zeros = tuple(jnp.zeros((), x.dtype) for x in arrays)
-        axis = arrays[0].ndim - 1
-        return jax.lax.reduce(arrays, zeros, lambda one, other: tuple(map(jax.lax.add, one, other)), (axis,))
-
-    differentiable = jax.custom_jvp(together)  # JAX derives sums alone, not reductions of several arrays
-    differentiable.defjvp(lambda x, dx: (together(*x), tuple(jnp.sum(each, -1) for each in dx)))
-    return differentiable(*arrays)
+def _added_each(one: Any, other: Any) -> Any:
+    return tuple(map(jax.lax.add, one, other))

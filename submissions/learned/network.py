@@ -11,6 +11,7 @@ The original concatenates all features to one matrix [element, feature] and mult
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -35,25 +36,54 @@ def run_on_every_parameter(
       layers: {"w": [inputs, units], "b": [units]} each. The first one's inputs are all channels, then `shared`.
       shape: S.
     """
+    features, layers = tuple(features), [{"w": layer["w"], "b": layer["b"]} for layer in layers]
+    matrices = functools.partial(_by_matrices, shape=tuple(shape))
+    if any(len(layer["b"]) > WIDEST_WRITTEN_OUT for layer in layers):
+        return matrices(features, shared, layers)
+    # Deriving what is written out gives thousands of operations, which take minutes to compile.
+    written_out = jax.custom_vjp(functools.partial(_written_out, shape=tuple(shape)))
+    written_out.defvjp(
+        lambda *inputs: (matrices(*inputs), inputs),
+        lambda inputs, gradients: jax.vjp(matrices, *inputs)[1](gradients),
+    )
+    return written_out(features, shared, layers)
+
+
+def _by_matrices(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: tuple[int, ...],
+) -> list[jax.Array]:
+    """As `run_on_every_parameter`: a layer is a product of matrices."""
     first = layers[0]["w"]
     channels = len(first) - len(shared)
-    sizes = by_size(features)
+    everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
+    x = jnp.moveaxis(jnp.concatenate(everywhere), 0, -1) * by_size(features)
+    x = x @ first[:channels] + (layers[0]["b"] + shared @ first[channels:])
+    for layer in layers[1:]:
+        x = jax.nn.relu(x) @ layer["w"] + layer["b"]
+    return list(jnp.moveaxis(x, -1, 0))
+
+
+def _written_out(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: tuple[int, ...],
+) -> list[jax.Array]:
+    """As `run_on_every_parameter`: sums of products of single arrays."""
+    first = layers[0]["w"]
+    channels = len(first) - len(shared)
     bias = layers[0]["b"] + shared @ first[channels:]
-    if any(len(layer["b"]) > WIDEST_WRITTEN_OUT for layer in layers):
-        everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
-        x = jnp.moveaxis(jnp.concatenate(everywhere), 0, -1) * sizes
-        x = x @ first[:channels] + bias
-        for layer in layers[1:]:
-            x = jax.nn.relu(x) @ layer["w"] + layer["b"]
-        return list(jnp.moveaxis(x, -1, 0))
     # Single numbers, taken out once: XLA would compute every use of an array's element anew, in the innermost loop.
     flat = [
-        first[:channels] * sizes[:, None],
+        first[:channels] * by_size(features)[:, None],
         bias,
         *(layer[name] for layer in layers[1:] for name in ("w", "b")),
     ]
     numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(x) for x in flat])))
-    x = _first([channel for feature in features for channel in feature], numbers, len(bias), tuple(shape))
+    x = _first([channel for feature in features for channel in feature], numbers, len(bias), shape)
     for layer in layers[1:]:
         x = _later([jax.nn.relu(unit) for unit in x], numbers, len(layer["b"]))
     return x
