@@ -54,6 +54,23 @@ def test_a_written_out_network_has_the_gradient_of_the_one_of_matrices(monkeypat
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+def test_stretches_of_a_tensor_give_what_whole_matrices_give_also_for_stacks_and_trials(monkeypatch):
+    # Trials' own features and weights; every trial has a stack of two tensors; 24 elements in stretches of 8.
+    trials = jax.tree.map(lambda x: jnp.stack([jnp.stack([x, 2 * x]), jnp.stack([x, -x])]), features())
+    weights = jax.tree.map(lambda x: jnp.stack([x, x + 0.5]), layers(units=12))
+    shared = drawn(2, seed=7)
+
+    def all_of_them(trials, weights):
+        of_stack = jax.vmap(lambda features, weights: of_network(features, shared, weights), (0, None))
+        return jax.vmap(of_stack)(trials, weights)
+
+    whole = jax.jit(all_of_them)(trials, weights)
+    monkeypatch.setattr(network, "LONGEST_STRETCH", 10)
+    parted = jax.jit(lambda *inputs: all_of_them(*inputs))(trials, weights)
+    for one, other in zip(whole, parted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_velos_network_has_the_gradient_of_its_differences():
     weights, p, g = drawn(154, scale=0.5), drawn(*SHAPE, seed=1), drawn(*SHAPE, seed=2)
