@@ -4,16 +4,17 @@
     pip install dm-haiku==0.0.17 gin-config==0.5.0
     python -m benchmarks.learned_step perceptrons --reference LO
     python -m benchmarks.learned_step overhead algoperf/imagenet_vit@mini
-    python -m benchmarks.learned_step population --widths 1,8,64
+    python -m benchmarks.learned_step population --optimizers velo,celo --widths 1,16,256
 
 perceptrons: one hidden layer of 32, batches of 128 random images of n x n x 3, 10 classes; one training in a scan, the
 weights an input of the program. Both take the same steps on the same numbers, in turns in one process; times are the
 least of all turns. learned_optimization is read from where it is, unmodified; what it lacks on a current JAX is put in
-its place in memory.
+its place in memory. Ours is compiled twice: as JAX does, and with the options of the engine, which trains with it.
 
 overhead: the gradient of one batch, AdamW's update and VeLO's, each a program of its own, in turns.
 
-population: the perceptron on 8 x 8 images, trials of a batch with VeLO weights of their own, or all with the same.
+population: the perceptron on 8 x 8 images, trained on the engine: trials with weights of their own, or all with the
+same. Start and evaluation are part of the time, so that few steps say less than many.
 
 Beside wall time stands the processor's, which another process on the machine lengthens less.
 """
@@ -21,6 +22,7 @@ Beside wall time stands the processor's, which another process on the machine le
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,16 +34,21 @@ import numpy as np
 import optax
 
 import workloads
+from benchmarks._population_cases import perceptron as perceptron_workload
 from benchmarks.learned_optimization import importable_from
 from submissions import Seen
-from submissions.learned import velo
+from submissions.learned import LEARNED, velo
 from submissions.learned.lstm import LstmState
 from submissions.learned.scheduler import SHARED_INPUTS, scheduled
+from tuning.engine._programs import CPU_COMPILER_OPTIONS
+from tuning.engine.population import Evaluation, Population
 from workloads import Regularization
 
 SIDES = (8, 16, 32)
 HIDDEN, BATCH, CLASSES = 32, 128, 10
 HORIZON = 1000
+MOST_BYTES = 3 * 2**30  # of weights of a population
+AS_ENGINE = "ours, as the engine"
 
 
 def perceptron(side: int) -> tuple[Any, Callable, Any]:
@@ -113,11 +120,17 @@ class Timed:
       wall, busy: name -> least seconds of one call, and least of processor.
     """
 
-    def __init__(self, programs: Mapping[str, tuple[Callable, tuple]]) -> None:
+    def __init__(
+        self,
+        programs: Mapping[str, tuple[Callable, tuple]],
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self.compiled, self.answers, self._calls = {}, {}, {}
         for name, (run, inputs) in programs.items():
             begun = time.process_time(), time.perf_counter()
-            call = jax.jit(run).lower(*inputs).compile()
+            compiler_options = dict((options or {}).get(name, {})) or None
+            jax.clear_caches()  # what another program traced would not be traced again
+            call = jax.jit(run).lower(*inputs).compile(compiler_options=compiler_options)
             self.compiled[name] = time.process_time() - begun[0], time.perf_counter() - begun[1]
             self._calls[name] = call, inputs
         self.wall, self.busy = dict.fromkeys(programs, np.inf), dict.fromkeys(programs, np.inf)
@@ -138,25 +151,27 @@ def perceptrons(reference: Path | None, sides: Sequence[int], steps: int, turns:
     if reference:
         importable_from(reference)
     weights = velo.initial_velo(jax.random.key(0))
-    ways = {"ours": ours} | ({"theirs": theirs} if reference else {})
+    ways = {"ours": ours, AS_ENGINE: ours} | ({"theirs": theirs} if reference else {})
+    options = {AS_ENGINE: CPU_COMPILER_OPTIONS} if jax.default_backend() == "cpu" else {}
     for side in sides:
         made = {name: way(weights, *perceptron(side), steps) for name, way in ways.items()}
-        timed = Timed({name: (run, (weights, start)) for name, (run, start) in made.items()})
+        timed = Timed({name: (run, (weights, start)) for name, (run, start) in made.items()}, options)
         timed.run(turns)
         for name in ways:
             losses = np.asarray(timed.answers[name][1])
             cpu, wall = timed.compiled[name]
             print(
-                f"{side:2d}x{side:<2d} {name:6s} {steps / timed.wall[name]:8.1f} steps/s, "
+                f"{side:2d}x{side:<2d} {name:19s} {steps / timed.wall[name]:8.1f} steps/s, "
                 f"{timed.busy[name] / steps * 1e3:6.2f} ms of processor per step; compiled in {wall:5.1f} s "
                 f"({cpu:4.1f} of processor); loss {losses[0]:.6f} -> {losses[-1]:.6f}",
                 flush=True,
             )
-        if reference:
-            of = [timed.wall, timed.busy, {name: took[0] for name, took in timed.compiled.items()}]
-            wall, busy, compiled = (each["theirs"] / each["ours"] for each in of)
+        for name in ("ours", AS_ENGINE) if reference else ():
+            wall, busy = (each["theirs"] / each[name] for each in (timed.wall, timed.busy))
+            compiled = timed.compiled[name][0] / timed.compiled["theirs"][0]
             print(
-                f"      {wall:.1f} times the steps/s; processor {busy:.1f}, to compile {compiled:.1f}",
+                f"      {name}: {wall:.1f} times the steps/s, by processor {busy:.1f}; compiled in {compiled:.2f} "
+                "of the processor's time",
                 flush=True,
             )
 
@@ -223,27 +238,51 @@ def overhead(name: str, turns: int) -> None:
     )
 
 
-def population(widths: Sequence[int], steps: int, turns: int) -> None:
-    """Trial-steps per second of so many trials in one program."""
-    weights = velo.initial_velo(jax.random.key(0))
-    params, loss, batch = perceptron(8)
-    run, start = ours(weights, params, loss, batch, steps)
-    for width in widths:
-        stack = jax.tree.map(lambda x, n=width: jnp.repeat(x[None], n, 0), (weights, start))
-        timed = Timed(
-            {
-                "own weights": (jax.vmap(run), stack),
-                "same weights": (jax.vmap(run, (None, 0)), (weights, stack[1])),
-            }
-        )
-        timed.run(turns)
-        for each in timed.wall:
-            print(
-                f"{width:3d} trials, {each:12s} {width * steps / timed.wall[each]:8.1f} trial-steps/s, "
-                f"{timed.busy[each] / width / steps * 1e3:6.3f} ms of processor per trial-step; compiled in "
-                f"{timed.compiled[each][1]:5.1f} s",
-                flush=True,
-            )
+def population(
+    optimizers: Sequence[str],
+    widths: Sequence[int],
+    per_program: Sequence[int | None],
+    steps: int,
+    turns: int,
+    most: float,
+) -> None:
+    """Trial-steps per second of so many trials on the engine, with weights of their own and with the same.
+
+    Args:
+      optimizers: of `LEARNED`.
+      widths: trials.
+      per_program: at most so many trials of one program; None: as the engine chooses.
+      steps: of a training.
+      turns: of which the best counts.
+      most: a width that would take longer is left out, and wider ones with it. Seconds.
+    """
+    workload = perceptron_workload(8)
+    for name in optimizers:
+        weights = LEARNED[name].initial(jax.random.key(0))
+        rule = LEARNED[name].make(weights)
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(weights))
+        for own, width in itertools.product((True, False), per_program):
+            trained = Population(workload, rule, steps, steps, evaluation=Evaluation(batches=1), width=width)
+            per_trial = 0.0
+            for trials in widths:
+                if per_trial * trials > most or (own and size * trials > MOST_BYTES):
+                    break
+                seeds, order = np.arange(trials, dtype=np.uint32), np.zeros(1, np.uint32)
+                given = jax.tree.map(lambda x, n=trials: np.repeat(np.asarray(x)[None], n, 0), weights)
+                wall = busy = np.inf
+                for turn in range(turns + 1):
+                    begun = time.process_time(), time.perf_counter()
+                    trained.run({}, seeds, order, weights=given if own else None)
+                    if turn:
+                        busy = min(busy, time.process_time() - begun[0])
+                        wall = min(wall, time.perf_counter() - begun[1])
+                per_trial = wall / trials
+                kind = f"{'own' if own else 'same'} weights, {width or 'engine'} per program"
+                print(
+                    f"{name:16s} {kind}, {trials:4d} trials: {trials * steps / wall:8.0f} trial-steps/s, "
+                    f"{busy / trials / steps * 1e3:6.3f} ms of processor each",
+                    flush=True,
+                )
 
 
 def main() -> None:
@@ -259,7 +298,23 @@ def main() -> None:
     two = commands.add_parser("overhead")
     two.add_argument("workload", metavar="WORKLOAD")
     three = commands.add_parser("population")
-    three.add_argument("--widths", default="1,8,64", metavar="N,...", help="trials (default: 1,8,64)")
+    three.add_argument(
+        "--optimizers", default="velo,celo,adafac_mlp_lopt", metavar="NAME,...", help="(default: %(default)s)"
+    )
+    three.add_argument(
+        "--widths", default="1,4,16,64,256,1024", metavar="N,...", help="trials (default: %(default)s)"
+    )
+    three.add_argument(
+        "--per-program", default="engine", metavar="N,...",
+        help="at most so many trials of one program (default: engine, which chooses)",
+    )  # fmt: skip
+    three.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        metavar="X",
+        help="of a call; wider ones are left out (default: 60)",
+    )
     for command in (one, three):
         command.add_argument("--steps", type=int, default=20, metavar="N", help="of a scan (default: 20)")
     for command in (one, two, three):
@@ -272,7 +327,9 @@ def main() -> None:
     elif a.command == "overhead":
         overhead(a.workload, a.turns)
     else:
-        population([int(n) for n in a.widths.split(",")], a.steps, a.turns)
+        per_program = [None if n == "engine" else int(n) for n in a.per_program.split(",")]
+        widths = [int(n) for n in a.widths.split(",")]
+        population(a.optimizers.split(","), widths, per_program, a.steps, a.turns, a.seconds)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python -m benchmarks.step_seconds [--per-family 12] [--out tuning/meta_training/step_seconds.json]
 
 Times steps of Adam, scanned, of seeds whose work is small enough to be tried, and fits seconds = a + b operations +
-c FLOPs + d parameters + e turns, all coefficients positive, by least squares of relative errors. Prints how far the
-predictions are from what was measured; `--out` keeps the coefficients.
+c FLOPs of products + d FLOPs of convolutions + e parameters + f turns, all coefficients positive, by least squares of
+relative errors. Prints how far the predictions are from what was measured, and how far those of a family are where the
+model is fitted without it; `--out` keeps the coefficients. To be run with nothing else on the machine.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import optax
 import scipy.optimize
 
 import workloads
+from tuning.meta_training import parametric
 from workloads import Regularization, velo
 
 MOST = 1e9  # FLOPs a step: what is dearer is not tried
 SECONDS = 0.5  # of a measurement, at least
-NAMES = ("", "operations", "FLOPs", "parameters", "turns")
 
 
 def measured(name: str) -> float:
@@ -60,6 +61,11 @@ def measured(name: str) -> float:
     return of(steps) / steps
 
 
+def fitted(matrix: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Coefficients, none negative, of least squares of relative errors."""
+    return scipy.optimize.nnls(matrix / seconds[:, None], np.ones(len(seconds)))[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -71,24 +77,25 @@ def main() -> None:
     for family in velo.FAMILIES:
         tried = [seed for seed in range(400) if velo.work(family, seed).flops < MOST][: asked.per_family]
         for seed in tried:
-            work = velo.work(family, seed)
-            rows.append((1.0, work.operations, work.flops, work.parameters, work.turns))
+            rows.append(parametric.counts_of_step(velo.work(family, seed)))
             seconds.append(measured(f"velo/{family}_seed{seed}"))
             names.append(f"{family}_seed{seed}")
             print(f"{names[-1]:24} {seconds[-1]:9.3g} s", flush=True)
-    matrix, times = np.asarray(rows), np.asarray(seconds)
-    found, _ = scipy.optimize.nnls(matrix / times[:, None], np.ones(len(times)))
+    matrix, times = np.asarray([list(row.values()) for row in rows]), np.asarray(seconds)
+    found = fitted(matrix, times)
     ratio = matrix @ found / times
-    print("seconds = " + " + ".join(f"{c:.3g} {n}" for c, n in zip(found, NAMES, strict=True)))
+    print("seconds = " + " + ".join(f"{c:.3g} {name}" for c, name in zip(found, rows[0], strict=True)))
     print(
         f"predicted / measured: quartiles {np.percentile(ratio, [25, 50, 75]).round(2)}, extremes {ratio.min():.2f} "
         f"to {ratio.max():.2f}, on {jax.devices()[0].device_kind}"
     )
     for family in velo.FAMILIES:
-        own = [r for r, name in zip(ratio, names, strict=True) if name.startswith(f"{family}_seed")]
-        print(f"  {family:16} {np.median(own):.2f}")
+        own = np.array([name.startswith(f"{family}_seed") for name in names])
+        without = matrix[own] @ fitted(matrix[~own], times[~own]) / times[own]
+        print(f"  {family:16} {np.median(ratio[own]):.2f}, fitted without it {np.median(without):.2f}")
     if asked.out:
-        asked.out.write_text(json.dumps({"cpu": [float(f"{c:.4g}") for c in found]}) + "\n")
+        kept = {name: float(f"{c:.4g}") for c, name in zip(found, rows[0], strict=True)}
+        asked.out.write_text(json.dumps({"cpu": kept}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ arXiv:1804.04235, section 3, for factored moments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,9 +29,7 @@ from submissions.optimizers._late import jax, jnp
 
 TIMES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)  # steps
 TINY = 1e-9  # below the roots of factored moments
-WIDEST_UNROLLED = (
-    8  # layers up to so wide are sums of products that XLA fuses; wider ones a product of matrices
-)
+SHORTEST_STRETCH, LONGEST_STRETCH = 8, 128  # elements that `sums` adds one after another
 
 
 def time_features(step: Any) -> jax.Array:
@@ -178,7 +177,63 @@ def accumulator_features(
     )  # fmt: skip
 
 
-def by_size(features: jax.Array) -> jax.Array:
-    """[channel]: rsqrt(1e-5 + mean over the tensor of the square) of each channel [channel, *B]."""
-    x = features.astype(jnp.promote_types(features.dtype, jnp.float32))
-    return jax.lax.rsqrt(1e-5 + jnp.mean(jnp.square(x), tuple(range(1, x.ndim))))
+def by_size(features: Sequence[jax.Array]) -> jax.Array:
+    """[channel]: rsqrt(1e-5 + mean over the tensor of the square) of every channel of features [channel, *B]."""
+    return jax.lax.rsqrt(1e-5 + mean_squares(features))
+
+
+def mean_squares(features: Sequence[jax.Array]) -> jax.Array:
+    """[channel]: means over the tensor of the squares of all channels of features, each [channel, *B]."""
+    differentiable = jax.custom_jvp(
+        _mean_squares
+    )  # channel by channel there would be a slice for each to derive
+    differentiable.defjvp(
+        lambda x, dx: (
+            _mean_squares(*x),
+            jnp.concatenate(
+                [2 * jnp.mean(f * df, tuple(range(1, f.ndim))) for f, df in zip(x, dx, strict=True)]
+            ),
+        )
+    )
+    return differentiable(*(x.astype(jnp.promote_types(x.dtype, jnp.float32)) for x in features))
+
+
+def _mean_squares(*features: jax.Array) -> jax.Array:
+    channels = [channel for x in features for channel in x]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, channel in enumerate(channels):
+        groups.setdefault(channel.shape, []).append(i)
+    of_groups = jnp.concatenate(
+        [_sums(*(jnp.square(channels[i]) for i in which)) for which in groups.values()]
+    )
+    order = [i for which in groups.values() for i in which]
+    per_element = np.array([1 / math.prod(channels[i].shape) for i in order], np.float32)
+    # Scaled together: a product of each alone would be a loop of its own, which costs time to compile.
+    return (of_groups * per_element)[np.argsort(order)]
+
+
+def sums(channels: Sequence[jax.Array]) -> jax.Array:
+    """[channel]: sums over all elements of arrays of one shape, from one loop over what the arrays are made of.
+
+    Without it XLA writes out every array that is summed, and makes a loop of each sum. One after another, as such a
+    loop adds, many numbers lose digits: so it sums stretches of the last axis, and these are summed as usual.
+    """
+    differentiable = jax.custom_jvp(_sums)  # JAX derives sums of one array alone
+    differentiable.defjvp(lambda x, dx: (_sums(*x), jnp.stack([jnp.sum(each) for each in dx])))
+    return differentiable(*channels)
+
+
+def _sums(*channels: jax.Array) -> jax.Array:
+    *outer, last = channels[0].shape
+    stretch = max((n for n in range(1, LONGEST_STRETCH + 1) if last % n == 0), default=1)
+    if stretch < SHORTEST_STRETCH:
+        parts = jnp.stack(channels)
+    else:
+        parted = tuple(jnp.reshape(x, (*outer, last // stretch, stretch)) for x in channels)
+        zeros = tuple(jnp.zeros((), x.dtype) for x in channels)
+        parts = jnp.stack(jax.lax.reduce(parted, zeros, _added_each, (len(outer) + 1,)))
+    return jnp.sum(parts, tuple(range(1, parts.ndim)))
+
+
+def _added_each(one: Any, other: Any) -> Any:
+    return tuple(map(jax.lax.add, one, other))

@@ -20,6 +20,7 @@ from submissions.learned.features import (
     accumulator_features,
     added,
     added_to_factored,
+    mean_squares,
     zero_factored,
     zero_moments,
 )
@@ -161,9 +162,23 @@ def mlp_step(network: jax.Array, p: jax.Array, g: jax.Array, accumulators: Accum
       g: its gradient, clipped.
       accumulators: which have seen g.
     """
-    features = mlp_features(p, g, accumulators)
-    squares = jnp.concatenate([jnp.mean(jnp.square(x), tuple(range(1, x.ndim))) for x in features])
+    # Deriving what is written out gives thousands of operations, which take minutes to compile.
+    derived = jax.custom_vjp(_written_out_step)
+    derived.defvjp(
+        lambda *inputs: (_matrix_step(*inputs), inputs),
+        lambda inputs, gradient: jax.vjp(_matrix_step, *inputs)[1](gradient),
+    )
+    return derived(network, p, g, accumulators)
+
+
+def _written_out_step(network: jax.Array, p: jax.Array, g: jax.Array, seen: Accumulators) -> jax.Array:
+    features = mlp_features(p, g, seen)
+    squares = mean_squares(features)
     return _network_step(network, squares, [channel for feature in features for channel in feature])
+
+
+def _matrix_step(network: jax.Array, p: jax.Array, g: jax.Array, seen: Accumulators) -> jax.Array:
+    return jnp.reshape(_padded_step(network, flat_channels(p, g, seen), jnp.float32(p.size)), p.shape)
 
 
 def flat_channels(p: jax.Array, g: jax.Array, accumulators: Accumulators) -> jax.Array:

@@ -4,13 +4,16 @@ The original concatenates all features to one matrix [element, feature] and mult
 
 - a layer of few units is written out as sums of products over single arrays [*S], of which XLA makes one loop that
   keeps features and units in registers; a layer of many units is a product of matrices;
-- a feature is divided by its size by dividing its weights, where the layer is written out;
+- on a CPU such products take a stretch of elements through all layers, and one trial after the other, so that units
+  stay in the cache;
+- a feature is divided by its size by dividing its weights;
 - features that vary along some axes alone are summed before they are spread over the tensor;
 - features that are the same all over the tensor are part of the first bias.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +22,7 @@ from submissions.learned.features import by_size
 from submissions.optimizers._late import jax, jnp
 
 WIDEST_WRITTEN_OUT = 8  # units; the time to compile grows with the square
+LONGEST_STRETCH = 1536  # elements whose 32 units take 200 kB, in float32
 
 
 def run_on_every_parameter(
@@ -35,25 +39,91 @@ def run_on_every_parameter(
       layers: {"w": [inputs, units], "b": [units]} each. The first one's inputs are all channels, then `shared`.
       shape: S.
     """
+    features, layers = tuple(features), [{"w": layer["w"], "b": layer["b"]} for layer in layers]
+    matrices = functools.partial(_by_matrices, shape=tuple(shape))
+    if all(len(layer["b"]) <= WIDEST_WRITTEN_OUT for layer in layers):
+        form = _written_out
+    elif math.prod(shape) > LONGEST_STRETCH and jax.default_backend() == "cpu":
+        form = _in_stretches
+    else:
+        return matrices(features, shared, layers)
+    # Deriving what is written out gives thousands of operations, which take minutes to compile; and stretches are
+    # derived by products of whole matrices too.
+    forward = jax.custom_vjp(functools.partial(form, shape=tuple(shape)))
+    forward.defvjp(
+        lambda *inputs: (matrices(*inputs), inputs),
+        lambda inputs, gradients: jax.vjp(matrices, *inputs)[1](gradients),
+    )
+    return forward(features, shared, layers)
+
+
+def _by_matrices(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: tuple[int, ...],
+) -> list[jax.Array]:
+    """As `run_on_every_parameter`: a layer is a product of matrices."""
     first = layers[0]["w"]
     channels = len(first) - len(shared)
-    sizes = jnp.concatenate([by_size(x) for x in features])
+    everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
+    x = jnp.moveaxis(jnp.concatenate(everywhere), 0, -1) * by_size(features)
+    x = x @ first[:channels] + (layers[0]["b"] + shared @ first[channels:])
+    for layer in layers[1:]:
+        x = jax.nn.relu(x) @ layer["w"] + layer["b"]
+    return list(jnp.moveaxis(x, -1, 0))
+
+
+def _in_stretches(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: tuple[int, ...],
+) -> list[jax.Array]:
+    """As `run_on_every_parameter`: products of matrices of a stretch of elements each."""
+    first, elements = layers[0]["w"], math.prod(shape)
+    channels = len(first) - len(shared)
     bias = layers[0]["b"] + shared @ first[channels:]
-    if any(len(layer["b"]) > WIDEST_WRITTEN_OUT for layer in layers):
-        everywhere = [jnp.broadcast_to(x, (len(x), *shape)) for x in features]
-        x = jnp.moveaxis(jnp.concatenate(everywhere), 0, -1) * sizes
-        x = x @ first[:channels] + bias
-        for layer in layers[1:]:
-            x = jax.nn.relu(x) @ layer["w"] + layer["b"]
-        return list(jnp.moveaxis(x, -1, 0))
+    weights = [(first[:channels] * by_size(features)[:, None], bias)]
+    weights += [(layer["w"], layer["b"]) for layer in layers[1:]]
+    flat = [jnp.reshape(jnp.broadcast_to(x, (len(x), *shape)), (len(x), elements)) for x in features]
+    count = -(-elements // LONGEST_STRETCH)
+    length = -(-elements // count)
+    padded = jnp.pad(jnp.concatenate(flat), ((0, 0), (0, count * length - elements)))
+
+    def of_stretch(start: jax.Array, padded: jax.Array, weights: Any) -> jax.Array:
+        x = jax.lax.dynamic_slice_in_dim(padded, start, length, 1).T
+        for number, (w, b) in enumerate(weights):
+            x = (jax.nn.relu(x) if number else x) @ w + b
+        return x
+
+    @jax.custom_batching.sequential_vmap
+    def of_tensor(padded: jax.Array, weights: Any) -> jax.Array:
+        starts = jnp.arange(count) * length
+        return jax.lax.map(lambda start: of_stretch(start, padded, weights), starts)
+
+    made = jnp.reshape(of_tensor(padded, weights), (count * length, -1))[:elements]
+    return [jnp.reshape(output, shape) for output in made.T]
+
+
+def _written_out(
+    features: Sequence[jax.Array],
+    shared: jax.Array,
+    layers: Sequence[Mapping[str, Any]],
+    shape: tuple[int, ...],
+) -> list[jax.Array]:
+    """As `run_on_every_parameter`: sums of products of single arrays."""
+    first = layers[0]["w"]
+    channels = len(first) - len(shared)
+    bias = layers[0]["b"] + shared @ first[channels:]
     # Single numbers, taken out once: XLA would compute every use of an array's element anew, in the innermost loop.
     flat = [
-        first[:channels] * sizes[:, None],
+        first[:channels] * by_size(features)[:, None],
         bias,
         *(layer[name] for layer in layers[1:] for name in ("w", "b")),
     ]
     numbers = iter(jnp.unstack(jnp.concatenate([jnp.ravel(x) for x in flat])))
-    x = _first([channel for feature in features for channel in feature], numbers, len(bias), tuple(shape))
+    x = _first([channel for feature in features for channel in feature], numbers, len(bias), shape)
     for layer in layers[1:]:
         x = _later([jax.nn.relu(unit) for unit in x], numbers, len(layer["b"]))
     return x

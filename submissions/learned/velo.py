@@ -14,8 +14,9 @@ import numpy as np
 
 from submissions.learned import by_shape
 from submissions.learned._declaration import Learned
-from submissions.learned.features import clipped_log
+from submissions.learned.features import clipped_log, sums
 from submissions.learned.fused_mlp import (
+    MOMENTUM_DECAYS,
     Accumulators,
     flat_networks,
     gradient_added,
@@ -137,10 +138,12 @@ def velo(
 
 def tensor_statistics(p: jax.Array, accumulators: Accumulators) -> jax.Array:
     """[9], of one tensor before the step: mean of p^2; means and variances of m; mean and variance of rms."""
-    axes = tuple(range(1, p.ndim + 1))
-    m, rms = (x.astype(jnp.float32) for x in accumulators[:2])
-    moments = [statistic(x, axes) for x in (m, rms) for statistic in (jnp.mean, jnp.var)]
-    return jnp.concatenate([jnp.mean(jnp.square(p))[None], *moments])
+    kept = [channel.astype(jnp.float32) for x in accumulators[:2] for channel in x]
+    means = sums([jnp.square(p), *kept]) / p.size
+    centered = [jnp.square(x - mean) for x, mean in zip(kept, means[1:], strict=True)]
+    variances = sums(centered) / p.size
+    m, rms = len(MOMENTUM_DECAYS), 1
+    return jnp.concatenate([means[: 1 + m], variances[:m], means[-rms:], variances[-rms:]])
 
 
 def tensor_features(

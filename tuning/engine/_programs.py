@@ -18,8 +18,13 @@ import jax
 
 # On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
 # matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
-# default, to a program that was no slower (benchmarks/population.py).
-CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+# default, to a program that was no slower (benchmarks/population.py). The older emitters of fused loops take a fifth to
+# a half less processor time than those that go through MLIR, most where a program is many small loops, as learned
+# optimizers are; perceptrons, convolutions and recurrences ran as fast.
+CPU_COMPILER_OPTIONS: dict[str, str | bool] = {
+    "xla_backend_optimization_level": "1",
+    "xla_cpu_use_fusion_emitters": False,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -165,19 +165,29 @@ def augmentations(rng: np.random.Generator) -> list[str]:
 
 def predicted_seconds(family: str, seed: int) -> float:
     """Time of a training step of a seed of VeLO's families, before augmentation, on a device like this."""
-    work = velo.work(family, seed)
     kind = "cpu" if jax.default_backend() == "cpu" else "other"
-    return float(
-        np.dot(step_seconds_model()[kind], (1.0, work.operations, work.flops, work.parameters, work.turns))
-    )
+    coefficients, counts = step_seconds_model()[kind], counts_of_step(velo.work(family, seed))
+    return sum(coefficients[name] * count for name, count in counts.items())
+
+
+def counts_of_step(work: velo.Work) -> dict[str, float]:
+    """What a step's time is a sum of, each so many times a coefficient of `step_seconds_model`."""
+    return {
+        "steps": 1.0,
+        "operations": work.operations,
+        "FLOPs of products": work.flops - work.convolved,
+        "FLOPs of convolutions": work.convolved,
+        "parameters": work.parameters,
+        "turns": work.turns,
+    }
 
 
 @functools.cache
-def step_seconds_model() -> dict[str, tuple[float, ...]]:
-    """Kind of device -> seconds per step, per operation, FLOP, parameter and turn, as `benchmarks.step_seconds` found.
+def step_seconds_model() -> dict[str, dict[str, float]]:
+    """Kind of device -> seconds for each of `counts_of_step`, as `benchmarks.step_seconds` found.
 
     Of what nobody measured, `other`, a tenth of a CPU's counts.
     """
     text = importlib.resources.files("tuning.meta_training").joinpath("step_seconds.json").read_text()
-    cpu = tuple(json.loads(text)["cpu"])
-    return {"cpu": cpu, "other": tuple(each / 10 for each in cpu)}
+    cpu = json.loads(text)["cpu"]
+    return {"cpu": cpu, "other": {name: each / 10 for name, each in cpu.items()}}

@@ -18,12 +18,14 @@ class Work(NamedTuple):
       parameters: how many are updated.
       turns: of loops that wait for their own results, forward and back; 0 without any.
       operations: layers, roughly: what has a cost however small it is.
+      convolved: FLOPs among `flops` that are of convolutions, which a CPU is slower at.
     """
 
     flops: float
     parameters: float
     turns: int
     operations: int
+    convolved: float = 0.0
 
 
 def of_config(family: str, config: Mapping[str, Any]) -> Work:
@@ -82,7 +84,8 @@ def _image_conv(config):
         parameters += kernel + config["channels"]
         before = config["channels"]
     last = before * _classes(config)
-    return Work(flops + 6 * config["batch_size"] * last, parameters + last, 0, 1 + len(config["strides"]))
+    layers = 1 + len(config["strides"])
+    return Work(flops + 6 * config["batch_size"] * last, parameters + last, 0, layers, flops)
 
 
 def _image_resnet(config):
@@ -101,7 +104,8 @@ def _image_resnet(config):
             parameters += first + others
             before, size, layers = channels, after, layers + 3
     last = before * _classes(config)
-    return Work(config["batch_size"] * (flops + 6 * last), parameters + last, 0, layers + 1)
+    rows = config["batch_size"]
+    return Work(rows * (flops + 6 * last), parameters + last, 0, layers + 1, rows * flops)
 
 
 def _attention(rows: float, length: int, width: int, inner: int, hidden: int) -> tuple[float, float]:

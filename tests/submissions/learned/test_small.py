@@ -302,7 +302,7 @@ def test_weights_of_many_trials_train_as_each_alone_and_compile_nothing_new():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mlp_lopt"])  # of layers that are written out it takes minutes to compile
+@pytest.mark.parametrize("name", ["mlp_lopt", "adafac_mlp_lopt"])
 def test_gradients_through_a_training_are_finite_and_not_all_zero(name):
     row, (start, _) = ROWS[name], problem(1)
     weights = of_structure(row, {})
