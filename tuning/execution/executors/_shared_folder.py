@@ -8,8 +8,8 @@
     leases/<id>-<number>          who does it; touched while that goes on
     results/<id>-<number>.json    what came of it
 
-All are written whole: a lease by exclusive creation, a result by a link, so that of two the first stays. Times are
-compared on one clock, the file system's: that of a file that was touched just now.
+All are written whole; leases and results by a link, so that of two the first stays. Times are compared on one clock,
+the file system's: that of a file that was touched just now.
 """
 
 from __future__ import annotations

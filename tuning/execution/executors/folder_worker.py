@@ -136,7 +136,7 @@ class _Place:
         for name in names[begin:] + names[:begin]:
             content = json.dumps({**about_me(), "lease": uuid.uuid4().hex}).encode()
             lease = name.removesuffix(".json")
-            if not _create(self.folder.path / "leases" / lease, content):
+            if not write_once(self.folder.path / "leases" / lease, content, flush=False):
                 continue
             said = self.folder.read("jobs", name)
             if said is None:  # done by another, or given up
@@ -197,16 +197,6 @@ class _Place:
                     self.folder.touch("leases", lease[0])
                 elif self.lease is lease:
                     self.process.kill()
-
-
-def _create(path: Path, content: bytes) -> bool:
-    """Makes a file that only one can make."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _variables() -> dict[str, str]:
