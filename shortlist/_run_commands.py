@@ -10,7 +10,15 @@ import typer
 from typer.core import TyperCommand
 
 from shortlist._arithmetic import MicroBatches, Precision
-from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
+from shortlist._executor_options import (
+    Address,
+    Deadline,
+    Device,
+    Folder,
+    InLineOrExecutorName,
+    Workers,
+    who_trains,
+)
 from shortlist._interrupt import interruptible
 from shortlist._names import (
     OPTIMIZER_NAMES,
@@ -171,14 +179,7 @@ def run(
         ),
     ] = False,
     skip_evals: Annotated[bool, typer.Option("--skip-evals/--no-skip-evals", help="Never evaluate.")] = False,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="inline: one trial after the other; processes: one per core; folder: 'shortlist worker' on any "
-            "machine; ray: all accelerators of a machine, or a cluster. It changes no number but times.",
-        ),
-    ] = "inline",
+    executor: InLineOrExecutorName = "inline",
     workers: Workers = None,
     folder: Folder = None,
     device: Device = None,

@@ -279,6 +279,12 @@ def test_a_users_optimizer_travels_with_the_job(tmp_path):
     assert_frame_equal(trials.drop("cohort_seconds"), again.drop("cohort_seconds"), check_exact=True)
 
 
+def test_a_workload_that_an_engine_has_is_not_loaded_again(whole, populations):
+    kept = work.Kept(populations)
+    (name,) = set(whole["workload"])
+    assert any(work.load(name, None, kept) is engine.workload for engine in populations.values())
+
+
 def test_two_threads_on_one_study_do_no_work_twice(tmp_path, whole, populations):
     folder = tmp_path / "s"
     results = []

@@ -45,13 +45,17 @@ class Kept:
         with it.
     """
 
-    populations: dict[tuple[object, ...], Population] = dataclasses.field(default_factory=dict)
+    populations: dict[tuple[Any, ...], Population] = dataclasses.field(default_factory=dict)
     data_dir: str | None = None
     checkpoints: Path | None = None
 
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
         self.in_use: set[Path] = set()  # folders of checkpoints
+        # (name, SHA-256 of its file), where data lie -> the workload, with its data
+        self.workloads = {
+            key[:2]: engine.workload for key, engine in self.populations.items() if key[2] == Arithmetic()
+        }
         self._counted = {key: _compiled(engine) for key, engine in self.populations.items()}
 
     def compilations(self) -> tuple[int, float]:
@@ -64,6 +68,13 @@ class Kept:
                 self._counted[key] = now
                 count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
         return count, seconds
+
+    def forget(self, workload: str) -> None:
+        """Lets go of the engines of a workload, and of its data."""
+        with self.lock:
+            for kept in (self.populations, self.workloads):
+                for key in [key for key in kept if key[0][0] == workload]:
+                    del kept[key]
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -108,6 +119,7 @@ def let_go(kept: Kept = OF_THIS_PROCESS) -> None:
         return
     environment.device()  # remembered
     kept.populations.clear()
+    kept.workloads.clear()
     kept._counted.clear()
     jax.clear_caches()
     clear_backends()
@@ -222,8 +234,8 @@ def population(
     how = spec.shared_batches, programs.width, programs.side_by_side
     arithmetic = Arithmetic(spec.precision, spec.micro_batches)
     # Everything that is not an array.
-    what = (name, workload_source), data_dir, spec.optimizer, source
-    key = *what, spec.steps, evaluation, how, arithmetic, spec.devices_per_trial
+    what = (name, workload_source), data_dir, arithmetic
+    key = *what, spec.optimizer, source, spec.steps, evaluation, how, spec.devices_per_trial
     with kept.lock:
         if key not in kept.populations:
             loaded = (
@@ -262,11 +274,11 @@ def load(
       file: the user's own that defines it.
       workload_source: its SHA-256.
     """
-    for key, engine in list(kept.populations.items()):
-        if key[:2] == ((name, workload_source), data_dir) and key[-1] == Arithmetic():
-            return engine.workload
-    where = name if file is None else f"{file}:{name}"
-    return workloads.load(where, None if data_dir is None else Path(data_dir))
+    key = (name, workload_source), data_dir
+    if key not in kept.workloads:
+        where = name if file is None else f"{file}:{name}"
+        kept.workloads[key] = workloads.load(where, None if data_dir is None else Path(data_dir))
+    return kept.workloads[key]
 
 
 def _optimizer(job: Job, kept: Kept) -> submissions.Optimizer:
