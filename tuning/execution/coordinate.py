@@ -36,6 +36,7 @@ class Executor(Protocol):
     def ahead(self) -> int: ...
     def submit(self, job: AnyJob) -> Future[Result]: ...
     def abandon(self, future: Future[Result]) -> None: ...
+    def interrupt(self, future: Future[Result]) -> None: ...
 
 
 class Claims(Protocol):
@@ -157,7 +158,8 @@ def complete(
       executor: what does them.
       claims: of this process on the study.
       written: called with each job whose result is kept.
-      stop: when it is set nothing new begins, and what has begun is let end.
+      stop: when it is set nothing new begins; what has begun and can save itself does so and ends, the rest is let
+        end.
       rules: when a cohort is given up.
       watch: told after every event of what has been seen of the workers.
       clock: what time it is.
@@ -216,6 +218,10 @@ class _Coordinator:
                 self.source.clear()
                 self.again.clear()
                 self.elsewhere.clear()
+                for future in list(
+                    self.flying
+                ):  # again and again: one that is about to begin hears nothing yet
+                    self.executor.interrupt(future)
             self._begin()
             self._tell()
             if not self._is_more():

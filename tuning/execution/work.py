@@ -29,6 +29,7 @@ from tuning import strategies
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
 from tuning.execution.jobs import AnyJob, Done, Job, Needs, OutOfMemory, Refused, Result, SentFile, TrialJob
+from tuning.execution.stopping import Stop
 from tuning.execution.trials.sent import Here, train_sent
 from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
@@ -91,12 +92,17 @@ def here() -> Needs:
     return Needs(environment.versions(), environment.source(), environment.device_kind())
 
 
-def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
+def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS, stop: Stop | None = None) -> Result:
     """Trains a cohort, or a trial of a submission. Writes nothing but checkpoints and the files that it was sent, in
     folders of its own.
 
     Trainings on data that the host reads are long, and keep their state: a cohort that was interrupted goes on from
     there. Others are one program from start to end, and begin again.
+
+    Args:
+      job: what to do.
+      kept: what this process keeps.
+      stop: set to have a trial of a submission save itself and end; a cohort does not heed it.
 
     Raises:
       Refused: this process has other versions, another source, device or data than the job needs.
@@ -108,7 +114,8 @@ def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
     if isinstance(job, TrialJob):
         let_go(kept)
         state = kept.checkpoints or kept.folder / "checkpoints"
-        return train_sent(job, Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept)))
+        machine = Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept))
+        return train_sent(job, machine, stop or Stop())
     with _memory_named(job):
         return _train(job, kept)
 

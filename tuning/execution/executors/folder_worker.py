@@ -151,7 +151,7 @@ class _Place:
         try:
             if job.needs is not None and (differing := job.needs.differing(here)):
                 raise Refused(f"{job}: refused by {said['worker']}: {differing}")
-            said["result"] = self.process.work(job).to_json()
+            said["result"] = self.process.work(job, Path(name).stem).to_json()
         except Refused as error:
             self._hello({"refused": str(error)})
             self._give_back()
@@ -195,6 +195,8 @@ class _Place:
                     continue
                 if self._is_mine(lease):
                     self.folder.touch("leases", lease[0])
+                    if (self.folder.path / "stops" / lease[0]).exists():
+                        self.process.interrupt(lease[0])
                 elif self.lease is lease:
                     self.process.kill()
 
