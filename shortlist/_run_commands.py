@@ -32,7 +32,7 @@ from shortlist._names import (
 from shortlist._output import print_json, print_table
 from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
-from shortlist._several_hosts import Coordinator, Processes, ProcessId, member_of
+from shortlist._several_hosts import Coordinator, Processes, ProcessId, Silence, member_of
 
 SWITCHES = (
     "overwrite", "resume", "resume-last-run", "save-checkpoints", "save-intermediate-checkpoints", "skip-evals",
@@ -192,6 +192,7 @@ def run(
     coordinator: Coordinator = None,
     process_id: ProcessId = None,
     processes: Processes = None,
+    silence: Silence = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     append_timestamp: IgnoredSwitch = None,
     torch_compile: IgnoredSwitch = None,
@@ -232,7 +233,7 @@ def run(
     optimizer = weighted(optimizer, weights)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
-    member = member_of(coordinator, process_id, processes)
+    member = member_of(coordinator, process_id, processes, silence)
     if member is None:
         tell_pace([workload], data_dir, pace)
     elif pace:

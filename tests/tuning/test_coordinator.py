@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cProfile
-import gc
 import functools
+import gc
 import os
 from concurrent.futures import Future
 

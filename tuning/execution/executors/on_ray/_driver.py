@@ -220,10 +220,9 @@ class Driver:
         if plan.folder is not None:
             settings["TMPDIR"] = str(Path(plan.folder) / "tmp")
         return (
-            ray.remote(Worker)
+            ray.remote(concurrency_groups={_WORDS: 1})(Worker)  # one that works is spoken to
             .options(
                 **demand(self._device, self._each),
-                concurrency_groups={_WORDS: 1},  # one that works is spoken to
                 max_restarts=0,
                 max_task_retries=0,  # who asked knows better what to try again
                 scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=False),
