@@ -145,15 +145,20 @@ def test_what_is_stopped_and_not_dead_is_noticed_within_the_configured_time(file
         assert 10 < took < 80
 
 
+def connected():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()), server.accept()[0]
+
+
 def test_a_process_that_says_nothing_is_heard_of_and_one_that_waits_is_not():
-    mine, other = socket.socketpair()
+    mine, other = connected()
     heard, answers = queue.SimpleQueue(), queue.SimpleQueue()
     line = Line(mine, 1, heard, silence=1.0)
     with contextlib.closing(Line(other, 2, answers, silence=1.0)), pytest.raises(queue.Empty):
         heard.get(timeout=1.5)  # both run, and have nothing to say
     assert heard.get(timeout=5) == (1, None)  # its connection has ended
     line.close()
-    mine, silent = socket.socketpair()
+    mine, silent = connected()
     with contextlib.closing(Line(mine, 1, heard, silence=1.0)), silent:
         assert heard.get(timeout=5) == (1, {"silent": 1.0})
 
