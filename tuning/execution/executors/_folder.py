@@ -79,10 +79,11 @@ class Folder:
         for name in names:
             lease = Path(name).stem
             with contextlib.suppress(OSError):  # said again by whoever asks
+                # In this order: a worker takes the lease first, and finds no job then.
+                self._folder.remove("jobs", name)
                 if (self._folder.path / "leases" / lease).exists():
                     write_once(self._folder.path / "stops" / lease, b"", flush=False)
                 elif not future.running():
-                    self._folder.remove("jobs", name)
                     self._settle(name, error=WorkerLost("it was dropped", "unsent"))
 
     def close(self) -> None:
