@@ -15,6 +15,7 @@ _FILES = {  # file -> names of its rows
     "velo": ("velo",),
     "celo": ("celo",),
     "celo_adam": ("celo_adam",),
+    "controlled_adam": ("controlled_adam",),
     "hierarchical": ("hierarchical",),
     "mlp_lopt": ("mlp_lopt",),
     "adafac_mlp_lopt": ("adafac_mlp_lopt",),
