@@ -26,7 +26,9 @@ def test_every_published_list_opens_and_knows_its_name(name):
     assert published.name == name
     if name.startswith("mini/"):  # ours, printed nowhere: it brings its proof, and says of which data
         assert published.made_by["left_out"] == len(published.workloads) == 8
-        missed = {"mini/muon_optax": 1, "mini/sgd_optax": 2, "mini/lion_optax": 5}.get(name, 0)  # as docs/lists.md has them
+        missed = {"mini/muon_optax": 1, "mini/sgd_optax": 2, "mini/lion_optax": 5}.get(
+            name, 0
+        )  # as docs/lists.md has them
         assert published.made_by["trained"] == 8 - missed
         data = [published.made_by[f"data of {workload}"] for workload in published.workloads]
         assert all(str(said).startswith("embedded: ") for said in data)

@@ -154,6 +154,16 @@ def test_what_is_asked_for_otherwise_takes_nothing_from_what_was_begun(tmp_path,
     assert other.exists()  # it may still be wanted
 
 
+def test_what_cannot_be_done_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="executor 'folder' needs --folder PATH"):
+        set_target(tmp_path, REFERENCE, executor="folder")
+    with pytest.raises(ValueError, match="executor 'inline' does not take --address"):
+        set_target(tmp_path, REFERENCE, options={"address": "here:1"})
+    with pytest.raises(ValueError, match="reference adamw is named twice"):
+        targets.Asked([REFERENCE[0], REFERENCE[0]])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_targets_are_those_in_line_whoever_trains(tried, tmp_path, whole):
     _, how = tried

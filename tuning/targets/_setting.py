@@ -74,7 +74,7 @@ def set_targets(
       RuntimeError: a cohort lost its worker, or took too long, again and again.
       KeyboardInterrupt: stopped before anything was trained.
     """
-    stop, kept = Stop() if stop is None else stop, work.Kept()
+    stop, kept, row = Stop() if stop is None else stop, work.Kept(), executors.executor(executor, options)
     names = tuple(map(workloads.recorded_name, names))
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"{twice} is named twice; name every workload once")
@@ -83,30 +83,34 @@ def set_targets(
     for workload in loaded:
         asked.check(workload)
     given = dict(options or {})
-    if "cost_classes" in executors.executor(executor, given).options:
+    if "cost_classes" in row.options:
         given["cost_classes"] = sorted({workload.cost_class for workload in loaded})
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    with Claims(folder) as claims, closing(executors.start(executor, workers, kept, given)) as started:
-        if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
-            raise KeyboardInterrupt
-        claims.take("at work", os.getpid())  # so that no other removes what this one trains
-        here = work.here()
-        needs = here if started.device is None else dataclasses.replace(here, device=started.device)
-        settings = [_trainings(asked, workload, folder, needs, started.device, where) for workload in loaded]
-        targets: dict[str, MeasuredTarget] = {}
+    targets: dict[str, MeasuredTarget] = {}
 
-        def take(target: MeasuredTarget, of: Trainings) -> None:
-            targets[of.workload.name] = target
-            kept.forget(of.workload.name)
-            if found is not None:
-                found(of.workload.name, target)
+    def take(target: MeasuredTarget, of: Trainings) -> None:
+        targets[of.workload.name] = target
+        kept.forget(of.workload.name)
+        if found is not None:
+            found(of.workload.name, target)
 
-        source, rules = _Source(settings, asked.trials, progress, take), Rules(deadline=deadline)
-        complete(source, started, claims, source.written, stop, rules=rules, watch=watch)
-        over = len(targets) == len(names) and not claims.elsewhere()
-    if over:
-        _remove(folder, settings)
+    made: list[Path] = []  # what nobody needs any more
+    try:
+        with Claims(folder) as claims, closing(executors.start(executor, workers, kept, given)) as started:
+            if stop.is_set():  # what a handler of a signal raises can get lost in a callback of JAX's
+                raise KeyboardInterrupt
+            claims.take("at work", os.getpid())  # so that no other removes what this one trains
+            here = work.here()
+            needs = here if started.device is None else dataclasses.replace(here, device=started.device)
+            settings = [_trainings(asked, one, folder, needs, started.device, where) for one in loaded]
+            source, rules = _Source(settings, asked.trials, progress, take), Rules(deadline=deadline)
+            complete(source, started, claims, source.written, stop, rules=rules, watch=watch)
+            if len(targets) == len(names) and not claims.elsewhere():
+                # Other claims are of whoever was killed.
+                made = [*(one.folder for one in settings), folder / "claims"]
+    finally:
+        _tidy(folder, made)
     return targets
 
 
@@ -183,11 +187,10 @@ def _trainings(
     )
 
 
-def _remove(folder: Path, settings: Sequence[Trainings]) -> None:
-    """Removes what targets were set from, and folders in which nothing is left."""
-    # Claims are of whoever was killed, as nobody else is at work.
-    for made in (*(one.folder for one in settings), folder / "claims"):
-        shutil.rmtree(made, ignore_errors=True)
+def _tidy(folder: Path, made: Sequence[Path]) -> None:
+    """Removes what was made, and folders in which nothing is left."""
+    for one in made:
+        shutil.rmtree(one, ignore_errors=True)
     for where, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):  # it is not empty
             os.rmdir(where)
