@@ -198,6 +198,7 @@ def test_after_a_stop_nothing_begins_and_what_can_save_itself_is_asked_to(tmp_pa
     assert [job.number for job in begun] == [0, 1, 2]
     assert set(asked) == {0, 1, 2}
     assert written == [0, 2]
+    assert not (tmp_path / "failures").exists()  # to have been dropped is no failure
 
 
 def test_of_late_and_duplicate_results_the_first_stays(tmp_path):

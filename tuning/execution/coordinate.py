@@ -278,7 +278,9 @@ class _Coordinator:
         except (WorkerLost, OutOfMemory, Refused, CancelledError) as error:
             if isinstance(error, CancelledError):
                 error = WorkerLost("it was dropped", "unsent")
-            self._retry(job, error)
+            dropped = isinstance(error, WorkerLost) and error.cause == "unsent" and self.stop.is_set()
+            if not dropped:
+                self._retry(job, error)
         except Exception as error:
             failures.blame(job, error)
             raise
