@@ -219,8 +219,9 @@ class Driver:
             settings["HOME"] = plan.home
         if plan.folder is not None:
             settings["TMPDIR"] = str(Path(plan.folder) / "tmp")
+        remote: Any = ray.remote  # whose types know no groups
         return (
-            ray.remote(concurrency_groups={_WORDS: 1})(Worker)  # one that works is spoken to
+            remote(concurrency_groups={_WORDS: 1})(Worker)  # one that works is spoken to
             .options(
                 **demand(self._device, self._each),
                 max_restarts=0,
