@@ -51,6 +51,9 @@ class AtOnce:
     def abandon(self, future: Future[Result]) -> None:
         pass
 
+    def interrupt(self, future: Future[Result]) -> None:
+        pass
+
 
 def growth(folder: Path, count: int) -> dict[str, float | list[float]]:
     """Has jobs done that take no time."""

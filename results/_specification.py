@@ -13,7 +13,7 @@ FORMAT = 3
 ROLES = ("candidates", "baseline", "leave-one-out")
 DRAWS = ("independent", "quasi-random", "chosen")
 MOST_REPEATS = 100_000  # which are counted one by one
-SEEDINGS = ("hashed", "algoperf")
+SEEDINGS = ("hashed", "algoperf", "targets")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,7 @@ class StudySpec:
       seeding: how trials come by their random keys, one of `SEEDINGS`. "hashed": from (seed, workload, point, repeat).
         "algoperf": as `shortlist run` derives them, the n-th point having those of its trial n: initial parameters and
         batches are then the same in both engines, dropout is not. It takes batches of their own and one repeat.
+        "targets": of the trainings that set a target, which are no study.
       cohort_size: at most so many trials form one cohort; None: as many as serve each workload best on the machine that
         begins the study. Either way programs hold what `tuning/engine/widths.json` says, as fits into memory.
       cohort_sizes: workload -> the size that was chosen so; `tune` fills it in, as a cohort must stay what it was.

@@ -20,6 +20,15 @@ ExecutorName = Annotated[
         "machine, or a cluster. It changes no number.",
     ),
 ]
+InLineOrExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="inline: here, one after the other; processes: one per core; folder: 'shortlist worker' on any machine; "
+        "ray: all accelerators of a machine, or a cluster. It changes no number but times.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

@@ -10,7 +10,15 @@ import typer
 from typer.core import TyperCommand
 
 from shortlist._arithmetic import MicroBatches, Precision
-from shortlist._executor_options import Address, Deadline, Device, Folder, Workers, who_trains
+from shortlist._executor_options import (
+    Address,
+    Deadline,
+    Device,
+    Folder,
+    InLineOrExecutorName,
+    Workers,
+    who_trains,
+)
 from shortlist._interrupt import interruptible
 from shortlist._names import (
     OPTIMIZER_NAMES,
@@ -25,7 +33,7 @@ from shortlist._names import (
 from shortlist._output import print_json, print_table
 from shortlist._pace import Pace, tell_pace
 from shortlist._progress import progress_display
-from shortlist._several_hosts import Coordinator, Processes, ProcessId, member_of
+from shortlist._several_hosts import Coordinator, Processes, ProcessId, Silence, member_of
 
 SWITCHES = (
     "overwrite", "resume", "resume-last-run", "save-checkpoints", "save-intermediate-checkpoints", "skip-evals",
@@ -173,14 +181,7 @@ def run(
         ),
     ] = False,
     skip_evals: Annotated[bool, typer.Option("--skip-evals/--no-skip-evals", help="Never evaluate.")] = False,
-    executor: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="inline: one trial after the other; processes: one per core; folder: 'shortlist worker' on any "
-            "machine; ray: all accelerators of a machine, or a cluster. It changes no number but times.",
-        ),
-    ] = "inline",
+    executor: InLineOrExecutorName = "inline",
     workers: Workers = None,
     folder: Folder = None,
     device: Device = None,
@@ -193,6 +194,7 @@ def run(
     coordinator: Coordinator = None,
     process_id: ProcessId = None,
     processes: Processes = None,
+    silence: Silence = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     append_timestamp: IgnoredSwitch = None,
     torch_compile: IgnoredSwitch = None,
@@ -233,7 +235,7 @@ def run(
     optimizer = weighted(optimizer, weights, switch)
     if (submission_path is None) == (optimizer is None):
         raise ValueError("give either --submission-path or --optimizer")
-    member = member_of(coordinator, process_id, processes)
+    member = member_of(coordinator, process_id, processes, silence)
     if member is None:
         tell_pace([workload], data_dir, pace)
     elif pace:

@@ -27,9 +27,20 @@ ProcessId = Annotated[
     int | None, typer.Option(metavar="I", help="With --coordinator: this host's number, from 0.")
 ]
 Processes = Annotated[int | None, typer.Option(metavar="N", help="With --coordinator: hosts in all.")]
+Silence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=1,
+        help="With --coordinator: a host of which nothing is heard for so long is taken for lost, the same on all; "
+        "default: 60.",
+    ),
+]
 
 
-def member_of(coordinator: str | None, process_id: int | None, processes: int | None) -> Member | None:
+def member_of(
+    coordinator: str | None, process_id: int | None, processes: int | None, silence: float | None = None
+) -> Member | None:
     """Which process of several hosts this is; None where nobody asked for several.
 
     Raises:
@@ -37,10 +48,13 @@ def member_of(coordinator: str | None, process_id: int | None, processes: int | 
     """
     from tuning.execution.team import Member
 
+    how = {} if silence is None else {"silence": silence}
+    if coordinator is None and how:
+        raise ValueError("--silence is of several hosts, which --coordinator joins; leave it out")
     if coordinator == SLURM:
         if process_id is not None or processes is not None:
             raise ValueError("--coordinator slurm knows --process-id and --processes; leave them out")
-        return Member(*of_slurm(os.environ))
+        return Member(*of_slurm(os.environ), **how)
     given = {"--coordinator": coordinator, "--process-id": process_id, "--processes": processes}
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
@@ -50,7 +64,7 @@ def member_of(coordinator: str | None, process_id: int | None, processes: int | 
     assert coordinator is not None
     assert process_id is not None
     assert processes is not None
-    return Member(coordinator, process_id, processes)
+    return Member(coordinator, process_id, processes, **how)
 
 
 def of_slurm(variables: Mapping[str, str]) -> tuple[str, int, int]:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._arithmetic import DevicesPerTrial, MicroBatches, Precision
-from shortlist._executor_options import Address, Deadline, Device, ExecutorName, Folder, Workers, who_trains
+from shortlist._executor_options import (
+    Address,
+    Deadline,
+    Device,
+    ExecutorName,
+    Folder,
+    InLineOrExecutorName,
+    Workers,
+    who_trains,
+)
 from shortlist._interrupt import interruptible
 from shortlist._lists import read_points, read_warm_start
 from shortlist._names import (
@@ -243,35 +252,49 @@ def set_targets(
     ] = 0.5,
     seed: Seed = 0,
     data_dir: DataDir = None,
+    executor: InLineOrExecutorName = "inline",
+    workers: Workers = None,
+    folder: Folder = None,
+    device: Device = None,
+    address: Address = None,
+    deadline: Deadline = None,
 ) -> None:
     """Set validation targets: tune a reference set of four optimizers, retrain the best point, take the median.
+
+    What is trained is kept in FILE.trials until all targets are set: run it again to train what is missing.
 
     Example: shortlist set-targets digits/conv --out workloads/targets.json
     """
     import sys
 
-    import workloads as room
     from tuning import targets
 
     targets.check_targets(out)  # before anything is trained for it
     use_compilation_cache()
     tuned = targets.reference_points(reference or tuple(targets.references()), points, first)
+    asked = targets.Asked(tuned, seeds, part_of_budget, seed)
     made_by = "shortlist " + " ".join(sys.argv[1:])
-    stop, kept = Stop(), f"targets in {out} are kept"
-    with interruptible(stop, waits_for=stop.waits_for, kept=kept), progress_display() as progress:
-        for name in map(room.recorded_name, workloads):
-            workload = room.load(name, data_dir)
-            if stop.is_set():
-                break
-            with stop.under_way(f"the target of {name}"):
-                target = targets.set_target(
-                    workload, tuned, seeds=seeds, part_of_budget=part_of_budget, seed=seed, progress=progress,
-                )  # fmt: skip
-            targets.write_targets(out, {name: target}, made_by)
-            typer.echo(
-                f"{name}: {target.metric} {target.validation_target:.6g} "
-                f"({target.best_reference}, point {target.best_point})"
-            )
+    found: dict[str, targets.MeasuredTarget] = {}
+
+    def tell(name: str, target: targets.MeasuredTarget) -> None:
+        found[name] = target
+        typer.echo(
+            f"{name}: {target.metric} {target.validation_target:.6g} "
+            f"({target.best_reference}, point {target.best_point})"
+        )
+
+    stop = Stop()
+    with interruptible(stop, waits_for=stop.waits_for, kept=KEPT), progress_display() as progress:
+        try:
+            targets.set_targets(
+                workloads, asked, out.with_name(f"{out.name}.trials"),
+                data_dir=data_dir, progress=progress, found=tell, stop=stop,
+                **who_trains(executor, workers, deadline, progress, folder=folder, device=device, address=address),
+            )  # fmt: skip
+        finally:
+            # Not one by one: in a checkout that is a part of its source, which all workers are to have alike.
+            if found:
+                targets.write_targets(out, found, made_by)
 
 
 def demo(

@@ -22,7 +22,7 @@ from submissions.learned.features import by_size
 from submissions.optimizers._late import jax, jnp
 
 WIDEST_WRITTEN_OUT = 8  # units; the time to compile grows with the square
-LONGEST_STRETCH = 1536  # elements whose 32 units take 200 kB, in float32
+STRETCH_OF_ELEMENTS = 1536  # elements whose 32 units take 200 kB, in float32
 
 
 def run_on_every_parameter(
@@ -43,7 +43,7 @@ def run_on_every_parameter(
     matrices = functools.partial(_by_matrices, shape=tuple(shape))
     if all(len(layer["b"]) <= WIDEST_WRITTEN_OUT for layer in layers):
         form = _written_out
-    elif math.prod(shape) > LONGEST_STRETCH and jax.default_backend() == "cpu":
+    elif math.prod(shape) > STRETCH_OF_ELEMENTS and jax.default_backend() == "cpu":
         form = _in_stretches
     else:
         return matrices(features, shared, layers)
@@ -87,7 +87,7 @@ def _in_stretches(
     weights = [(first[:channels] * by_size(features)[:, None], bias)]
     weights += [(layer["w"], layer["b"]) for layer in layers[1:]]
     flat = [jnp.reshape(jnp.broadcast_to(x, (len(x), *shape)), (len(x), elements)) for x in features]
-    count = -(-elements // LONGEST_STRETCH)
+    count = -(-elements // STRETCH_OF_ELEMENTS)
     length = -(-elements // count)
     padded = jnp.pad(jnp.concatenate(flat), ((0, 0), (0, count * length - elements)))
 

@@ -160,7 +160,7 @@ def test_half_written_files_are_invisible_and_damaged_ones_are_named(tmp_path):
         ({"workloads": ()}, "no workloads"),
         ({"repeats": 0}, "repeats is 0, must be at least 1"),
         ({"eval_batches": 0}, "eval_batches is 0, must be at least 1 or None"),
-        ({"seeding": "hash"}, "unknown seeding 'hash'; allowed: hashed, algoperf"),
+        ({"seeding": "hash"}, "unknown seeding 'hash'; allowed: hashed, algoperf, targets"),
         ({"seeding": "algoperf"}, "add --own-batches"),
         ({"seeding": "algoperf", "shared_batches": False, "repeats": 2}, "has no repeats"),
         ({"seeding": "algoperf", "shared_batches": False, "seed": -1}, r"takes seeds in 0\.\.4294967295"),

@@ -79,6 +79,9 @@ class Cluster:
         """Its worker is replaced; yet it answers, long after."""
         self.clock.after(5.0, lambda: self._come(1))
 
+    def interrupt(self, future):
+        """What has begun goes on, as cohorts do."""
+
     def _assign(self):
         while self.idle and self.waiting:
             future, job = self.waiting.popleft()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import functools
 import gc
 import os
 from concurrent.futures import Future
@@ -148,22 +149,56 @@ def test_a_deadline_follows_from_what_cohorts_took_and_is_tried_twice_more(tmp_p
 
 
 class Scripted:
-    """Gives out futures, which the test answers."""
+    """Gives out futures, which the test answers; that of number `pending` has not begun."""
 
     ahead = 0
+    pending: int | None = None
 
     def __init__(self, workers, answer):
         self.workers, self.answer, self.futures = workers, answer, []
 
     def submit(self, job):
         future = Future()
-        future.set_running_or_notify_cancel()
+        if len(self.futures) != self.pending:
+            future.set_running_or_notify_cancel()
         self.futures.append(future)
         self.answer(self, job, future)
         return future
 
     def abandon(self, future):
         pass
+
+    def interrupt(self, future):
+        pass
+
+
+def test_after_a_stop_nothing_begins_and_what_can_save_itself_is_asked_to(tmp_path):
+    """The first job saves itself, the second has not begun, the third ends by itself."""
+    clock, stop, begun = Virtual(), Stop(), []
+
+    class Interruptible(Scripted):
+        def interrupt(self, future):
+            asked.append(self.futures.index(future))
+            if asked[-1] == 0 and not future.done():
+                future.set_result(Result(sealed(begun[0]), Done(1, 0, 0.0, 1.0, "here", "cpu")))
+            if asked[-1] == 1:
+                future.cancel()
+
+    def answer(cluster, job, future):
+        begun.append(job)
+        if job.cohort.number == 2:
+            result = Result(sealed(job), Done(1, 0, 0.0, 9.0, "here", "cpu"))
+            clock.after(9.0, functools.partial(future.set_result, result))
+            clock.after(1.0, stop.set)  # and not before all have begun
+
+    asked, written = [], []
+    executor = Interruptible(3, answer)
+    executor.pending = 1
+    complete(jobs(tmp_path, 5), executor, Held(), lambda job: written.append(job.number), stop, clock=clock)
+    assert [job.number for job in begun] == [0, 1, 2]
+    assert set(asked) == {0, 1, 2}
+    assert written == [0, 2]
+    assert not (tmp_path / "failures").exists()  # to have been dropped is no failure
 
 
 def test_of_late_and_duplicate_results_the_first_stays(tmp_path):

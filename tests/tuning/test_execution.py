@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -278,6 +279,12 @@ def test_a_users_optimizer_travels_with_the_job(tmp_path):
     assert_frame_equal(trials.drop("cohort_seconds"), again.drop("cohort_seconds"), check_exact=True)
 
 
+def test_a_workload_that_an_engine_has_is_not_loaded_again(whole, populations):
+    kept = work.Kept(populations)
+    (name,) = set(whole["workload"])
+    assert any(work.load(name, None, kept) is engine.workload for engine in populations.values())
+
+
 def test_two_threads_on_one_study_do_no_work_twice(tmp_path, whole, populations):
     folder = tmp_path / "s"
     results = []
@@ -325,6 +332,18 @@ def test_claims_of_processes_that_are_gone_and_claims_that_nobody_touches_are_ta
         an_hour_ago = time.time() - 3600
         os.utime(path, (an_hour_ago, an_hour_ago))
         assert claims.take("a/b", 1)
+
+
+def test_a_process_that_is_killed_while_it_writes_its_claim_keeps_nobody_waiting(tmp_path):
+    program = (
+        "import pathlib, resource, signal, sys; from tuning.execution.claims import Claims; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); "
+        "Claims(pathlib.Path(sys.argv[1])).take('a/b', 0)"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGXFSZ  # at the first byte
+    with Claims(tmp_path) as claims:
+        assert claims.take("a/b", 0)
 
 
 def test_the_first_finished_trial_and_no_attempt_binds_a_study_to_an_optimizers_file(tmp_path, monkeypatch):

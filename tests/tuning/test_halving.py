@@ -198,6 +198,22 @@ def test_a_budget_that_decides_how_many_begin_together_does_not_grow(study, popu
         tune(folder, planned(folder.name, budget=9), populations=populations)
 
 
+def test_what_a_rule_looks_back_at_is_read_once_however_many_cohorts_there_are(
+    study, populations, monkeypatch
+):
+    folder, trials = study
+    if folder.name == "successive-halving":
+        return
+    reads, read = [], studies.read_cohort
+    monkeypatch.setattr(studies, "read_cohort", lambda path, *more: reads.append(path) or read(path, *more))
+    again = tune(folder, planned(folder.name), populations=populations)
+    assert_frame_equal(again.drop(CLOCK), trials.drop(CLOCK), check_exact=True)
+    cohorts = trials["cohort"].n_unique()
+    assert cohorts > 2
+    # For the strategy, for the next cohort but of the last, and all of them at the end.
+    assert len(reads) == cohorts + cohorts - 1 + cohorts
+
+
 def test_evaluations_that_come_too_late_are_refused_before_anything_is_written(tmp_path, populations):
     message = (
         "after 0.111 of 24 steps, but evaluated every 6; choose --least 0.25 or more, or --eval-period 2"

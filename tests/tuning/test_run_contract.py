@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -64,7 +65,7 @@ def update_params(workload, current_param_container, current_params_types, model
     if what == "hangs" and once("hung"):
         time.sleep(600)
     if (MARKS / "slow").exists():
-        time.sleep(0.2)
+        time.sleep(0.5)
     return optimizer_state, shrink(current_param_container, hyperparameters.rate), model_state
 
 def data_selection(workload, input_queue, optimizer_state, current_param_container, model_state, hyperparameters,
@@ -185,10 +186,7 @@ def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, cache
         pytest.skip("a run in line has it, in test_run_resume")
     submission = written(tmp_path / "submission", "nothing", "nothing")
     (submission / "slow").touch()
-    more = ["--executor", how["executor"]]
-    for name, value in (how.get("options") or {}).items():
-        more += [f"--{name}", value]
-    words = command(submission, tmp_path, "sent", "--num-tuning-trials", 2, *more)
+    words = command(submission, tmp_path, "sent", "--num-tuning-trials", 2, *as_options(how))
     for name, value in (("--max-global-steps", STEPS), ("--eval-period-steps", PERIOD)):
         words[words.index(name) + 1] = str(value)
     doomed = subprocess.Popen(words, env=environment(os.environ["JAX_COMPILATION_CACHE_DIR"]))
@@ -211,6 +209,44 @@ def test_a_killed_coordinator_goes_on_where_it_was(tried, tmp_path, whole, cache
     assert [one.status for one in outcomes] == ["done", "done"]
     same_numbers(whole, outcomes[0].folder)
     assert record(tmp_path, "sent")["status"].to_list() == ["done", "done"]
+
+
+def test_the_first_interrupt_has_trials_save_what_they_have_made_and_end(tried, tmp_path, cache):
+    _, how = tried
+    long = {"max_global_steps": 60, "eval_period_steps": 20}
+    submission = written(tmp_path / "submission", "nothing", "nothing")
+    (undisturbed,) = run(**asked(submission, tmp_path, "whole", 1, **long))
+    (submission / "steps_0.91").unlink()
+    (submission / "slow").touch()  # so that it would take half a minute
+    words = command(submission, tmp_path, "sent", "--num-tuning-trials", 2, *as_options(how))
+    for name, value in (("--max-global-steps", 60), ("--eval-period-steps", 20)):
+        words[words.index(name) + 1] = str(value)
+    process = subprocess.Popen(
+        words, env=environment(os.environ["JAX_COMPILATION_CACHE_DIR"]), stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    within(120, lambda: process.poll() is not None or steps(submission))
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert "what was saved is kept, the same command with --resume goes on" in said
+    made = steps(submission)
+    assert 0 < len(made) < 60  # it did not come to its end, nor to an evaluation of its own
+    folder = Path(undisturbed.folder.replace("/whole/", "/sent/"))
+    assert json.loads((folder / "outcome.json").read_text())["status"] == "interrupted"
+    (submission / "slow").unlink()
+    (again,) = run(**asked(submission, tmp_path, "sent", 2, hparam_end_index=1, resume=True, **long), **how)
+    assert again.status == "done"
+    assert steps(submission) == list(range(60))  # each of them once
+    same_numbers(undisturbed.folder, again.folder)
+
+
+def as_options(how):
+    """What `run` takes, as its command line has it."""
+    words = ["--executor", how["executor"]]
+    for name, value in (how.get("options") or {}).items():
+        words += [f"--{name}", value]
+    return words
 
 
 def test_a_second_interrupt_ends_workers_and_their_trials(tmp_path, cache):

@@ -82,6 +82,9 @@ class ElsewhereInThisProcess:
     def abandon(self, future):
         pass
 
+    def interrupt(self, future):
+        pass
+
     def close(self):
         pass
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import queue
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +18,8 @@ from typer.testing import CliRunner
 
 from shortlist.cli import app
 from tests.tuning import run_trials, several_hosts
+from tests.tuning.test_contract import descendants
+from tuning.execution.team import Line
 
 
 @pytest.fixture
@@ -107,6 +113,57 @@ def test_a_lost_host_ends_the_run_at_once_and_resuming_gives_the_same_numbers(fi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["host", "process"])
+def test_what_is_stopped_and_not_dead_is_noticed_within_the_configured_time(files, tmp_path, stopped):
+    """A host all of whose processes stand still, or the process of its trial alone."""
+    submission, _ = files
+    (submission / "slow").touch()
+    commands = Commands(files, tmp_path, "--num-tuning-trials", 1, "--silence", 10, steps=2000)
+    run_trials.within(120, lambda: evaluated(commands, 1) >= 3)
+    command, *below = descendants(commands.running[1].pid)
+    still = [command, *below] if stopped == "host" else below
+    for process in still:
+        os.kill(process, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        error = commands.running[0].communicate(timeout=120)[1]
+    finally:
+        for process in (*still, command):  # whoever still is
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL if process in still else signal.SIGINT)
+    took = time.monotonic() - began
+    commands.running[1].communicate(timeout=60)
+    if stopped == "host":
+        assert commands.running[0].returncode == 2
+        assert "process 1" in error.splitlines()[-1]
+        assert "nothing was heard of it for 10 s" in error.splitlines()[-1]
+        assert commands.outcome(1)["status"] == "interrupted"
+        assert 5 < took < 40
+    else:  # by JAX, which cannot say who it was
+        assert commands.running[0].returncode == 1
+        assert commands.outcome(1)["status"] == "crashed"
+        assert 10 < took < 80
+
+
+def connected():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()), server.accept()[0]
+
+
+def test_a_process_that_says_nothing_is_heard_of_and_one_that_waits_is_not():
+    mine, other = connected()
+    heard, answers = queue.SimpleQueue(), queue.SimpleQueue()
+    line = Line(mine, 1, heard, silence=1.0)
+    with contextlib.closing(Line(other, 2, answers, silence=1.0)), pytest.raises(queue.Empty):
+        heard.get(timeout=1.5)  # both run, and have nothing to say
+    assert heard.get(timeout=5) == (1, None)  # its connection has ended
+    line.close()
+    mine, silent = connected()
+    with contextlib.closing(Line(mine, 1, heard, silence=1.0)), silent:
+        assert heard.get(timeout=5) == (1, {"silent": 1.0})
+
+
+@pytest.mark.slow
 def test_an_error_on_one_host_ends_the_trial_on_both_and_the_next_goes_on(files, tmp_path):
     submission, _ = files
     text = (submission / "submission.py").read_text()
@@ -154,6 +211,7 @@ def test_ctrl_c_on_any_host_stops_all_and_resuming_goes_on(files, tmp_path):
         ),
         (["--coordinator", "a:1", "--process-id", "2", "--processes", "2"], "must lie in 0..1"),
         (["--coordinator", "slurm"], "start the command by srun"),
+        (["--silence", "10"], "--silence is of several hosts"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message, tmp_path, monkeypatch):

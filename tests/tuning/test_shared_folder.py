@@ -23,21 +23,23 @@ class Process:
     """In the place of a process that trains.
 
     Attributes:
-      ends: what a job comes to: a result, an error, or None for a hang until it is killed.
+      ends: what a job comes to: a result, an error, or None for a hang until it is killed, or asked to save and end.
     """
 
     def __init__(self, ends=()):
-        self.ends, self.killed, self.jobs = list(ends), threading.Event(), []
+        self.ends, self.killed, self.jobs, self.asked = list(ends), threading.Event(), [], ""
 
     def here(self):
         return HERE, "cpu × 1"
 
-    def work(self, job):
+    def work(self, job, name):
         self.jobs.append(job)
         end = self.ends.pop(0) if self.ends else result(job)
         if end is None:
             assert self.killed.wait(60)
             self.killed.clear()
+            if self.asked == name:
+                return result(job)
             raise WorkerLost("killed")
         if isinstance(end, Exception):
             raise end
@@ -47,6 +49,10 @@ class Process:
         self.killed.set()
 
     end = kill
+
+    def interrupt(self, name):
+        self.asked = name
+        self.killed.set()
 
 
 def result(job):
@@ -138,6 +144,26 @@ def test_a_job_that_is_given_up_ends_its_process_and_its_late_result_is_nobodys(
     late.write_text(json.dumps({"worker": "w", "result": result(job).to_json()}))
     assert asks.submit(job).result(30) == result(job)  # by the same worker
     until(lambda: not late.exists())
+
+
+def test_an_interrupt_reaches_who_has_a_job_and_drops_one_that_nobody_has(folder, tmp_path):
+    path, coordinator, worker = folder
+    asks, (one, other) = coordinator(), jobs(tmp_path, 2)
+    process = Process([None])
+    worker(process)
+    first = asks.submit(dataclasses.replace(one, needs=HERE))
+    until(first.running)
+    second = asks.submit(dataclasses.replace(other, needs=HERE))
+    for _ in range(2):  # as the coordinator does, again and again
+        for future in (first, second):
+            asks.interrupt(future)
+    assert first.result(30) == result(one)
+    dropped = second.exception(30)
+    assert isinstance(dropped, WorkerLost)
+    assert dropped.cause == "unsent"
+    assert process.jobs == [dataclasses.replace(one, needs=HERE)]
+    asks.close()
+    assert [kind for kind in ("jobs", "leases", "results", "stops") if os.listdir(path / kind)] == []
 
 
 def test_a_lease_that_nobody_touches_is_taken_back(folder, tmp_path):

@@ -19,6 +19,7 @@ from shortlist.cli import app
 from submissions.spaces import Choices, Interval, SearchSpace
 from tuning.strategies import Point, Told, WarmStart, from_spec, vizier
 from tuning.strategies.vizier_service import ServedStudy
+from tuning.studies import _served
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 
@@ -92,13 +93,16 @@ def told_of(trials):
 
 
 def test_one_point_at_a_time_is_the_study_without_a_service_and_several_say_in_which_order(
-    tmp_path, service, space, populations
+    tmp_path, service, space, populations, monkeypatch
 ):
+    looks, look = [], _served.is_written
+    monkeypatch.setattr(_served, "is_written", lambda job: looks.append(job) or look(job))
     alone = tune(tmp_path / "alone", study(tmp_path / "alone", space), workers=1, populations=populations)
     spec = study(tmp_path / "served", space)
     served = tune(tmp_path / "served", spec, workers=1, populations=populations, service=service.address)
     told_apart = ("cohort_seconds", "command")
     assert_frame_equal(served.drop(told_apart), alone.drop(told_apart), check_exact=True)
+    assert len(looks) == 2 * len(FIRST)  # when it was trained, and before the next is asked for
     suggestions = studies.read_suggestions(tmp_path / "served", WORKLOAD)
     assert [(one.told, one.pending) for one in suggestions] == [
         (tuple(range(n)), ()) for n in range(len(FIRST))

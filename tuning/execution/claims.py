@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tuning.execution.alive import started_at
 from workloads.data import reading
-from workloads.data.files import naming
+from workloads.data.files import write_once
 
 SECONDS_BETWEEN_TOUCHES = 60.0
 SECONDS_UNTIL_STALE = 300.0  # a network file system may show a touch a minute late
@@ -48,7 +48,6 @@ class Claims:
     def take(self, workload: str, number: int) -> bool:
         """Whether the cohort is this process's now; False where another one trains it."""
         path = self._path(workload, number)
-        path.parent.mkdir(parents=True, exist_ok=True)
         return self._create(path) or (_is_stale(path) and self._take_over(path))
 
     @contextlib.contextmanager
@@ -88,16 +87,9 @@ class Claims:
         content = json.dumps(
             {"host": socket.gethostname(), "pid": pid, "started": started_at(pid), "claim": uuid.uuid4().hex}
         ).encode()
-        try:
-            file = path.open("xb")
-        except FileExistsError:
+        # Whole, or not at all: nobody could tell whose an empty one is, and all would wait until it is stale.
+        if not write_once(path, content, flush=False):
             return False
-        try:
-            with naming(path), file:
-                file.write(content)
-        except OSError:  # an empty claim would keep everybody waiting
-            path.unlink(missing_ok=True)
-            raise
         self._held[path] = content
         return True
 
@@ -138,6 +130,6 @@ def _is_stale(path: Path) -> bool:
     try:
         claim = json.loads(content)
         here, pid, started = claim["host"] == socket.gethostname(), claim["pid"], claim["started"]
-    except (ValueError, KeyError):  # created, and not written yet
+    except (ValueError, KeyError):  # an earlier version's, whose process was killed before it had written it
         here, pid, started = False, 0, None
     return age > SECONDS_UNTIL_STALE or (here and started_at(pid) != started)

@@ -36,6 +36,7 @@ class Executor(Protocol):
     def ahead(self) -> int: ...
     def submit(self, job: AnyJob) -> Future[Result]: ...
     def abandon(self, future: Future[Result]) -> None: ...
+    def interrupt(self, future: Future[Result]) -> None: ...
 
 
 class Claims(Protocol):
@@ -158,7 +159,8 @@ def complete(
       executor: what does them.
       claims: of this process on the study.
       written: called with each job whose result is kept.
-      stop: when it is set nothing new begins, and what has begun is let end.
+      stop: when it is set nothing new begins; what has begun and can save itself does so and ends, the rest is let
+        end.
       rules: when a cohort is given up.
       watch: told after every event of what has been seen of the workers.
       clock: what time it is.
@@ -221,6 +223,10 @@ class _Coordinator:
                 self.source.clear()
                 self.again.clear()
                 self.elsewhere.clear()
+                for future in list(
+                    self.flying
+                ):  # again and again: one that is about to begin hears nothing yet
+                    self.executor.interrupt(future)
             self._begin()
             self._tell()
             if not self._is_more():
@@ -277,7 +283,9 @@ class _Coordinator:
         except (WorkerLost, OutOfMemory, Refused, CancelledError) as error:
             if isinstance(error, CancelledError):
                 error = WorkerLost("it was dropped", "unsent")
-            self._retry(job, error)
+            dropped = isinstance(error, WorkerLost) and error.cause == "unsent" and self.stop.is_set()
+            if not dropped:
+                self._retry(job, error)
         except Exception as error:
             failures.blame(job, error)
             raise

@@ -38,6 +38,7 @@ def maker(
       workload_files: name -> the user's own.
     """
     of_workloads: dict[str, StudySpec] = {}
+    earlier: dict[str, _Earlier] = {}
     budget = strategies.step_budget(spec.strategy)
     looks_back = budget is not None and budget.stopping.looks_back
     study, host, command = str(folder.resolve()), environment.host(), environment.command()
@@ -45,6 +46,7 @@ def maker(
     def job(name: str, cohort: Cohort) -> Job:
         if name not in of_workloads:
             of_workloads[name] = _of_workload(spec, name, keeps_strategy=budget is not None)
+            earlier[name] = _Earlier(folder, of_workloads[name])
         return Job(
             study,
             name,
@@ -56,7 +58,7 @@ def maker(
             optimizer_file,
             (workload_files or {}).get(name),
             numbered(spec, name, cohort),
-            _earlier(folder, name, cohort) if looks_back else None,
+            earlier[name].than(cohort) if looks_back else None,
             command,
         )
 
@@ -83,12 +85,21 @@ def _of_workload(spec: StudySpec, name: str, *, keeps_strategy: bool) -> StudySp
     )
 
 
-def _earlier(folder: Path, workload: str, cohort: Cohort) -> bytes | None:
-    """The validation curves of the cohorts before one: these alone, so that training it again gives the same."""
-    trials = studies.read_trials(folder, workload)
-    before = trials.filter(pl.col("cohort") < cohort.number) if len(trials) else trials
-    if not len(before):
-        return None
-    buffer = io.BytesIO()
-    before.select(f"validation/{before['metric'][0]}").write_parquet(buffer)
-    return buffer.getvalue()
+class _Earlier:
+    """The validation curves of a workload's cohorts, of which each file is read once."""
+
+    def __init__(self, folder: Path, spec: StudySpec) -> None:
+        self._folder, self._spec = folder, spec
+        self._curves: list[pl.DataFrame] = []
+
+    def than(self, cohort: Cohort) -> bytes | None:
+        """Those of the cohorts before one: these alone, so that training it again gives the same."""
+        (workload,) = self._spec.workloads
+        for number in range(len(self._curves), cohort.number):
+            trials = studies.read_cohorts(self._folder, self._spec, workload, [number])
+            self._curves.append(trials.select(f"validation/{trials['metric'][0]}"))
+        if not cohort.number:
+            return None
+        buffer = io.BytesIO()
+        pl.concat(self._curves[: cohort.number]).write_parquet(buffer)
+        return buffer.getvalue()

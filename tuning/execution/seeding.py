@@ -82,7 +82,21 @@ def _algoperf(
     return Keys(*(jax.device_get(jnp.stack(of_trials)) for of_trials in words))
 
 
+def _targets(
+    spec: StudySpec, workload: str, cohort: Cohort, points: Sequence[Point], numbers: Mapping[str, int]
+) -> Keys:
+    """Of the trainings that set a target, see `tuning.targets`: a point may be there several times, so that a trial is
+    told from others by its place in the cohort. Those of the reference share their batches, seeds do not."""
+    del cohort, numbers
+    purpose = "reference" if spec.shared_batches else "seeds"
+    of_trial = [(spec.seed, workload, purpose, point.id, place) for place, point in enumerate(points)]
+    inits = [trial_seed(*parts, "init") for parts in of_trial]
+    batches = [trial_seed(*parts, "batches") for parts in (of_trial[:1] if spec.shared_batches else of_trial)]
+    return jax.device_get(keys_of_seeds(jnp.array(inits, jnp.uint32), jnp.array(batches, jnp.uint32)))
+
+
 SEEDINGS: dict[str, Callable[[StudySpec, str, Cohort, Sequence[Point], Mapping[str, int]], Keys]] = {
     "hashed": _hashed,
     "algoperf": _algoperf,
+    "targets": _targets,
 }

@@ -40,6 +40,7 @@ from tuning.execution.jobs import (
     SentFile,
     TrialJob,
 )
+from tuning.execution.stopping import Stop
 from tuning.execution.trials.sent import Here, train_sent
 from workloads import own_files
 from workloads.arithmetic import Arithmetic, computed
@@ -57,7 +58,7 @@ class Kept:
       meta_trainings: what distinguishes meta-trainings -> the tasks of the last one, with their programs.
     """
 
-    populations: dict[tuple[object, ...], Population] = dataclasses.field(default_factory=dict)
+    populations: dict[tuple[Any, ...], Population] = dataclasses.field(default_factory=dict)
     data_dir: str | None = None
     checkpoints: Path | None = None
     meta_trainings: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -65,6 +66,10 @@ class Kept:
     def __post_init__(self) -> None:
         self.lock = threading.Lock()
         self.in_use: set[Path] = set()  # folders of checkpoints
+        # (name, SHA-256 of its file), where data lie -> the workload, with its data
+        self.workloads = {
+            key[:2]: engine.workload for key, engine in self.populations.items() if key[2] == Arithmetic()
+        }
         self._counted = {key: _compiled(engine) for key, engine in self.populations.items()}
 
     def compilations(self) -> tuple[int, float]:
@@ -77,6 +82,13 @@ class Kept:
                 self._counted[key] = now
                 count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
         return count, seconds
+
+    def forget(self, workload: str) -> None:
+        """Lets go of the engines of a workload, and of its data."""
+        with self.lock:
+            for kept in (self.populations, self.workloads):
+                for key in [key for key in kept if key[0][0] == workload]:
+                    del kept[key]
 
     @functools.cached_property
     def folder(self) -> Path:
@@ -93,13 +105,18 @@ def here() -> Needs:
     return Needs(environment.versions(), environment.source(), environment.device_kind())
 
 
-def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
+def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS, stop: Stop | None = None) -> Result:
     """Trains a cohort, or a trial of a submission, or makes an estimate of a meta-gradient.
 
     Writes nothing but checkpoints and the files that it was sent, in folders of its own.
 
     Trainings on data that the host reads are long, and keep their state: a cohort that was interrupted goes on from
     there. Others are one program from start to end, and begin again.
+
+    Args:
+      job: what to do.
+      kept: what this process keeps.
+      stop: set to have a trial of a submission save itself and end; a cohort does not heed it.
 
     Raises:
       Refused: this process has other versions, another source, device or data than the job needs.
@@ -111,7 +128,8 @@ def work(job: AnyJob, kept: Kept = OF_THIS_PROCESS) -> Result:
     if isinstance(job, TrialJob):
         let_go(kept)
         state = kept.checkpoints or kept.folder / "checkpoints"
-        return train_sent(job, Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept)))
+        machine = Here(kept.folder, state, kept.data_dir, lambda file: place(file, kept))
+        return train_sent(job, machine, stop or Stop())
     with _memory_named(job):
         if isinstance(job, EstimateJob):
             from tuning.meta_training import sent  # workers of studies need nothing of it
@@ -126,6 +144,7 @@ def let_go(kept: Kept = OF_THIS_PROCESS) -> None:
         return
     environment.device()  # remembered
     kept.populations.clear()
+    kept.workloads.clear()
     kept._counted.clear()
     jax.clear_caches()
     clear_backends()
@@ -240,8 +259,8 @@ def population(
     how = spec.shared_batches, programs.width, programs.side_by_side
     arithmetic = Arithmetic(spec.precision, spec.micro_batches)
     # Everything that is not an array.
-    what = (name, workload_source), data_dir, spec.optimizer, source
-    key = *what, spec.steps, evaluation, how, arithmetic, spec.devices_per_trial
+    what = (name, workload_source), data_dir, arithmetic
+    key = *what, spec.optimizer, source, spec.steps, evaluation, how, spec.devices_per_trial
     with kept.lock:
         if key not in kept.populations:
             loaded = (
@@ -280,11 +299,11 @@ def load(
       file: the user's own that defines it.
       workload_source: its SHA-256.
     """
-    for key, engine in list(kept.populations.items()):
-        if key[:2] == ((name, workload_source), data_dir) and key[-1] == Arithmetic():
-            return engine.workload
-    where = name if file is None else f"{file}:{name}"
-    return workloads.load(where, None if data_dir is None else Path(data_dir))
+    key = (name, workload_source), data_dir
+    if key not in kept.workloads:
+        where = name if file is None else f"{file}:{name}"
+        kept.workloads[key] = workloads.load(where, None if data_dir is None else Path(data_dir))
+    return kept.workloads[key]
 
 
 def _optimizer(job: Job, kept: Kept) -> submissions.Optimizer:

@@ -106,6 +106,7 @@ class ServedWorkload:
         self._study = ServedStudy(service.address, name, strategy, service.minimize[workload])
         self._claimed = f"suggestions/{workload}"
         self._mine: set[int] = set()
+        self._there: set[int] = set()  # of what was trained, which is looked for once
         self._lock = threading.Lock()
         self._agrees = False
 
@@ -136,7 +137,7 @@ class ServedWorkload:
                     self._agree()
                 served = self._study.suggestions()
                 outstanding = [one.suggestion for one in served if not one.ended]
-                # What was trained and told may have been deleted since, to be trained anew.
+                # What was trained and told before this process began may have been deleted, to be trained anew.
                 missing = [
                     one.suggestion for one in served if not one.ended or not self._is_trained(one.suggestion)
                 ]
@@ -197,7 +198,9 @@ class ServedWorkload:
         return [self._job(self._workload, one) for one in self._spec.cohorts(points, self._workload, first)]
 
     def _is_trained(self, suggestion: Suggestion) -> bool:
-        return all(map(is_written, self._jobs(suggestion)))
+        if suggestion.number not in self._there and all(map(is_written, self._jobs(suggestion))):
+            self._there.add(suggestion.number)
+        return suggestion.number in self._there
 
     def _value(self, suggestion: Suggestion) -> float | None:
         numbers = [job.cohort.number for job in self._jobs(suggestion)]

@@ -72,6 +72,8 @@ def plan(
             raise ValueError(f"{workload} is named twice; name every workload once")
     if optimizer == "":
         raise ValueError("the optimizer has no name; leave it out for the default")
+    if seeding == "targets":
+        raise ValueError("seeding 'targets' is that of set-targets; allowed: hashed, algoperf")
     agreed = training_protocol(
         protocol,
         repeats=repeats,

@@ -35,8 +35,13 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def write_once(path: Path, content: bytes) -> bool:
+def write_once(path: Path, content: bytes, *, flush: bool = True) -> bool:
     """Writes a file unless there is one; of several writers, on whatever hosts, one wins.
+
+    Args:
+      path: where.
+      content: all of it.
+      flush: to disk, first; for what must outlive a power cut.
 
     Returns:
       Whether this call wrote it; where it did not, the file holds what another wrote, whole.
@@ -45,7 +50,7 @@ def write_once(path: Path, content: bytes) -> bool:
     beside = _beside(path)
     try:
         with naming(path):
-            _write(beside, content)
+            _write(beside, content, flush)
             with contextlib.suppress(FileExistsError):
                 os.link(beside, path)  # fails where the file exists, which a rename would replace
                 return True
@@ -146,8 +151,9 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name[:40]}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.tmp")
 
 
-def _write(beside: Path, content: bytes) -> None:
+def _write(beside: Path, content: bytes, flush: bool = True) -> None:
     with beside.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if flush:
+            file.flush()
+            os.fsync(file.fileno())

@@ -58,6 +58,11 @@ class Executor(Protocol):
         not wait."""
         ...
 
+    def interrupt(self, future: Future[Result]) -> None:
+        """Drops a job that has not begun. Asks whoever does one to save what it has made and end, which trials of
+        submissions do and cohorts do not. It may be said again and again. Never raises, and does not wait."""
+        ...
+
     def close(self) -> None:
         """Drops jobs that have not begun, waits for those that have and were not given up, and ends the workers."""
         ...

@@ -73,6 +73,19 @@ class Folder:
                 self._take_back(name)
             self._settle(name, error=WorkerLost("its lease was taken back"))
 
+    def interrupt(self, future: Future[Result]) -> None:
+        with self._lock:
+            names = [name for name, one in self._futures.items() if one is future]
+        for name in names:
+            lease = Path(name).stem
+            with contextlib.suppress(OSError):  # said again by whoever asks
+                # In this order: a worker takes the lease first, and finds no job then.
+                self._folder.remove("jobs", name)
+                if (self._folder.path / "leases" / lease).exists():
+                    write_once(self._folder.path / "stops" / lease, b"", flush=False)
+                elif not future.running():
+                    self._settle(name, error=WorkerLost("it was dropped", "unsent"))
+
     def close(self) -> None:
         try:
             for name in list(self._futures):
@@ -83,7 +96,7 @@ class Folder:
         finally:
             self._ended.set()
             self._looker.join()
-            for kind in ("jobs", "results"):
+            for kind in ("jobs", "results", "stops"):
                 for name in self._folder.names(kind, self._id):
                     self._folder.remove(kind, name)
             self._folder.remove("coordinators", self._id)
@@ -178,7 +191,7 @@ class Folder:
         now = self._folder.touch("coordinators", self._id)
         there = self._folder.names("coordinators")
         alive = {name for name in there if self._folder.is_alive("coordinators", name, now)}
-        for kind in ("jobs", "leases", "results"):
+        for kind in ("jobs", "leases", "results", "stops"):
             for name in self._folder.names(kind):
                 if name.partition("-")[0] not in alive:
                     self._folder.remove(kind, name)

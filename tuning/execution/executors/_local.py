@@ -11,6 +11,7 @@ from typing import Any
 
 from tuning.engine import _spread
 from tuning.execution.jobs import AnyJob, Result, WorkerLost
+from tuning.execution.stopping import Stop
 from tuning.execution.work import Kept, work
 
 
@@ -38,6 +39,9 @@ class Inline:
 
     def abandon(self, future: Future[Result]) -> None:
         del future  # it is done
+
+    def interrupt(self, future: Future[Result]) -> None:
+        del future  # likewise
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -71,6 +75,15 @@ class Places:
             with contextlib.suppress(InvalidStateError):
                 future.set_exception(WorkerLost(why))
         return place
+
+    def interrupt(self, future: Future[Result], ask: Callable[[int], None]) -> None:
+        """Drops a job that has not begun, and asks the place of one that has."""
+        with self._lock:
+            place = self._at.get(future)
+        if place is None:
+            future.cancel()
+        else:
+            ask(place)
 
     def close(self) -> None:
         """Drops what has not begun, and waits for what has."""
@@ -120,7 +133,13 @@ class Threads:
     def __init__(self, workers: int | None, kept: Kept, options: Mapping[str, Any]) -> None:
         del options
         self.workers = _spread.places() if workers is None else workers
-        self._places = Places(self.workers, lambda place, job: work(job, kept))
+        self._stops: dict[int, Stop] = {}
+
+        def do(place: int, job: AnyJob) -> Result:
+            self._stops[place] = Stop()
+            return work(job, kept, self._stops[place])
+
+        self._places = Places(self.workers, do)
 
     def submit(self, job: AnyJob) -> Future[Result]:
         return self._places.submit(job)
@@ -128,6 +147,11 @@ class Threads:
     def abandon(self, future: Future[Result]) -> None:
         """A thread cannot be ended: what it does goes on, and nobody waits for it."""
         self._places.give_up(future, "a thread of this process was given up")
+
+    def interrupt(self, future: Future[Result]) -> None:
+        self._places.interrupt(
+            future, lambda place: self._stops[place].set() if place in self._stops else None
+        )
 
     def close(self) -> None:
         self._places.close()

@@ -43,6 +43,9 @@ class Processes:
             lost, self._workers[place] = self._workers[place], self._workers[place].another()
             lost.kill()
 
+    def interrupt(self, future: Future[Result]) -> None:
+        self._places.interrupt(future, lambda place: self._workers[place].interrupt())
+
     def close(self) -> None:
         try:
             self._places.close()

@@ -7,9 +7,10 @@
     jobs/<id>-<number>.json       a job that nobody has done
     leases/<id>-<number>          who does it; touched while that goes on
     results/<id>-<number>.json    what came of it
+    stops/<id>-<number>           whoever does it is asked to save what it has made and end
 
-All are written whole: a lease by exclusive creation, a result by a link, so that of two the first stays. Times are
-compared on one clock, the file system's: that of a file that was touched just now.
+All are written whole; leases and results by a link, so that of two the first stays. Times are compared on one clock,
+the file system's: that of a file that was touched just now.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from workloads.data.files import naming, write_once
 
 FORMAT = 1
 LEASE = 300.0  # seconds; a network file system may show a touch a minute late
-_FOLDERS = ("coordinators", "workers", "jobs", "leases", "results")
+_FOLDERS = ("coordinators", "workers", "jobs", "leases", "results", "stops")
 
 
 class SharedFolder:

@@ -1,4 +1,5 @@
-"""A worker process: reads jobs from standard input, a line each, and answers each with a line.
+"""A worker process: reads jobs from standard input, a line each, and answers each with a line. Of lines that ask it to
+stop the one that it does, those of another one are not heeded.
 
 python -m tuning.execution.executors._worker [--data-dir DIR] [--checkpoints DIR] [CORE...]
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.execution.jobs import error_to_json, job_from_json
+from tuning.execution.stopping import Stop
 
 
 def main() -> None:
@@ -28,36 +30,43 @@ def main() -> None:
         os.sched_setaffinity(0, given.cores)  # before JAX starts, which counts them
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a user's code prints is no answer
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    questions: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    under_way: dict[str, Stop] = {}  # the one job that is, by its name
 
     def read() -> None:
         for line in sys.stdin.buffer:
-            lines.put(line)
+            asked = json.loads(line)
+            if "stop" not in asked:
+                questions.put(asked)
+            elif (stop := under_way.get(asked["stop"])) is not None:
+                stop.set()
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
     how = {"data_dir": given.data_dir, "checkpoints": given.checkpoints}
     while True:
-        answers.write(json.dumps(_answer(lines.get(), how)).encode() + b"\n")
+        answers.write(json.dumps(_answer(questions.get(), how, under_way)).encode() + b"\n")
         answers.flush()
 
 
 _KEPT: list[Any] = []
 
 
-def _answer(line: bytes, how: dict[str, Any]) -> dict[str, Any]:
+def _answer(asked: dict[str, Any], how: dict[str, Any], under_way: dict[str, Stop]) -> dict[str, Any]:
     try:
         from submissions import environment
         from tuning.execution.work import Kept, here, work
 
-        asked = json.loads(line)
         if "here" in asked:
             return {"answer": {"needs": here().to_json(), "device": environment.device()}}
         if not _KEPT:
             _KEPT.append(Kept(**how))
-        return {"answer": work(job_from_json(asked["job"]), _KEPT[0]).to_json()}
+        stop = under_way[asked["name"]] = Stop()
+        return {"answer": work(job_from_json(asked["job"]), _KEPT[0], stop).to_json()}
     except Exception as error:
         return {"error": error_to_json(error)}
+    finally:
+        under_way.clear()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 import msgspec
 
@@ -35,19 +38,32 @@ class WorkerProcess:
         """
         self._how = cores, variables, more
         self._process: subprocess.Popen[bytes] | None = None
+        self._writing = threading.Lock()
 
     def another(self) -> WorkerProcess:
         """One more like this one."""
         return WorkerProcess(*self._how)
 
-    def work(self, job: AnyJob) -> Result:
+    def work(self, job: AnyJob, name: str = "") -> Result:
         """Has a job done.
+
+        Args:
+          job: what to do.
+          name: by which it may be interrupted.
 
         Raises:
           WorkerLost: the process ended.
           Exception: what the job raised.
         """
-        return Result.from_json(self._ask({"job": job.to_json()}))
+        return Result.from_json(self._ask({"job": job.to_json(), "name": name}))
+
+    def interrupt(self, name: str = "") -> None:
+        """Asks the process to end a job as soon as what it has made is saved, from another thread than the one that
+        waits for its answer. One that does another job, or none yet, does not heed it."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError), self._writing:  # it has ended
+                _say(process.stdin, {"stop": name})
 
     def here(self) -> tuple[Needs, str]:
         """What the process has, of what a job may need, and its device in words."""
@@ -60,8 +76,8 @@ class WorkerProcess:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(what).encode() + b"\n")
-            process.stdin.flush()
+            with self._writing:
+                _say(process.stdin, what)
             answer = process.stdout.readline()
         except (BrokenPipeError, ValueError):  # ValueError: it was ended meanwhile, and its pipes closed
             answer = b""
@@ -100,3 +116,8 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for the process that asked, which waits for what has begun
         )
+
+
+def _say(pipe: IO[bytes], what: Mapping[str, object]) -> None:
+    pipe.write(json.dumps(what).encode() + b"\n")
+    pipe.flush()

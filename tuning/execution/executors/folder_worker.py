@@ -136,7 +136,7 @@ class _Place:
         for name in names[begin:] + names[:begin]:
             content = json.dumps({**about_me(), "lease": uuid.uuid4().hex}).encode()
             lease = name.removesuffix(".json")
-            if not _create(self.folder.path / "leases" / lease, content):
+            if not write_once(self.folder.path / "leases" / lease, content, flush=False):
                 continue
             said = self.folder.read("jobs", name)
             if said is None:  # done by another, or given up
@@ -151,7 +151,7 @@ class _Place:
         try:
             if job.needs is not None and (differing := job.needs.differing(here)):
                 raise Refused(f"{job}: refused by {said['worker']}: {differing}")
-            said["result"] = self.process.work(job).to_json()
+            said["result"] = self.process.work(job, Path(name).stem).to_json()
         except Refused as error:
             self._hello({"refused": str(error)})
             self._give_back()
@@ -195,18 +195,10 @@ class _Place:
                     continue
                 if self._is_mine(lease):
                     self.folder.touch("leases", lease[0])
+                    if (self.folder.path / "stops" / lease[0]).exists():
+                        self.process.interrupt(lease[0])
                 elif self.lease is lease:
                     self.process.kill()
-
-
-def _create(path: Path, content: bytes) -> bool:
-    """Makes a file that only one can make."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _variables() -> dict[str, str]:

@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import queue
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +21,7 @@ from submissions.api.failures import Refused
 from tuning.execution.stopping import GaveUp
 
 SECONDS_TO_COME = 600.0  # that the others have to join
+SECONDS_OF_SILENCE = 60.0  # after which a process that says nothing is taken for lost
 LONGEST = 2**24  # bytes of a message
 SILENT = (
     ("TCP_KEEPIDLE", 10),
@@ -43,13 +46,17 @@ class Member:
       address: HOST:PORT, of process 0.
       index: of this process.
       count: of processes.
+      silence: seconds after which a process of which nothing is heard is taken for lost; the same for all.
     """
 
     address: str
     index: int
     count: int
+    silence: float = SECONDS_OF_SILENCE
 
     def __post_init__(self) -> None:
+        if self.silence < 1:
+            raise ValueError(f"silence is {self.silence}; must be at least a second")
         if self.count < 2:
             raise ValueError(
                 f"processes is {self.count}; several hosts are at least 2, one needs no coordinator"
@@ -71,11 +78,17 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Join:
-    """How the process of a trial joins those of the other hosts, see `joined`."""
+    """How the process of a trial joins those of the other hosts, see `joined`.
+
+    Attributes:
+      address, index, count: as of `Member`, of the processes of the trial.
+      silence: likewise; the commands notice a silent host first, and JAX a process that hangs half as long after.
+    """
 
     address: str
     index: int
     count: int
+    silence: float = SECONDS_OF_SILENCE
 
     def to_json(self) -> str:
         """As `from_json` takes it."""
@@ -102,6 +115,7 @@ def joined(join: Join) -> None:
         join.index,
         cluster_detection_method="deactivate",  # under Slurm it would take one device per process
         initialization_timeout=int(SECONDS_TO_COME),
+        heartbeat_timeout_seconds=math.ceil(1.5 * join.silence),
         coordinator_bind_address=join.address,
     )
     kinds: dict[int, list[str]] = {}
@@ -144,26 +158,39 @@ class InTrial(Protocol):
 
 
 class Line:
-    """A connection that says and hears JSON, a line each; what it hears comes with a number of its own."""
+    """A connection that says and hears JSON, a line each; what it hears comes with a number of its own.
+
+    An empty line says that whoever is there still runs. Where not even that comes, {"silent": seconds} is heard.
+    """
 
     def __init__(
-        self, connection: socket.socket, number: int, heard: queue.SimpleQueue[tuple[int, Any]]
+        self,
+        connection: socket.socket,
+        number: int,
+        heard: queue.SimpleQueue[tuple[int, Any]],
+        silence: float = SECONDS_OF_SILENCE,
     ) -> None:
-        self._connection, self._number, self._heard = connection, number, heard
+        self._connection, self._number, self._heard, self._silence = connection, number, heard, silence
+        self._saying, self._closed, self._last = threading.Lock(), threading.Event(), time.monotonic()
         connection.settimeout(None)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in SILENT:
             if hasattr(socket, name):
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        threading.Thread(target=self._listen, name="team", daemon=True).start()
+        for work in (self._listen, self._live):
+            threading.Thread(target=work, name="team", daemon=True).start()
 
     def say(self, message: Mapping[str, Any]) -> None:
         """Sends a message; one that nobody hears any more is dropped, as the end of the line is heard as well."""
-        with contextlib.suppress(OSError):
-            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        self._send(json.dumps(message).encode() + b"\n")
+
+    def _send(self, line: bytes) -> None:
+        with contextlib.suppress(OSError), self._saying:
+            self._connection.sendall(line)
 
     def close(self) -> None:
         """Ends the line."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
@@ -171,20 +198,39 @@ class Line:
     def _listen(self) -> None:
         with contextlib.suppress(OSError, ValueError), self._connection.makefile("rb") as lines:
             while (line := lines.readline(LONGEST)).endswith(b"\n"):
-                self._heard.put((self._number, json.loads(line)))
+                self._last = time.monotonic()
+                if line != b"\n":
+                    self._heard.put((self._number, json.loads(line)))
+        self._closed.set()
         self._heard.put((self._number, None))
 
+    def _live(self) -> None:
+        """Says that this process runs, and looks whether the other one does."""
+        woken = time.monotonic()
+        while not self._closed.wait(self._silence / 6):
+            before, woken = woken, time.monotonic()
+            if (
+                woken - before > self._silence / 2
+            ):  # this process itself did not run: what was said is not read yet
+                self._last = woken
+            self._send(b"\n")
+            if woken - self._last > self._silence:
+                self._heard.put((self._number, {"silent": self._silence}))
+                return
 
-def facts(workload: str) -> dict[str, str]:
+
+def facts(workload: str, silence: float) -> dict[str, str]:
     """What must be the same on all hosts, as far as it is known before a trial.
 
     Args:
       workload: as it is recorded.
+      silence: see `Member`.
     """
     own = workloads.own_file(workload)
     content = "" if own is None else hashlib.sha256(Path(own.path).read_bytes()).hexdigest()[:12]
     said = {
         "workload": workload,
+        "--silence": f"{silence:g}",
         "the workload's own file": content,
         "Shortlist's source": environment.source()[:12],
     }

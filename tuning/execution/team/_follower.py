@@ -36,7 +36,7 @@ class Follower:
                     why = error.strerror or str(error)
                     raise Lost(f"process 0 is not at {member.address} ({why})") from None
                 time.sleep(0.2)
-        self._line = Line(connection, 0, self._heard)
+        self._line = Line(connection, 0, self._heard, member.silence)
         hello = {"process": member.index, "processes": member.count, "host": environment.host()}
         self._line.say(hello | {"facts": dict(facts)})
 
@@ -51,11 +51,11 @@ class Follower:
             with contextlib.suppress(queue.Empty):
                 _, said = self._heard.get(timeout=0.2)
                 if said is not None and "train" in said:
-                    join = Join(said["at"], self._member.index, self._member.count)
+                    join = Join(said["at"], self._member.index, self._member.count, self._member.silence)
                     return said["train"], FollowerInTrial(join, self.hear)
                 if said is not None and said.get("end") == "":
                     return None
-                if said is None or "end" in said:
+                if said is None or "end" in said or "silent" in said:
                     self._over(said)
         raise KeyboardInterrupt
 
@@ -83,6 +83,9 @@ class Follower:
     def _over(self, said: Mapping[str, Any] | None) -> None:
         if said is None:
             raise Lost("process 0 is gone; start the run again on all hosts, with --resume")
+        if "silent" in said:
+            why = f"nothing was heard of it for {said['silent']:g} s"
+            raise Lost(f"process 0 is gone: {why}; start the run again on all hosts, with --resume")
         if "end" in said:
             raise Lost(said["end"] or "process 0 has ended the run")
 

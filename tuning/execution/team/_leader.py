@@ -90,7 +90,7 @@ class Leader:
                 raise Lost(f"{name} cannot take part: {why}")
             return
         self._hosts[index] = host
-        self._lines[index] = Line(connection, index, self._heard)
+        self._lines[index] = Line(connection, index, self._heard, self._member.silence)
 
     def trial(self, spec: Mapping[str, Any]) -> LeaderInTrial:
         """Has the others train a trial along, as long as the context.
@@ -105,7 +105,7 @@ class Leader:
         if self._stopped:
             raise Lost(f"{self._named(min(self._stopped))} was stopped")
         host = self._member.place[0]
-        join = Join(f"{host}:{_free_port(host)}", 0, self._member.count)
+        join = Join(f"{host}:{_free_port(host)}", 0, self._member.count, self._member.silence)
         self._broken, self._waiting = None, set(self._lines)
         self._tell({"train": dict(spec), "at": join.address})
         return join
@@ -155,6 +155,8 @@ class Leader:
             if said is None:
                 self._waiting.discard(index)
                 raise Lost(f"{self._named(index)} is gone")
+            if "silent" in said:
+                raise Lost(f"{self._named(index)} is gone: nothing was heard of it for {said['silent']:g} s")
             if "ended" in said:
                 self._waiting.discard(index)
                 if said["ended"] == "interrupted":
@@ -211,7 +213,7 @@ def leading(
     Raises:
       GaveUp, OSError: see `Leader`.
     """
-    leader = Leader(member, facts(workload), say)
+    leader = Leader(member, facts(workload, member.silence), say)
     try:
         leader.gather(is_to_stop)
         yield leader

@@ -147,6 +147,9 @@ class _Given:
     def abandon(self, future: Future[Result]) -> None:
         self._executor.abandon(future)
 
+    def interrupt(self, future: Future[Result]) -> None:
+        self._executor.interrupt(future)
+
     def submit(self, job: AnyJob) -> Future[Result]:
         assert isinstance(job, TrialJob)
         begin(job, self._record)

@@ -52,7 +52,7 @@ def follow(
             assert submission_path is not None
             submission = loading.submission_file(submission_path)
             digest = loading.fingerprint(submission)
-        following = team.Follower(member, team.facts(name), stop.is_set)
+        following = team.Follower(member, team.facts(name, member.silence), stop.is_set)
         held.callback(following.close)
         lock = held.enter_context(locks.TrialLocks(folder / "locks", folder))
         lock.take((1,), attendant.say)

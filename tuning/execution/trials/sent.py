@@ -47,8 +47,13 @@ class Here:
     place: Callable[[SentFile], Path]
 
 
-def train_sent(job: TrialJob, here: Here) -> Result:
+def train_sent(job: TrialJob, here: Here, stop: Stop) -> Result:
     """Trains a trial. What a crash of it leaves is a result too: the submission may be at fault, and nobody else.
+
+    Args:
+      job: the trial.
+      here: what this process has.
+      stop: set to have the trial save itself and end; what it has made by then is the result.
 
     Raises:
       WorkerLost: its files cannot be written here, or it was told to go.
@@ -58,7 +63,7 @@ def train_sent(job: TrialJob, here: Here) -> Result:
     try:
         with _state(job, here) as (place, lock):
             folder = place / f"trial_{job.spec.trial}"
-            outcome, said = _trained(job, folder, lock, here)
+            outcome, said = _trained(job, folder, lock, here, stop)
             about = {
                 "belongs_to": job.belongs_to(), "outcome": dataclasses.asdict(outcome), "said": said,
                 "data": trained_on(folder),
@@ -86,7 +91,9 @@ def _name(job: TrialJob) -> str:
     return job.belongs_to()[:32]  # what was left by another version of it is nobody's
 
 
-def _trained(job: TrialJob, folder: Path, lock: int, here: Here) -> tuple[TrialOutcome, list[str]]:
+def _trained(
+    job: TrialJob, folder: Path, lock: int, here: Here, stop: Stop
+) -> tuple[TrialOutcome, list[str]]:
     """How the trial ended, and what it said, with the paths of whoever asked."""
     submission, names = _submission(job, here)
     spec = dataclasses.replace(job.spec, folder=str(folder), submission_path=str(submission))
@@ -107,7 +114,7 @@ def _trained(job: TrialJob, folder: Path, lock: int, here: Here) -> tuple[TrialO
     if outcome is None or outcome.status not in _trial_folder.ENDED:
         (folder / _trial_folder.OUTCOME).unlink(missing_ok=True)
         without = (CACHE,) if job.compiles else ()
-        outcome = _trial_process.train_apart(spec, lock, Stop(), listener, without=without, may_go=True)
+        outcome = _trial_process.train_apart(spec, lock, stop, listener, without=without, may_go=True)
         if outcome.status == "crashed" and not reading.matching(folder, "meta_data_*.json"):
             with contextlib.suppress(_trial_process.TrialCrashed, ValueError):
                 _trial_process.begin_apart(spec, lock)

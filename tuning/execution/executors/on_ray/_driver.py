@@ -48,6 +48,7 @@ SECONDS_TO_START = 600.0  # that a worker is given
 SECONDS_WITHOUT_HEAD = 60.0  # after which Ray's nodes give up too
 LONGEST_PAUSE = 60.0  # between attempts to start a worker
 _OBJECT_STORE = 100 << 20  # bytes; only answers go through it
+_WORDS = "words"  # to a worker that does a job
 _LOST = {
     "crash": "its process ended",
     "host": "nothing is heard of it",
@@ -90,6 +91,7 @@ class Call:
 
     number: int
     job: bytes
+    worker: Any = None  # that does it
     abandoned: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
 
@@ -132,8 +134,18 @@ class Driver:
         elif "job" in header:
             call = self._calls[header["job"]] = Call(header["job"], content)
             self._waiting.put_nowait(call)
+        elif "interrupt" in header:
+            if (call := self._calls.get(header["interrupt"])) is not None:
+                self._interrupt(call)
         elif (call := self._calls.pop(header["abandon"], None)) is not None:
             call.abandoned.set()
+
+    def _interrupt(self, call: Call) -> None:
+        if call.worker is not None:
+            call.worker.interrupt.options(concurrency_group=_WORDS).remote(call.number)
+        else:
+            call.abandoned.set()
+            self._answer(call, {"lost": "it was dropped", "cause": "unsent", "worker": ""})
 
     def _say(self, header: dict[str, Any], content: bytes = b"") -> None:
         try:
@@ -207,8 +219,9 @@ class Driver:
             settings["HOME"] = plan.home
         if plan.folder is not None:
             settings["TMPDIR"] = str(Path(plan.folder) / "tmp")
+        remote: Any = ray.remote  # whose types know no groups
         return (
-            ray.remote(Worker)
+            remote(concurrency_groups={_WORDS: 1})(Worker)  # one that works is spoken to
             .options(
                 **demand(self._device, self._each),
                 max_restarts=0,
@@ -232,12 +245,13 @@ class Driver:
         """
         if call.abandoned.is_set():
             return
+        call.worker = worker
         who = f"{self._ready[place]['host']}:{self._ready[place]['pid']}"
         began = False
 
         async def converse() -> None:
             nonlocal began
-            async for reference in worker.work.options(num_returns="streaming").remote(call.job):
+            async for reference in worker.work.options(num_returns="streaming").remote(call.job, call.number):
                 answer = await reference
                 if began:
                     self._answer(call, {"worker": who}, answer)

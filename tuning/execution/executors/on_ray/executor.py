@@ -112,6 +112,13 @@ class Ray:
                     self._driver.send({"abandon": number})
         _fail(future, WorkerLost("its worker was ended"))
 
+    def interrupt(self, future: Future[Result]) -> None:
+        """Drops a job that has not begun, and asks the worker of one that has."""
+        with self._changed:
+            number = next((number for number, one in self._futures.items() if one is future), None)
+            if number is not None and self._driver is not None:
+                self._driver.send({"interrupt": number})
+
     def close(self) -> None:
         """Drops what has not begun, waits for what has, and ends all workers, and a Ray of our own with its files."""
         with self._changed:
