@@ -223,9 +223,8 @@ class _Coordinator:
                 self.source.clear()
                 self.again.clear()
                 self.elsewhere.clear()
-                for future in list(
-                    self.flying
-                ):  # again and again: one that is about to begin hears nothing yet
+                # Again and again: one that is about to begin hears nothing yet.
+                for future in list(self.flying):
                     self.executor.interrupt(future)
             self._begin()
             self._tell()
