@@ -228,9 +228,8 @@ def told(
                 for count, found in of_case.items()
             },
         }
-        if (
-            of_case and None not in of_case.values()
-        ):  # a case that was cut short would judge the others' class
+        # A case that was cut short would judge the others' class.
+        if of_case and None not in of_case.values():
             for count, found in of_case.items():
                 by_class.setdefault(classes[case], {}).setdefault(count, []).append(found)
     return {"results": results, "workers_per_device": {name: best(of) for name, of in by_class.items()}}

@@ -402,9 +402,8 @@ class MetaTraining:
         self._turns = kept.get("turns", 0)
         self._rows.read(Mark.of(kept["rows"]))
         before = Settings(**kept["settings"]) if "settings" in kept else self._base
-        if (
-            not self._asynchronous
-        ):  # which averages more gradients than there are estimators, if it is told to
+        # An asynchronous one averages more gradients than there are estimators, if it is told to.
+        if not self._asynchronous:
             before = dataclasses.replace(before, batch=min(before.batch, self.plan.estimators))
         return before, kept.get("asynchronous", False)
 

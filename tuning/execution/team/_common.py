@@ -209,9 +209,8 @@ class Line:
         woken = time.monotonic()
         while not self._closed.wait(self._silence / 6):
             before, woken = woken, time.monotonic()
-            if (
-                woken - before > self._silence / 2
-            ):  # this process itself did not run: what was said is not read yet
+            # This process itself did not run: what was said is not read yet.
+            if woken - before > self._silence / 2:
                 self._last = woken
             self._send(b"\n")
             if woken - self._last > self._silence:
