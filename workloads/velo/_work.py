@@ -156,13 +156,13 @@ def _lopt(config):
     flops = trainings * steps * rows * (24 * sum(products) - 12 * products[0])
     parameters, network = {"learnable_adam": 4.0, "learnable_sgdm": 2.0}.get(config["optimizer"], 1.0), 0
     if "optimizer_hidden" in config:
-        inputs = (
-            8 if config["optimizer"] == "mlp_lopt" else 28
-        )  # of time, which is that of all, there are 11 more
+        # Of time, which is that of all, there are 11 more.
+        inputs = 8 if config["optimizer"] == "mlp_lopt" else 28
         widths = (inputs, *[config["optimizer_hidden"]] * config["optimizer_layers"], 2)
         network = sum(before * after for before, after in itertools.pairwise(widths))
         parameters = network + 11 * widths[1] + sum(widths[1:])
-        flops += 8.0 * trainings * steps * weights * network
+        # Its derivative, which is written out apart, goes forward once more.
+        flops += 10.0 * trainings * steps * weights * network
     # Every step waits for the one before, forward and back, and each has all the layers' operations.
     return Work(flops, parameters, 2 * steps, steps * (6 * len(sizes) + 20))
 

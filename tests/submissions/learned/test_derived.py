@@ -65,7 +65,7 @@ def test_stretches_of_a_tensor_give_what_whole_matrices_give_also_for_stacks_and
         return jax.vmap(of_stack)(trials, weights)
 
     whole = jax.jit(all_of_them)(trials, weights)
-    monkeypatch.setattr(network, "LONGEST_STRETCH", 10)
+    monkeypatch.setattr(network, "STRETCH_OF_ELEMENTS", 10)
     parted = jax.jit(lambda *inputs: all_of_them(*inputs))(trials, weights)
     for one, other in zip(whole, parted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
