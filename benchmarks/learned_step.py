@@ -40,7 +40,7 @@ from submissions import Seen
 from submissions.learned import LEARNED, velo
 from submissions.learned.lstm import LstmState
 from submissions.learned.scheduler import SHARED_INPUTS, scheduled
-from tuning.engine._programs import CPU_COMPILER_OPTIONS
+from tuning.engine._programs import compiler_options
 from tuning.engine.population import Evaluation, Population
 from workloads import Regularization
 
@@ -152,7 +152,8 @@ def perceptrons(reference: Path | None, sides: Sequence[int], steps: int, turns:
         importable_from(reference)
     weights = velo.initial_velo(jax.random.key(0))
     ways = {"ours": ours, AS_ENGINE: ours} | ({"theirs": theirs} if reference else {})
-    options = {AS_ENGINE: CPU_COMPILER_OPTIONS} if jax.default_backend() == "cpu" else {}
+    engine = compiler_options(many_loops=True)
+    options = {AS_ENGINE: engine} if engine else {}
     for side in sides:
         made = {name: way(weights, *perceptron(side), steps) for name, way in ways.items()}
         timed = Timed({name: (run, (weights, start)) for name, (run, start) in made.items()}, options)

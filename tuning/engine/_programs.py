@@ -18,13 +18,11 @@ import jax
 
 # On a CPU, LLVM's full optimisation of these long programs takes minutes and gains nothing: the time goes into
 # matrix products, which are library calls. Level 1 compiled a convolutional population 10 times faster than the
-# default, to a program that was no slower (benchmarks/population.py). The older emitters of fused loops take a fifth to
-# a half less processor time than those that go through MLIR, most where a program is many small loops, as learned
-# optimizers are; perceptrons, convolutions and recurrences ran as fast.
-CPU_COMPILER_OPTIONS: dict[str, str | bool] = {
-    "xla_backend_optimization_level": "1",
-    "xla_cpu_use_fusion_emitters": False,
-}
+# default, to a program that was no slower (benchmarks/population.py).
+CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+# The older emitters of fused loops. They compile a program of many small loops, as learned optimizers are, in half the
+# time, to one that is as fast; a recurrent network ran a quarter slower by them.
+OF_MANY_LOOPS: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,7 +53,12 @@ class _Turn:
 
 
 def program(
-    key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...] = ()
+    key: Hashable,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    donate: tuple[int, ...] = (),
+    *,
+    many_loops: bool = False,
 ) -> tuple[Program, bool]:
     """The program of a key, and whether this call compiled it.
 
@@ -64,6 +67,7 @@ def program(
       function: what to compile where nobody has.
       arguments: arrays, or their shapes and types.
       donate: numbers of arguments whose memory the results may take.
+      many_loops: it is a learned optimizer's; equal for equal keys.
     """
     leaves, structure = jax.tree.flatten(arguments)
     key = (key, donate, structure, tuple((x.shape, str(x.dtype)) for x in leaves))
@@ -74,7 +78,7 @@ def program(
         if there is not None:
             return there, False
         began = time.perf_counter()
-        options = CPU_COMPILER_OPTIONS if jax.default_backend() == "cpu" else None
+        options = compiler_options(many_loops)
         compiled = (
             jax.jit(function, donate_argnums=donate).lower(*arguments).compile(compiler_options=options)
         )
@@ -82,3 +86,10 @@ def program(
         with _LOCK:
             _PROGRAMS[key] = made
         return made, True
+
+
+def compiler_options(many_loops: bool) -> dict[str, str | bool] | None:
+    """XLA's, on this machine's device."""
+    if jax.default_backend() != "cpu":
+        return None
+    return CPU_COMPILER_OPTIONS | OF_MANY_LOOPS if many_loops else CPU_COMPILER_OPTIONS

@@ -308,7 +308,8 @@ class Population:
 
     def _compile(self, *what: Any) -> _programs.Program:
         """`_programs.program`, remembered."""
-        program, compiled = _programs.program(*what)
+        learned = bool(jax.tree.leaves(self.rule.weights))
+        program, compiled = _programs.program(*what, many_loops=learned)
         self._programs[id(program)] = program  # programs live as long as somebody holds them
         if compiled:
             self._compiled.append(program)

@@ -104,7 +104,7 @@ class Programs:
     ) -> Any:
         arguments = jax.tree.map(jnp.asarray, arguments)
         key = ("meta-training", what, self.estimator, self.unroll.key())
-        made, compiled = _programs.program(key, function, arguments, donate)
+        made, compiled = _programs.program(key, function, arguments, donate, many_loops=True)
         self._held[id(made)] = made
         if compiled:
             self.compiled.append(made)
