@@ -79,6 +79,9 @@ def controlled_adam(
         p <- p - exp(rate_i + drift_i) sum_k softmax(a_i)_k d_k
         drift_i <- drift_i + 0.1 tanh(c_i)
 
+    rate_i + drift_i counts between -16 and 3, an element of a gradient between -1000 and 1000. Four arrays of the
+    parameters' size are kept: p_0, two means of the gradient, and v.
+
     Args:
       weights: "hidden" and "out", two linear layers with a tanh between, and "direct", the inputs' own share in rate,
         which makes it a product of powers of what the inputs are logarithms of: {"w": [inputs], "b": []}.
