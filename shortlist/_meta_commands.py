@@ -15,6 +15,7 @@ from shortlist._interrupt import interruptible
 from shortlist._names import OWN_WORKLOAD, Switches, learned_names, workload_names
 from shortlist._output import print_json
 from shortlist._progress import Display, progress_display
+from shortlist._training_commands import DataDir, Json
 from submissions.learned import LEARNED, parsed_switches
 from tuning.execution.stopping import Stop
 
@@ -221,11 +222,8 @@ def meta_train(
     device: Device = None,
     address: Address = None,
     deadline: Deadline = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Train the weights of a learned optimizer on workloads, in this process or with many workers.
 

@@ -12,6 +12,7 @@ from shortlist._interrupt import interruptible
 from shortlist._names import OWN_WORKLOAD, workload_names
 from shortlist._output import print_json
 from shortlist._progress import progress_display
+from shortlist._training_commands import DataDir, Json
 from tuning.execution.stopping import Stop
 
 
@@ -41,11 +42,8 @@ def meta_evaluate(
     look_seconds: Annotated[
         float, typer.Option(metavar="X", min=0.01, help="Of --watch: between two looks at the folder.")
     ] = 2.0,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Real data sets; embedded ones otherwise."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
 ) -> None:
     """Train fixed workloads with all weights of a meta-training that have not been judged yet, the newest first.
 

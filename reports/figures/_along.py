@@ -63,8 +63,7 @@ def figure_along(
         axes.set_yscale("log")
         axes.set_yticks(*_ticks(df["y"].min(), df["y"].max()))  # type: ignore[arg-type]
     if axes.get_xscale() == "log":
-        places = sorted(set(df["x"].to_list()))
-        marked = places if len(places) <= 9 else places[:: -(-len(places) // 6)]
+        marked = _marked(sorted(set(df["x"].to_list())))
         axes.set_xticks(marked, [f"{x:,.0f}" for x in marked])
     axes.minorticks_off()
     draw.axis_label(axes, along)
@@ -83,6 +82,14 @@ def figure_along(
                 axes.plot([row["x"]] * 2, ends, color=colour, linewidth=1.8, alpha=0.4, zorder=9)
     draw.key(figure, entries, 0.08)
     return figure
+
+
+def _marked(places: list[float]) -> list[float]:
+    """All places where they are few, else some that stand about evenly on a logarithmic axis."""
+    if len(places) <= 9:
+        return places
+    aims = [places[0] * (places[-1] / places[0]) ** (i / 5) for i in range(6)]
+    return sorted({min(places, key=lambda place: abs(math.log(place / aim))) for aim in aims})
 
 
 def _powers(xs: list[float]) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 from reports._words import count
 from reports.figures import figure_along
 from reports.figures.drawing import NARROW, SMALL
-from reports.limits._tables import LimitsFound
+from reports.limits._tables import TRUTH, LimitsFound
 from reports.page import (
     Block,
     Column,
@@ -54,7 +54,12 @@ def limits_report(found: LimitsFound) -> Report:
 
 def _ahead(found: LimitsFound) -> dict[str, tuple[int, int]]:
     """Part -> in how many places the learned optimizer is ahead of all others, of how many."""
+    lengths = [name for name in found.longer.columns if name.startswith("after ")]
+    longer = found.longer.filter(pl.col("told") == TRUTH).unpivot(
+        lengths, index=["workload", "contender"], variable_name="at", value_name="loss"
+    )
     places = {
+        "lengths of training": (longer, ["workload", "at"], "loss"),
         "larger models": (found.larger, ["workload", "at"], "loss"),
         "batch sizes": (found.batch, ["batch"], "steps"),
         "estimated gradients": (found.gradients.filter(pl.col("at") > 0), ["workload", "at"], "loss"),
@@ -80,7 +85,7 @@ def _longer(found: LimitsFound) -> tuple[Section, ...]:
     pictures = []
     for (workload,), rows in found.curves.group_by("workload", maintain_order=True):
         lines = rows.filter(pl.col("step") > 0).select(
-            series=pl.format("{}, told {}", "contender", "told"), x=pl.col("step").cast(pl.Float64), y="loss"
+            series=pl.format("told {}", "told"), x=pl.col("step").cast(pl.Float64), y="loss"
         )
         others = (
             found.longer.filter(
@@ -108,7 +113,8 @@ def _longer(found: LimitsFound) -> tuple[Section, ...]:
         Prose(
             "A learned optimizer is told how many steps there will be. Told N it may be trained on past N; told a "
             "length that its weights have not seen in their own training, nothing says that it knows what to do. In "
-            "rows that are told the truth, every length is a training of its own."
+            "rows that are told the truth, every length is a training of its own. Rows begin at initial parameters of "
+            "their own."
         ),
         Table(
             "longer",
@@ -116,7 +122,7 @@ def _longer(found: LimitsFound) -> tuple[Section, ...]:
             "Training losses after so many steps, by what the optimizer is told.",
             {name: Column(show="number") for name in lengths},
         ),
-        Gallery(tuple(pictures), "Lines of the learned optimizer are by what it is told."),
+        Gallery(tuple(pictures), f"Lines of {found.asked.learned} are by what it is told."),
     ]
     if found.asked.trained_on is None:
         blocks.append(

@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from submissions.learned.wrapped import AveragedState
+from submissions.learned.wrapped import AveragedState, around
 from submissions.optimizers._late import jax, jnp
 from submissions.optimizers._rule import Rule, Seen
 
@@ -84,21 +84,7 @@ def continued(rule: Rule, way: str, told: Callable[[Any, Any], Any]) -> Rule:
         )
         return updates, state._replace(inner=inner)
 
-    def observe(state: Continued, metrics):
-        assert rule.observe is not None
-        return state._replace(inner=rule.observe(state.inner, metrics))
-
-    def evaluated(state: Continued, params):
-        assert rule.evaluated is not None
-        return rule.evaluated(state.inner, params)
-
-    return dataclasses.replace(
-        rule,
-        init=init,
-        update=update,
-        observe=rule.observe and observe,
-        evaluated=rule.evaluated and evaluated,
-    )
+    return around(rule, init, update)
 
 
 def keeps_horizon(rule: Rule) -> bool:

@@ -184,9 +184,8 @@ def by_size(features: Sequence[jax.Array]) -> jax.Array:
 
 def mean_squares(features: Sequence[jax.Array]) -> jax.Array:
     """[channel]: means over the tensor of the squares of all channels of features, each [channel, *B]."""
-    differentiable = jax.custom_jvp(
-        _mean_squares
-    )  # channel by channel there would be a slice for each to derive
+    # Derived channel by channel there would be a slice for each.
+    differentiable = jax.custom_jvp(_mean_squares)
     differentiable.defjvp(
         lambda x, dx: (
             _mean_squares(*x),

@@ -7,6 +7,7 @@ it is put around: any `Rule` will do.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from submissions.optimizers._late import jax, jnp
@@ -47,6 +48,29 @@ def decayed(rule: Rule, weight_decay: float = 0.0) -> Rule:
         return rule.update(weights, hyperparameters, grads, state, params, seen)
 
     return dataclasses.replace(rule, update=update)
+
+
+def around(rule: Rule, init: Callable[..., Any], update: Callable[..., Any]) -> Rule:
+    """A rule with another init and update, whose state is a named tuple that has the state of `rule` as `inner`.
+
+    What `rule` does with validation losses, and what it has evaluated, stays.
+    """
+
+    def observe(state: Any, metrics):
+        assert rule.observe is not None
+        return state._replace(inner=rule.observe(state.inner, metrics))
+
+    def evaluated(state: Any, params):
+        assert rule.evaluated is not None
+        return rule.evaluated(state.inner, params)
+
+    return dataclasses.replace(
+        rule,
+        init=init,
+        update=update,
+        observe=rule.observe and observe,
+        evaluated=rule.evaluated and evaluated,
+    )
 
 
 class AveragedState(NamedTuple):
@@ -107,21 +131,7 @@ def averaged(rule: Rule, longest_horizon: int = LONGEST_HORIZON) -> Rule:
 
         return jax.lax.cond(waiting == state.factor, step, wait)
 
-    def observe(state: AveragedState, metrics):
-        assert rule.observe is not None
-        return state._replace(inner=rule.observe(state.inner, metrics))
-
-    def evaluated(state: AveragedState, params):
-        assert rule.evaluated is not None
-        return rule.evaluated(state.inner, params)
-
-    return dataclasses.replace(
-        rule,
-        init=init,
-        update=update,
-        observe=rule.observe and observe,
-        evaluated=rule.evaluated and evaluated,
-    )
+    return around(rule, init, update)
 
 
 def guarded_from_nonfinite(rule: Rule) -> Rule:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import jax
 import jax.numpy as jnp
 import pytest
 
 import submissions
+from results.meta_trainings import read_meta_training
 from submissions import Seen
 from submissions.learned import LEARNED, has_shipped_weights, weight_files
 from submissions.learned._table import SHIPPED
+from tuning.meta_training.schedules import longest_of
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -20,19 +20,24 @@ def test_the_name_alone_means_weights_that_come_with_the_record_of_their_trainin
     assert isinstance(optimizer, submissions.LearnedOptimizer)
     assert optimizer.sha256 == weight_files.read(SHIPPED[name]).sha256
     folder = SHIPPED[name].parent
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 1e6
-    last = weight_files.read(SHIPPED[name]).around["step"]
-    descriptions = sorted(folder.glob("meta_training_*.json"))
-    assert descriptions
-    for number, file in enumerate(descriptions, 1):
-        said = json.loads(file.read_text())
-        assert said["plan"]["optimizer"] == name
-        assert said["made_by"]["device"]
-        assert all(data.startswith("synthetic") or data for data in said["data"].values())
-        rows = [json.loads(row) for row in (folder / f"record_{number}.jsonl").read_text().splitlines()]
-        trained = [row["outer_step"] for row in rows if "meta_loss" in row]
-        assert trained == sorted(trained)
-    assert trained[-1] == last
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 1e6
+    runs = [read_meta_training(path.parent) for path in sorted(folder.rglob("meta_training.json"))]
+    assert runs
+    for run in runs:
+        assert run.description["plan"]["optimizer"] == name
+        assert run.description["made_by"]["device"]
+        assert set(run.description["data"]) == set(run.workloads["workload"])
+        assert all(run.description["data"].values())
+        assert (
+            weight_files.read(run.folder / "weights.msgpack").around["step"] == run.rows["outer_step"].max()
+        )
+
+
+def test_the_last_training_of_the_controlled_adam_began_with_the_weights_of_the_first():
+    folder = SHIPPED["controlled_adam"].parent
+    first, last = folder / "begun_with", read_meta_training(folder)
+    assert last.description["plan"]["initial"] == weight_files.read(first / "weights.msgpack").sha256
+    assert longest_of(SHIPPED["controlled_adam"]) == 400
 
 
 def test_the_name_stays_what_a_study_keeps_wherever_the_program_is():
