@@ -33,7 +33,9 @@ By whole curves, as in TaskSet: an entry is the mean of the point's normalised l
 | `normalised_cost` | how good is a list? (mean over tasks of its best point; lower is better) |
 | `greedy_normalised`, `exact_normalised`, `normalised_floor` | which list is best, and how good can one be? |
 | `repeat_costs` | what would it have cost in each repeat? |
-| `split_experiment`, `saved_by_task`, `task_splits` | does a list learnt on some tasks beat random search on others? |
+| `split_experiment`, `saved_by_task` | does a list learnt on some tasks beat random search on others? |
+| `task_splits`, `leave_out_splits` | which tasks are these and those? |
+| `together` | what if a list may choose from the points of several optimizers? |
 | `equal_trials`, `held_out_costs` | how many random trials is a list worth on tasks it did not learn from? |
 | `transfer`, `by_task_count`, `by_pool_size` | on other kinds of tasks; from few tasks; from few candidates? |
 | `expected_best`, `inside_box`, `nearest_points` | what does random search find, in all of the space or a part? |
@@ -86,13 +88,14 @@ from lists._random_search import (
 from lists._recommend import likeness_weights, recommend, unlikeness
 from lists._recommended import RecommendedList, recommend_list
 from lists._repeats import costs_by_repeat, fractions_by_repeat
-from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs
+from lists._task_costs import COSTS, TaskCosts, choose_set, task_costs, together
 from lists._task_splits import (
     RESAMPLINGS,
     SplitExperiment,
     TaskSplit,
     bootstrap_interval,
     held_out_costs,
+    leave_out_splits,
     saved_by_task,
     split_experiment,
     spread,
@@ -146,6 +149,7 @@ __all__ = [
     "late_note",
     "leave_one_out",
     "leave_one_workload_out",
+    "leave_out_splits",
     "likeness_weights",
     "list_from_curves",
     "medapati",
@@ -172,6 +176,7 @@ __all__ = [
     "task_costs",
     "task_splits",
     "to_search_space",
+    "together",
     "trained_by_random",
     "trains_others",
     "transfer",

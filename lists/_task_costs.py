@@ -161,10 +161,42 @@ def choose_set(sets: Sequence[TaskCosts], name: str | None) -> TaskCosts:
     raise ValueError(f"no set {name!r} (there are: {', '.join(costs.optimizer_set for costs in sets)})")
 
 
+def together(sets: Sequence[TaskCosts]) -> TaskCosts:
+    """All points of several sets, as one set to choose from; it is named after them, joined by +.
+
+    A list of points of several optimizers: what one of them misses, another may reach.
+
+    Raises:
+      ValueError: no sets, or sets of other tasks or judged on other splits.
+    """
+    if not sets:
+        raise ValueError("no sets; give at least one")
+    for other in sets[1:]:
+        if other.tasks != sets[0].tasks or other.judging_split != sets[0].judging_split:
+            raise ValueError(
+                f"{other.optimizer_set} was not run on the tasks of {sets[0].optimizer_set}, or not judged on the same "
+                "split; points can be compared on the same tasks alone"
+            )
+    shared = [name for name in sets[0].choosing if all(name in other.choosing for other in sets)]
+    return TaskCosts(
+        optimizer_set=" + ".join(other.optimizer_set for other in sets),
+        points=tuple(point for other in sets for point in other.points),
+        tasks=sets[0].tasks,
+        choosing={
+            name: _read_only(np.concatenate([other.choosing[name] for other in sets])) for name in shared
+        },
+        judging=_read_only(np.concatenate([other.judging for other in sets])),
+        judging_split=sets[0].judging_split,
+    )
+
+
 def _matrix(columns: Iterable[np.ndarray]) -> np.ndarray:
-    matrix = np.stack(list(columns), axis=1)
-    matrix.flags.writeable = False
-    return matrix
+    return _read_only(np.stack(list(columns), axis=1))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def _common_repeats(tasks: Sequence[np.ndarray]) -> np.ndarray | None:
@@ -172,9 +204,7 @@ def _common_repeats(tasks: Sequence[np.ndarray]) -> np.ndarray | None:
     common = min(each.shape[1] for each in tasks)
     if common == 1:
         return None
-    found = np.stack([each[:, :common] for each in tasks], axis=1)
-    found.flags.writeable = False
-    return found
+    return _read_only(np.stack([each[:, :common] for each in tasks], axis=1))
 
 
 def _lowest(archives: Sequence[CurveArchive], split: str, end: int | None = None) -> float:

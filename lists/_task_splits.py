@@ -78,6 +78,32 @@ def task_splits(
     return tuple(TaskSplit(tuple(order[:train]), tuple(sorted(order[train:]))) for order in orders)
 
 
+def leave_out_splits(tasks: int, parts: int | None = None) -> tuple[TaskSplit, ...]:
+    """Splits of which each leaves a part of the tasks out to judge, every task once; in order, nothing is drawn.
+
+    Args:
+      tasks: how many there are, at least 2.
+      parts: how many, from 2 to `tasks`; None leaves out one task at a time.
+
+    Raises:
+      ValueError: fewer than 2 tasks, or parts out of range.
+
+    Example:
+      >>> [split.test for split in leave_out_splits(5, parts=2)]
+      [(0, 2, 4), (1, 3)]
+    """
+    if tasks < 2:
+        raise ValueError(f"{tasks} task cannot be split; at least 2 are needed")
+    parts = tasks if parts is None else parts
+    if not 2 <= parts <= tasks:
+        raise ValueError(f"parts is {parts}; must be from 2 to {tasks}, the tasks")
+    # Every parts-th task: neighbours are of one family, whose other members stay to learn from.
+    return tuple(
+        TaskSplit(tuple(t for t in range(tasks) if t % parts != part), tuple(range(part, tasks, parts)))
+        for part in range(parts)
+    )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class SplitExperiment:
     """Lists of several sizes, learnt on one part of the tasks and judged on the other, for each split.

@@ -96,14 +96,21 @@ def _published_section(
 
 
 def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> str:
-    """The finding: what lists of the report's size, or of the longest there are, equal in each set."""
+    """The finding: what lists of the report's size equal where all tasks but one build them, else the longest."""
+    learnt_on = worth["learnt_on"].max()
+    worth = worth.filter(pl.col("learnt_on") == learnt_on)
     said = []
-    for (name,), rows in worth.group_by("set", maintain_order=True):
-        of_size = rows.filter(pl.col("trials") == size)
-        row = (of_size if of_size.height else rows).row(-1, named=True)
-        more = " or more" if row["high"] == row["most"] else ""
+    for _, of_lists in worth.group_by("chosen_from", maintain_order=True):
+        equals = []
+        for (name,), rows in of_lists.group_by("set", maintain_order=True):
+            of_size = rows.filter(pl.col("trials") == size)
+            row = (of_size if of_size.height else rows).row(-1, named=True)
+            more = " or more" if row["high"] == row["most"] else ""
+            equals.append(
+                f"{row['equal']} trials in {name} (95 % interval over tasks {row['low']} to {row['high']}{more})"
+            )
+        of_all = "" if len(equals) == 1 else " that chooses from the points of all sets"
         said.append(
-            f"a list of {row['trials']} equals random search of {row['equal']} trials in {name} (95 % interval over "
-            f"tasks {row['low']} to {row['high']}{more})"
+            f"a list of {of_lists['trials'].max()}{of_all} equals random search of {' and of '.join(equals)}"
         )
-    return f"On {tasks} tasks, judged where it did not learn, {', and '.join(said)}."
+    return f"On {tasks} tasks, judged where it did not learn ({learnt_on} build it), {', and '.join(said)}."

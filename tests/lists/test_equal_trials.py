@@ -45,6 +45,18 @@ def test_tasks_that_are_all_alike_leave_no_interval(experiment):
     assert (found.low, found.trials, found.high) == (30, 30, 30)  # the list is the best of all points
 
 
+def test_a_search_may_be_of_other_points(experiment):
+    split, costs = experiment
+    worse = np.minimum(costs + 0.05, 1.0)
+    own, other = (lists.equal_trials(split, costs, 3, search=of, draws=50) for of in (costs, worse))
+    assert own == lists.equal_trials(split, costs, 3, draws=50)
+    assert own.trials < other.trials
+    few = lists.equal_trials(split, costs, 3, search=np.ones((7, 12)), draws=50)
+    assert (few.low, few.trials, few.high, few.most) == (7, 7, 7, 7)  # none of the seven is as good
+    with pytest.raises(ValueError, match="search has 11 tasks but judged 12; they must be the same"):
+        lists.equal_trials(split, costs, 3, search=costs[:, 1:])
+
+
 def test_what_cannot_be_said_is_refused(experiment):
     split, costs = experiment
     with pytest.raises(ValueError, match="size is 4; must be from 1 to 3, the longest list"):

@@ -261,3 +261,16 @@ def test_nearest_is_by_ratio():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_every_task_is_left_out_once_and_never_builds_the_list_that_it_judges():
+    for parts in (2, 3, 7, None):
+        splits = lists.leave_out_splits(7, parts)
+        assert len(splits) == (parts or 7)
+        assert sorted(task for split in splits for task in split.test) == list(range(7))
+        assert all(sorted((*split.train, *split.test)) == list(range(7)) for split in splits)
+    for parts in (1, 8):
+        with pytest.raises(ValueError, match=f"parts is {parts}; must be from 2 to 7, the tasks"):
+            lists.leave_out_splits(7, parts)
+    with pytest.raises(ValueError, match="1 task cannot be split"):
+        lists.leave_out_splits(1)

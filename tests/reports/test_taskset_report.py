@@ -66,9 +66,10 @@ DRAWN = {
     ),
     taskset.figure_costs: (LISTS.with_columns(pl.col("series").replace("learnt list", "mean")), ["mean of the curve"]),
     taskset.figure_worth: (
-        pl.DataFrame({"set": ["a_grid", "b_grid"] * 2, "trials": [1, 1, 9, 9], "equal": [4, 5, 40, 50],
-                      "low": [3, 4, 20, 30], "high": [5, 6, 64, 64], "most": [64] * 4}),
-        ["trials of random search", "b_grid"],
+        pl.DataFrame({"chosen_from": ["a_grid", "a_grid + b_grid"] * 2, "set": ["a_grid", "b_grid"] * 2,
+                      "trials": [1, 1, 9, 9], "equal": [4, 5, 40, 50], "low": [3, 4, 20, 30], "high": [5, 6, 64, 64],
+                      "most": [64] * 4}),
+        ["trials of random search", "points of all sets, against b_grid"],
     ),
     taskset.figure_search_spaces: (LISTS.with_columns(points=pl.lit(64)), ["learnt list", "64 points"]),
 }  # fmt: skip

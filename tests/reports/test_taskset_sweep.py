@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import lists
@@ -57,6 +58,21 @@ def test_what_a_list_is_worth_on_104_tasks_is_what_the_page_says(file, grid, poi
     (_, one, low, high), (_, ten, at_least, at_most) = told
     assert f"| 104 tasks, 40 steps, `{grid}` | {points} | 1 | {one} | {low} to {high} |" in page
     assert f"| | | 10 | {ten} | {at_least} to {at_most} |" in page
+
+
+def test_a_list_of_both_optimizers_points_is_worth_100_random_trials_as_the_page_says(tmp_path):
+    both = pl.concat(pl.read_parquet(SWEEPS / f"{name}_104_tasks.parquet") for name in ("nadamw", "adam8p"))
+    both.write_parquet(tmp_path / "both.parquet")
+    sets = lists.task_costs(results.read_curves(tmp_path / "both.parquet"))
+    page = (SWEEPS.parent / "reproduce_metz2020.md").read_text(encoding="utf-8")
+    kept = ("chosen_from", "learnt_on", "set", "equal", "low", "high")
+    for leave_out in (False, True):
+        worth = worth_of_lists(sets, sizes=(10,), leave_out=leave_out)
+        for chosen_from, learnt_on, searched, equal, low, high in worth.select(kept).iter_rows():
+            row = f"| `{chosen_from}` | {learnt_on} | `{searched}` | {equal} | {low} to {high} |"
+            assert row.replace(" + ", "`, `") in page
+            if leave_out and "+" in chosen_from:
+                assert equal >= 100  # the paper's order of magnitude
 
 
 @pytest.mark.parametrize("study", ["learnt", "published", "adam"])
