@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import gc
 import hashlib
 import io
 import shutil
@@ -26,6 +27,7 @@ from results import studies
 from results.studies import StudySpec
 from submissions import environment
 from tuning import strategies
+from tuning.engine.mappings import crowded
 from tuning.engine.population import Evaluation, Population
 from tuning.execution._cohort import compete_cohort, train_cohort
 from tuning.execution.jobs import (
@@ -71,17 +73,33 @@ class Kept:
             key[:2]: engine.workload for key, engine in self.populations.items() if key[2] == Arithmetic()
         }
         self._counted = {key: _compiled(engine) for key, engine in self.populations.items()}
+        self._uncounted = 0, 0.0  # compiled by engines that are gone since the last call of `compilations`
 
     def compilations(self) -> tuple[int, float]:
         """Programs compiled since the last call, and the seconds that took. Threads share programs, so that none of
         them can tell which it compiled."""
-        count, seconds = 0, 0.0
         with self.lock:
-            for key, engine in list(self.populations.items()):
-                now, before = _compiled(engine), self._counted.get(key, (0, 0.0))
-                self._counted[key] = now
-                count, seconds = count + now[0] - before[0], seconds + now[1] - before[1]
+            for key in list(self.populations):
+                self._count(key)
+            (count, seconds), self._uncounted = self._uncounted, (0, 0.0)
         return count, seconds
+
+    def _count(self, key: tuple[Any, ...]) -> None:
+        now, before = _compiled(self.populations[key]), self._counted.get(key, (0, 0.0))
+        self._counted[key] = now
+        count, seconds = self._uncounted
+        self._uncounted = count + now[0] - before[0], seconds + now[1] - before[1]
+
+    def used(self, key: tuple[Any, ...]) -> Population:
+        """The engine of a key, which is there; others go, those that were used longest ago first, where a process
+        cannot hold as many programs."""
+        engine = self.populations[key] = self.populations.pop(key)
+        while len(self.populations) > 1 and crowded():
+            oldest = next(iter(self.populations))
+            self._count(oldest)
+            del self.populations[oldest], self._counted[oldest]
+            gc.collect()  # an engine and its programs refer to each other
+        return engine
 
     def forget(self, workload: str) -> None:
         """Lets go of the engines of a workload, and of its data."""
@@ -281,7 +299,7 @@ def population(
                 side_by_side=programs.side_by_side,
                 devices_per_trial=spec.devices_per_trial,
             )
-        return kept.populations[key]
+        return kept.used(key)
 
 
 def load(

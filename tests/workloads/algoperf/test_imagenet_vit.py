@@ -132,7 +132,9 @@ def test_rows_of_weight_0_change_nothing():
     parity.check_padding(narrow.model(BASE, **NARROW), BASE, IMAGES, 5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [BASE, *(pytest.param(n, marks=pytest.mark.slow) for n in NAMES if n != BASE)]
+)
 def test_it_builds_at_full_scale(name):
     workload = workloads.load(f"algoperf/{name}")
     assert workload.batch_size == 1024
