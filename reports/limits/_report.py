@@ -194,6 +194,18 @@ def _batch(found: LimitsFound) -> tuple[Section, ...]:
                 {name: Column(show="number") for name in columns[1:]},
             )
         )
+        # Steps and examples can only be said to double where a batch of that size was tried.
+        tried = {
+            str(name): rows["batch"].max()
+            for (name,), rows in reached.group_by("contender", maintain_order=True)
+        }
+        beyond = [name for name, one in found.critical.items() if one.size > tried[name]]
+        if beyond:
+            blocks.append(
+                Note(
+                    f"An extrapolation for {' and '.join(beyond)}: larger than every batch that reached the loss."
+                )
+            )
     return (Section("Batch size", tuple(blocks)),)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from reports.limits import critical_batch, limits_report, of_losses
-from reports.page import write_report
+from reports.page import Note, write_report
 from results.limits import Cell, Limits, read_limits, write_limits
 
 CONTENDERS = {"celo": "celo@w", "adam": "adam_velodrome"}
@@ -95,6 +95,18 @@ def test_batch_sizes_are_judged_by_the_first_step_at_the_target():
     never = of_losses(asked(*cells, target=0.1), table, "here")
     assert set(never.batch["steps"]) == {math.inf}
     assert [picture.name for picture in limits_report(never).pictures] == []
+
+
+@pytest.mark.parametrize(("size", "said"), [(12, False), (100, True)])
+def test_a_critical_batch_size_that_no_training_had_is_called_an_extrapolation(size, said):
+    steps = {b: round(96 * (1 + size / b)) for b in (8, 16, 32, 64)}  # whole numbers
+    cells = [Cell("batch", f"b{b}", f"w+batch_size={b}", "w", "celo", b, 2000) for b in steps]
+    rows = [(cell.study, cell.workload, "p", 0, [0, steps[cell.at], 2000], [3.0, 1.0, 1.0]) for cell in cells]
+    found = of_losses(asked(*cells, target=1.0), losses(*rows), "here")
+    assert found.critical["celo"].size == pytest.approx(size)
+    (section,) = limits_report(found).sections
+    notes = [block.text for block in section.blocks if isinstance(block, Note)]
+    assert any("An extrapolation for celo" in note for note in notes) is said
 
 
 def test_the_report_says_who_is_ahead_and_on_which_data(tmp_path):

@@ -119,7 +119,7 @@ def test_rows_of_weight_0_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "name", [BASE, *(pytest.param(n, marks=pytest.mark.slow) for n in NAMES if n != BASE)]
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
 )
 def test_it_builds_at_full_scale(name):
     workload = workloads.load(f"algoperf/{name}")
