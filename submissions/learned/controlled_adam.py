@@ -1,9 +1,9 @@
 """Adam whose learning rate and momentum a small network sets, for every tensor and at every step.
 
 The network sees what decides a learning rate: how much of the training is left, whether the loss still falls, how large
-a tensor is and how far it has moved, and whether its gradients agree with each other. It costs a step little more than
-Adam does on all but the smallest models, and is small enough to be trained on a laptop: 663 numbers. The update of a
-parameter is Adam's own, so that nothing has to be learned about scales of gradients.
+a tensor is and how far it has moved, and whether its gradients agree with each other. Nothing is run on every parameter
+but Adam, and the network is small enough to be trained on a laptop: 663 numbers. The update of a parameter is Adam's
+own, so that nothing has to be learned about scales of gradients.
 
 Notation: p a parameter, p_0 its value at first, g its gradient, t the update from 1, T the horizon, i a tensor.
 
