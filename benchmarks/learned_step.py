@@ -1,9 +1,9 @@
-"""VeLO's step: against learned_optimization's, and against AdamW's on larger models; and populations of VeLOs.
+"""VeLO's step against learned_optimization's; learned optimizers beside AdamW on larger models; populations of them.
 
     git clone https://github.com/google/learned_optimization LO
     pip install dm-haiku==0.0.17 gin-config==0.5.0
     python -m benchmarks.learned_step perceptrons --reference LO
-    python -m benchmarks.learned_step overhead algoperf/imagenet_vit@mini
+    python -m benchmarks.learned_step overhead algoperf/imagenet_vit@mini --optimizers velo,controlled_adam
     python -m benchmarks.learned_step population --optimizers velo,celo --widths 1,16,256
 
 perceptrons: one hidden layer of 32, batches of 128 random images of n x n x 3, 10 classes; one training in a scan, the
@@ -11,7 +11,7 @@ weights an input of the program. Both take the same steps on the same numbers, i
 least of all turns. learned_optimization is read from where it is, unmodified; what it lacks on a current JAX is put in
 its place in memory. Ours is compiled twice: as JAX does, and with the options of the engine, which trains with it.
 
-overhead: the gradient of one batch, AdamW's update and VeLO's, each a program of its own, in turns.
+overhead: gradient of one batch, AdamW's update and those of learned optimizers, each a program of its own, in turns.
 
 population: the perceptron on 8 x 8 images, trained on the engine: trials with weights of their own, or all with the
 same. Start and evaluation are part of the time, so that few steps say less than many.
@@ -177,17 +177,15 @@ def perceptrons(reference: Path | None, sides: Sequence[int], steps: int, turns:
             )
 
 
-def overhead(name: str, turns: int) -> None:
-    """Gradient, AdamW and VeLO on one workload: milliseconds, bytes, and ratios."""
+def overhead(name: str, optimizers: Sequence[str], turns: int) -> None:
+    """Gradient, AdamW and learned optimizers on one workload: milliseconds, bytes, and ratios."""
     workload = workloads.load(name)
-    weights = velo.initial_velo(jax.random.key(0))
-    rule, adamw = velo.velo(weights), optax.adamw(1e-3)
+    adamw = optax.adamw(1e-3)
     params, model_state = workload.init(jax.random.key(0))
     train = workload.eval_splits["train"]
     batch = jax.tree.map(
         jnp.asarray, next(iter(workload.data.stream(train, jax.random.key(1), workload.batch_size)))
     )
-    state, of_adamw = rule.init(weights, {}, params, None, HORIZON), adamw.init(params)
 
     def gradient(params, batch):
         def loss(params):
@@ -197,23 +195,26 @@ def overhead(name: str, turns: int) -> None:
 
         return jax.value_and_grad(loss)(params)
 
-    def of_lstm(weights, x, lstm):
-        return scheduled(weights["rnn_params"], x, lstm)
-
     tensors = len(jax.tree.leaves(params))
-    x = jnp.zeros((tensors, SHARED_INPUTS + velo.TENSOR_INPUTS))
-    lstm = LstmState(*(jnp.zeros((tensors, 512)) for _ in range(2)))
-    timed = Timed(
-        {
-            "gradient": (gradient, (params, batch)),
-            "AdamW": (lambda g, s, p: adamw.update(g, s, p), (params, of_adamw, params)),
-            "VeLO": (
-                lambda w, g, s, p: rule.update(w, {}, g, s, p, Seen(jnp.float32(2), 0, None)),
-                (weights, params, state, params),
-            ),
-            "VeLO's LSTM": (of_lstm, (weights, x, lstm)),
-        }
-    )
+    states = {"AdamW": adamw.init(params)}
+    cases: dict[str, tuple[Callable, tuple]] = {
+        "gradient": (gradient, (params, batch)),
+        "AdamW": (lambda g, s, p: adamw.update(g, s, p), (params, states["AdamW"], params)),
+    }
+    for which in optimizers:
+        weights = LEARNED[which].initial(jax.random.key(0))
+        rule = LEARNED[which].make(weights)
+        states[which] = rule.init(weights, {}, params, None, HORIZON)
+
+        def step(w, g, s, p, rule=rule):
+            return rule.update(w, {}, g, s, p, Seen(jnp.float32(2), 0, None))
+
+        cases[which] = step, (weights, params, states[which], params)
+        if which == "velo":
+            x = jnp.zeros((tensors, SHARED_INPUTS + velo.TENSOR_INPUTS))
+            lstm = LstmState(*(jnp.zeros((tensors, 512)) for _ in range(2)))
+            cases["velo's LSTM"] = lambda w, x, s: scheduled(w["rnn_params"], x, s), (weights, x, lstm)
+    timed = Timed(cases)
     timed.run(turns)
     elements = sum(leaf.size for leaf in jax.tree.leaves(params))
     shapes = {leaf.shape for leaf in jax.tree.leaves(params)}
@@ -222,21 +223,22 @@ def overhead(name: str, turns: int) -> None:
     )
     for each in timed.wall:
         print(
-            f"  {each:12s} {timed.wall[each] * 1e3:9.2f} ms, {timed.busy[each] * 1e3:9.2f} ms of processor; compiled "
+            f"  {each:16s} {timed.wall[each] * 1e3:9.2f} ms, {timed.busy[each] * 1e3:9.2f} ms of processor; compiled "
             f"in {timed.compiled[each][1]:5.1f} s ({timed.compiled[each][0]:4.1f} of processor)"
         )
-    for clock, times in (("wall", timed.wall), ("processor", timed.busy)):
-        ratio = (times["gradient"] + times["VeLO"]) / (times["gradient"] + times["AdamW"])
-        print(f"  step with VeLO / step with AdamW: {ratio:.2f} ({clock})")
-    sizes = {
-        n: sum(leaf.nbytes for leaf in jax.tree.leaves(s))
-        for n, s in (("V", state), ("A", of_adamw), ("p", params))
-    }
-    print(
-        f"  state: VeLO {sizes['V']} bytes, AdamW {sizes['A']}: {sizes['V'] / sizes['A']:.2f} times; parameters and "
-        f"state: {(sizes['V'] + sizes['p']) / (sizes['A'] + sizes['p']):.2f} times",
-        flush=True,
-    )
+    sizes = {n: sum(leaf.nbytes for leaf in jax.tree.leaves(s)) for n, s in states.items()}
+    of_params = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    for which in optimizers:
+        wall, busy = (
+            (times["gradient"] + times[which]) / (times["gradient"] + times["AdamW"])
+            for times in (timed.wall, timed.busy)
+        )
+        print(
+            f"  {which}: step / step with AdamW {wall:.2f} (wall), {busy:.2f} (processor); state "
+            f"{sizes[which] / sizes['AdamW']:.2f} times AdamW's, with parameters "
+            f"{(sizes[which] + of_params) / (sizes['AdamW'] + of_params):.2f}",
+            flush=True,
+        )
 
 
 def population(
@@ -298,6 +300,7 @@ def main() -> None:
     one.add_argument("--sides", default="8,16,32", metavar="N,...", help="of the images (default: 8,16,32)")
     two = commands.add_parser("overhead")
     two.add_argument("workload", metavar="WORKLOAD")
+    two.add_argument("--optimizers", default="velo", metavar="NAME,...", help="(default: %(default)s)")
     three = commands.add_parser("population")
     three.add_argument(
         "--optimizers", default="velo,celo,adafac_mlp_lopt", metavar="NAME,...", help="(default: %(default)s)"
@@ -326,7 +329,7 @@ def main() -> None:
     if a.command == "perceptrons":
         perceptrons(a.reference, [int(n) for n in a.sides.split(",")], a.steps, a.turns)
     elif a.command == "overhead":
-        overhead(a.workload, a.turns)
+        overhead(a.workload, a.optimizers.split(","), a.turns)
     else:
         per_program = [None if n == "engine" else int(n) for n in a.per_program.split(",")]
         widths = [int(n) for n in a.widths.split(",")]
