@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import gc
+import json
 
+import numpy as np
 import pytest
 from polars.testing import assert_frame_equal
 
-from results import studies
+from results import meta_trainings, studies
+from submissions.learned import weight_files
 from submissions.points import Point
 from tuning.engine import mappings
 from tuning.execution import work
+from tuning.meta_training import _slots, evaluation
+from tuning.meta_training.distribution import listed
+from tuning.meta_training.estimators import FullES
+from tuning.meta_training.learner import Learner
+from tuning.meta_training.plan import Plan
+from tuning.meta_training.schedules import Lengths
+from tuning.meta_training.training import MetaTraining
 from tuning.studies.plan import plan
 from tuning.studies.tune import tune
 
@@ -68,3 +78,41 @@ def test_an_engine_that_goes_takes_its_mappings_with_it(tmp_path):
     held = used() - before
     populations.clear()
     assert used() - before < held / 2
+
+
+def test_a_crowded_meta_training_compiles_again_and_learns_the_same(monkeypatch):
+    def learnt():
+        among = listed(("taskset/TwoD_Bowl10", "taskset/quadratic_family_seed3"))
+        plan = Plan(
+            "learnable_sgd",
+            among,
+            FullES(),
+            Lengths(10, 10),
+            tasks=1,
+            seed=1,
+            learner=Learner(0.03),
+            resample_every=1,
+        )
+        training = MetaTraining(plan)
+        training.run(6)
+        return float(training.weights["log_lr"])
+
+    whole, asked = learnt(), []
+    monkeypatch.setattr(_slots, "crowded", lambda: asked.append(True) or True)
+    assert learnt() == whole
+    assert asked  # both structures came up
+
+
+def test_a_crowded_chief_keeps_one_engine_and_counts_all_that_it_compiled(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "crowded", lambda: True)
+    (tmp_path / meta_trainings.DESCRIPTION).write_text(
+        json.dumps(
+            {"format": 1, "plan": {"optimizer": "learnable_sgd", "switches": {}}, "made_by": {}, "data": {}}
+        )
+    )
+    around = {"gen_id": "shortlist", "step": 0}
+    weight_files.write(tmp_path / meta_trainings.WEIGHTS, {"log_lr": np.float32(-3.0)}, around)
+    meta_trainings.write_state(tmp_path, 0, 0, ended=True)
+    chief = evaluation.Chief(tmp_path, ["taskset/TwoD_Bowl10"], [5, 6, 7], seeds=1)
+    assert chief.run() == 3
+    assert chief.compilations == 3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import gc
 import json
 import threading
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from submissions import Rule
+from tuning.engine.mappings import crowded
 from tuning.engine.population import trial_seed
 from tuning.meta_training import schedules
 from tuning.meta_training._estimate import Carried, Made, Programs
@@ -26,7 +28,7 @@ from tuning.meta_training.distribution import Distribution, Listed, Task, scale_
 from tuning.meta_training.plan import Plan
 from workloads import copies
 
-PROGRAMS = 64  # structures whose programs are kept
+PROGRAMS = 64  # structures whose programs are kept, or fewer where a process cannot hold as many
 
 
 class Drawn(NamedTuple):
@@ -148,8 +150,7 @@ class Slots:
     def compile_seconds(self) -> float:
         """What compiling has taken since the last call."""
         with self._lock:
-            programs = list(self._programs.values())
-            total = sum(one.compile_seconds for each in programs for one in list(each.compiled))
+            total = sum(_seconds(each) for each in self._programs.values())
             since, self._counted = total - self._counted, total
         return max(0.0, since)
 
@@ -176,8 +177,11 @@ class Slots:
             self._programs.move_to_end(key)
             return self._programs[key]
         self._programs[key] = Programs(self.plan.estimator, unroll)
-        while len(self._programs) > PROGRAMS:
-            self._programs.popitem(last=False)
+        while len(self._programs) > PROGRAMS or (len(self._programs) > 1 and crowded()):
+            _, gone = self._programs.popitem(last=False)
+            self._counted -= _seconds(gone)
+            del gone
+            gc.collect()  # programs and what made them refer to each other
         return self._programs[key]
 
     def _worlds(self, task: Task, bounds: tuple[int, int]) -> tuple[Any, list[World]]:
@@ -218,3 +222,7 @@ def _rule(plan: Plan, weights: Any) -> Rule:
     if key not in _RULES:
         _RULES[key] = plan.learned.make(weights, **switches)
     return _RULES[key]
+
+
+def _seconds(programs: Programs) -> float:
+    return sum(one.compile_seconds for one in list(programs.compiled))

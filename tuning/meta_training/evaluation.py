@@ -11,6 +11,7 @@ whatever number of weights is judged.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ import workloads
 from results import meta_trainings
 from submissions import Rule, environment
 from submissions.learned import LEARNED, scaled, weight_files
+from tuning.engine.mappings import crowded
 from tuning.engine.population import Curves, Evaluation, Population, trial_seed
 from workloads import Workload
 
@@ -99,13 +101,14 @@ class Chief:
         self._check_data()
         self._rule: Rule | None = None
         self._populations: dict[tuple[str, int], Population] = {}
+        self._gone = 0  # programs of engines that were let go
         self._read: dict[Path, tuple[object, Found]] = {}
         self._said_who = False
 
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        return sum(population.compilations for population in self._populations.values())
+        return self._gone + sum(population.compilations for population in self._populations.values())
 
     def run(
         self,
@@ -231,6 +234,9 @@ class Chief:
             self._rule = scaled(self._learned.make(weights, **self._switches))
         key = (workload.name, steps)
         if key not in self._populations:
+            while self._populations and crowded():
+                self._gone += self._populations.pop(next(iter(self._populations))).compilations
+                gc.collect()  # an engine and its programs refer to each other
             # Batches of their own: the numbers of a seed do not depend on which others are trained beside it.
             self._populations[key] = Population(
                 workload, self._rule, steps, steps, shared_batches=False, evaluation=AT_START
