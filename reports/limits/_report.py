@@ -195,10 +195,7 @@ def _batch(found: LimitsFound) -> tuple[Section, ...]:
             )
         )
         # Steps and examples can only be said to double where a batch of that size was tried.
-        tried = {
-            str(name): rows["batch"].max()
-            for (name,), rows in reached.group_by("contender", maintain_order=True)
-        }
+        tried = dict(reached.group_by("contender").agg(pl.col("batch").max()).iter_rows())
         beyond = [name for name, one in found.critical.items() if one.size > tried[name]]
         if beyond:
             blocks.append(
