@@ -19,6 +19,7 @@ PUBLISHED = {
     "mini/schedule_free_adamw_optax": "the same for Schedule-Free AdamW, out of 100 points",
     "mini/soap": "the same for SOAP, out of 100 points",
     "mini/muon_optax": "the same for Muon, out of 100 points; one workload left out is missed",
+    "mini/shampoo_grafted": "the same for Shampoo, grafted, out of 100 points; one workload left out is missed",
     "mini/ademamix": "the same for AdEMAMix, out of 100 points; one workload left out is missed",
     "mini/sgd_optax": "the same for SGD with momentum, out of 100 points; two workloads left out are missed",
     "mini/lion_optax": "the same for Lion, out of 100 points; five workloads left out are missed: no proof",
