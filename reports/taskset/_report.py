@@ -374,7 +374,7 @@ def _worth_section(context: _Context) -> Section:
     picture = draw_picture("worth", figure_worth, halves, caption, caption, narrow=NARROW)
     columns = {
         "chosen_from": Column(title="list of", show="code", hidden=not others),
-        "learnt_on": Column(note="tasks"),
+        "learnt_on": Column(title="learnt on", note="tasks"),
         "set": Column(title="against", show="code", hidden=not others),
         "trials": Column(note="of the list"),
         "list": Column(show="fraction"),

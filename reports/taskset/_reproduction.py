@@ -53,8 +53,8 @@ def metz_report(
     worth = next((table.data for table in content.tables if table.name == "worth"), None)
     finding = content.finding
     if worth is not None:
-        finding = _worth_in_words(worth, size, len(costs.tasks))
-        detail.insert(0, content.finding)
+        finding, intervals = _worth_in_words(worth, size, len(costs.tasks))
+        detail = [intervals, content.finding, *detail]
     return dataclasses.replace(
         content,
         title=f"metz2020 · lists learnt on {len(costs.tasks)} tasks",
@@ -95,22 +95,30 @@ def _published_section(
     )
 
 
-def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> str:
-    """The finding: what lists of the report's size equal where all tasks but one build them, else the longest."""
+def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> tuple[str, str]:
+    """The finding, what lists of a size (or the longest) equal where the most tasks build them; and intervals."""
     learnt_on = worth["learnt_on"].max()
     worth = worth.filter(pl.col("learnt_on") == learnt_on)
-    said = []
-    for _, of_lists in worth.group_by("chosen_from", maintain_order=True):
-        equals = []
-        for (name,), rows in of_lists.group_by("set", maintain_order=True):
-            of_size = rows.filter(pl.col("trials") == size)
-            row = (of_size if of_size.height else rows).row(-1, named=True)
-            more = " or more" if row["high"] == row["most"] else ""
-            equals.append(
-                f"{row['equal']} trials in {name} (95 % interval over tasks {row['low']} to {row['high']}{more})"
-            )
-        of_all = "" if len(equals) == 1 else " that chooses from the points of all sets"
-        said.append(
-            f"a list of {of_lists['trials'].max()}{of_all} equals random search of {' and of '.join(equals)}"
+    of_size = worth.filter(pl.col("trials") == size)
+    rows = (of_size if of_size.height else worth).group_by("chosen_from", "set", maintain_order=True).last()
+    alone = pl.col("chosen_from") == pl.col("set")
+
+    def trials(of: pl.DataFrame) -> str:
+        return " and ".join(
+            f"{equal} trials in {name}" for name, equal in of.select("set", "equal").iter_rows()
         )
-    return f"On {tasks} tasks, judged where it did not learn ({learnt_on} build it), {', and '.join(said)}."
+
+    finding = f"a list of {rows['trials'].max()} equals random search of {trials(rows.filter(alone))}"
+    if (of_all := rows.filter(~alone)).height:
+        finding += f"; one that chooses from all sets together, of {trials(of_all)}"
+    intervals = [
+        f"{low} to {high}{' or more' if high == most else ''} ({'itself' if name == chosen_from else 'all sets'} "
+        f"against {name})"
+        for chosen_from, name, low, high, most in rows.select(
+            "chosen_from", "set", "low", "high", "most"
+        ).iter_rows()
+    ]
+    return (
+        f"On tasks that did not build it, {finding}.",
+        f"{learnt_on} of {tasks} tasks build a list. 95 % intervals over tasks: {', '.join(intervals)}.",
+    )
