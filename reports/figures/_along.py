@@ -62,6 +62,8 @@ def figure_along(
     if 0 < LEAST_RANGE * df["y"].min() < df["y"].max():  # type: ignore[operator]
         axes.set_yscale("log")
         axes.set_yticks(*_ticks(df["y"].min(), df["y"].max()))  # type: ignore[arg-type]
+    elif df["y"].max() >= 10_000:  # type: ignore[operator]
+        axes.yaxis.set_major_formatter("{x:,.0f}")
     if axes.get_xscale() == "log":
         marked = _marked(sorted(set(df["x"].to_list())))
         axes.set_xticks(marked, [f"{x:,.0f}" for x in marked])
