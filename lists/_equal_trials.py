@@ -43,10 +43,10 @@ def equal_trials(
 
     n = least n with mean over tasks of E(lowest of n points) <= mean over tasks of the list's cost
 
-    The expectation is that of n points of the table without replacement: an unbiased estimate of what n new draws from
-    the space of the points would find, up to n = `most`, which also stands for a list that is better than all points
-    that are searched. Tasks are drawn anew with replacement for the interval, list
-    and search on the same tasks; the splits, which share tasks, are averaged over first.
+    The expectation is that of n points of the table without replacement: an unbiased estimate of what n new draws
+    from the space of the points would find, up to n = `most`, which also stands for a list that is better than all
+    points that are searched. Tasks are drawn anew with replacement for the interval, list and search on the same
+    tasks; the splits, which share tasks, are averaged over first.
 
     Args:
       experiment: of `split_experiment`.
