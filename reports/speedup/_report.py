@@ -245,10 +245,10 @@ def _notes(scores: SpeedupScores, baselines: Baselines, losses: TrainingLosses) 
     trained = dict(losses.table.select("workload", "data").drop_nulls().unique("workload").iter_rows())
     differing = [n for n in names if (b := _named(baselines.data, n)) and n in trained and trained[n] != b]
     if differing:
-        said.append(f"trained on other data than its baseline: {', '.join(differing[:5])}.")
+        said.append(f"Trained on other data than its baseline: {', '.join(differing[:5])}.")
     if table.filter(pl.col("points") > 1).height:
         said.append(
-            "of several points the best is chosen by the very losses that it is scored by, as the baseline's rates are."
+            "Of several points the best is chosen by the very losses that it is scored by, as the baseline's rates are."
         )
     return tuple(said)
 
