@@ -133,7 +133,7 @@ def test_a_packaged_one_updates_as_it_does_here(tmp_path, algoperf, name):
         params = jax.tree.map(jnp.add, params, updates)
         # float32 rounding of parameters of size 2, a few of which add up
         np.testing.assert_allclose(got, params["x"], rtol=0, atol=2e-6)
-    assert np.abs(path[-1] - Tilted.start).max() > 1e-4
+    assert np.abs(path[-1] - Tilted.start).max() > 2e-5  # ten times what may differ
 
 
 def test_a_package_is_whole_and_says_what_it_reads(weights, tmp_path):
