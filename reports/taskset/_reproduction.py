@@ -97,8 +97,8 @@ def _published_section(
 
 def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> tuple[str, str]:
     """The finding, what lists of a size (or the longest) equal where the most tasks build them; and intervals."""
-    learnt_on = worth["learnt_on"].max()
-    worth = worth.filter(pl.col("learnt_on") == learnt_on)
+    most = pl.col("learnt_on").max().over("chosen_from", "set")
+    worth = worth.filter(pl.col("learnt_on") == most)
     of_size = worth.filter(pl.col("trials") == size)
     rows = (of_size if of_size.height else worth).group_by("chosen_from", "set", maintain_order=True).last()
     alone = pl.col("chosen_from") == pl.col("set")
@@ -112,13 +112,13 @@ def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> tuple[str, st
     if (of_all := rows.filter(~alone)).height:
         finding += f"; one that chooses from all sets together, of {trials(of_all)}"
     intervals = [
-        f"{low} to {high}{' or more' if high == most else ''} ({'itself' if name == chosen_from else 'all sets'} "
+        f"{low} to {high}{' or more' if high == points else ''} ({'itself' if name == chosen_from else 'all sets'} "
         f"against {name})"
-        for chosen_from, name, low, high, most in rows.select(
+        for chosen_from, name, low, high, points in rows.select(
             "chosen_from", "set", "low", "high", "most"
         ).iter_rows()
     ]
     return (
         f"On tasks that did not build it, {finding}.",
-        f"{learnt_on} of {tasks} tasks build a list. 95 % intervals over tasks: {', '.join(intervals)}.",
+        f"{worth['learnt_on'][0]} of {tasks} tasks build a list. 95 % intervals over tasks: {', '.join(intervals)}.",
     )

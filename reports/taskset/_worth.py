@@ -38,7 +38,8 @@ def worth_of_lists(
     Lists that choose from the points of all sets together are set against a search of each.
 
     Args:
-      sets: costs of the points of each. Those of other tasks than the first's have no part in lists from all sets.
+      sets: costs of the points of each. Those of other tasks than the first's, or judged on another split, have no part
+        in lists from all sets.
       sizes: lengths; by default 1, 2, 3, 5, 10, ... up to a tenth of the points, as for longer lists a search among so
         few points says nothing of the space, and `size`; with `leave_out`, `size` alone.
       size: this length in any case, or all points where there are fewer.
@@ -53,7 +54,11 @@ def worth_of_lists(
       as many trials, on tasks that did not build the list), equal (trials of random search that equal the list), low,
       high (interval), most (points that are searched; a `high` of so many may be more).
     """
-    alike = [costs for costs in sets if costs.tasks == sets[0].tasks]
+    alike = [
+        costs
+        for costs in sets
+        if (costs.tasks, costs.judging_split) == (sets[0].tasks, sets[0].judging_split)
+    ]
     pairs = [(costs, [costs]) for costs in sets]
     if len(alike) > 1:
         pairs.append((lists.together(alike), alike))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_a_list_of_both_optimizers_points_is_worth_100_random_trials_as_the_page
             assert row.replace(" + ", "`, `") in page
             if leave_out and "+" in chosen_from:
                 assert equal >= 100  # the paper's order of magnitude
+
+
+def test_a_set_of_other_tasks_is_judged_alone(costs):
+    fewer = dataclasses.replace(
+        costs, optimizer_set="fewer", tasks=costs.tasks[:20], judging=costs.judging[:, :20],
+        choosing={name: table[:, :20] for name, table in costs.choosing.items()},
+    )  # fmt: skip
+    worth = worth_of_lists([costs, fewer], sizes=(1,), leave_out=True)
+    assert worth.select("chosen_from", "set", "learnt_on").rows() == [
+        ("nadamw_grid", "nadamw_grid", 61), ("fewer", "fewer", 19),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("study", ["learnt", "published", "adam"])
