@@ -20,7 +20,7 @@ from reports.taskset import _experiments as experiments
 from reports.taskset import _figures as figures
 from reports.taskset import _task_figures as task_figures
 from reports.taskset import _tasks as tasks_of
-from reports.taskset._worth import figure_worth, worth_of_lists
+from reports.taskset._worth import PARTS, figure_worth, worth_of_lists
 from results import Curves
 
 if TYPE_CHECKING:
@@ -382,7 +382,10 @@ def _worth_section(context: _Context) -> Section:
         "equal": Column(title="equals", note="random trials", spread=("low", "high")),
         "most": Column(title="points"),
     }
-    what = "The numbers behind the figure; then the same where all tasks but one build the list."
+    what = (
+        "The numbers behind the figure; then the same where all tasks but one build the list, or all but one of "
+        f"{PARTS} parts where there are more tasks."
+    )
     blocks: list[Block] = [picture, Table("worth", data, what, columns)]
     note = (
         "Random search is the exact mean over searches among the points that were trained, without replacement: "

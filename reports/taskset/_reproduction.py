@@ -96,19 +96,20 @@ def _published_section(
 
 
 def _worth_in_words(worth: pl.DataFrame, size: int, tasks: int) -> tuple[str, str]:
-    """The finding, what lists of a size (or the longest) equal where the most tasks build them; and intervals."""
+    """The finding, what lists of a size (or the longest below) equal where the most tasks build them; and intervals."""
     most = pl.col("learnt_on").max().over("chosen_from", "set")
     worth = worth.filter(pl.col("learnt_on") == most)
-    of_size = worth.filter(pl.col("trials") == size)
-    rows = (of_size if of_size.height else worth).group_by("chosen_from", "set", maintain_order=True).last()
-    alone = pl.col("chosen_from") == pl.col("set")
+    rows = worth.filter(pl.col("trials") <= size).group_by("chosen_from", "set", maintain_order=True).last()
+    alone, longest = pl.col("chosen_from") == pl.col("set"), rows["trials"].max()
 
     def trials(of: pl.DataFrame) -> str:
+        # A set of fewer points has a shorter list.
         return " and ".join(
-            f"{equal} trials in {name}" for name, equal in of.select("set", "equal").iter_rows()
+            f"{equal} trials in {name}{'' if length == longest else f' by one of {length}'}"
+            for name, equal, length in of.select("set", "equal", "trials").iter_rows()
         )
 
-    finding = f"a list of {rows['trials'].max()} equals random search of {trials(rows.filter(alone))}"
+    finding = f"a list of {longest} equals random search of {trials(rows.filter(alone))}"
     if (of_all := rows.filter(~alone)).height:
         finding += f"; one that chooses from all sets together, of {trials(of_all)}"
     intervals = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import lists
 import results
-from reports.taskset import worth_of_lists
+from reports.taskset import metz_report, worth_of_lists
 
 SWEEPS = Path(__file__).parents[2] / "docs/taskset_sweep"
 SWEEP = SWEEPS / "nadamw_62_tasks.parquet"
@@ -85,6 +86,19 @@ def test_a_set_of_other_tasks_is_judged_alone(costs):
     assert worth.select("chosen_from", "set", "learnt_on").rows() == [
         ("nadamw_grid", "nadamw_grid", 61), ("fewer", "fewer", 19),
     ]  # fmt: skip
+
+
+def test_the_finding_of_metz2020_names_every_set_and_how_long_its_list_is(tmp_path):
+    both = pl.concat(pl.read_parquet(SWEEPS / f"{name}_104_tasks.parquet") for name in ("nadamw", "adam8p"))
+    few = [f"adam8p_wide_grid_seed{seed}" for seed in range(4)]
+    kept = (pl.col("set") == "nadamw_grid") | pl.col("optimizer").is_in(few)
+    both.filter(kept).write_parquet(tmp_path / "few.parquet")
+    found = metz_report(tmp_path / "few.parquet", resamplings=12)
+    assert re.search(
+        r"a list of 10 equals random search of \d+ trials in nadamw_grid and \d trials in adam8p_wide_grid by one of 4"
+        r"; one that chooses from all sets together, of \d+ trials in nadamw_grid by one of 4 and ",
+        found.finding,
+    )
 
 
 @pytest.mark.parametrize("study", ["learnt", "published", "adam"])

@@ -132,9 +132,7 @@ def test_rows_of_weight_0_change_nothing():
     parity.check_padding(narrow.model(BASE, **NARROW), BASE, IMAGES, 5)
 
 
-@pytest.mark.parametrize(
-    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_builds_at_full_scale(name):
     workload = workloads.load(f"algoperf/{name}")
     assert workload.batch_size == 1024
